@@ -1,0 +1,1 @@
+"""HLS and DASH manifests compiled to templates that are rendered for each viewer by one join."""

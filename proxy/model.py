@@ -1,0 +1,295 @@
+"""The values that travel between rooms.
+
+Frozen, comparable, free of behaviour beyond what follows from their own fields. Durations are
+seconds (float) except where a name ends in ``_ms``; instants the store deals in are milliseconds
+since the epoch, because that is what the store's clock gives. An account is always the keyed hash
+of the name in the token: the name itself never leaves the credentials room.
+"""
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Protocol
+
+
+class Kind(StrEnum):
+    """What a request is for; the ``kind`` label of the request metrics."""
+
+    ENTRY = "entry"
+    CHILD = "child"
+    SEGMENT = "segment"
+    KEEPALIVE = "keepalive"
+    API = "api"
+
+
+# --- A request and its reply, free of any web framework --------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request as the gateway sees it.
+
+    ``path`` is canonical: percent-decoded once and encoded again in one fixed way, without dot
+    segments, so that two spellings of a path can never be two things. ``query`` is the raw query
+    string. ``address`` is the viewer's address after ``listen.trusted_proxies`` was applied.
+    """
+
+    method: str
+    scheme: str
+    host: str
+    path: str
+    query: str
+    headers: Mapping[str, str]
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer: ``body`` in full, or ``stream`` that yields it in parts.
+
+    Whoever sends a ``stream`` calls ``close`` afterwards, whether it was sent whole or not.
+    """
+
+    status: int
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes = b""
+    stream: AsyncIterator[bytes] | None = None
+    close: Callable[[], None] | None = None
+
+
+# --- Who ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What a credential says of its bearer, whichever form it came in.
+
+    ``limit`` and ``plan`` are inputs to the account's limit, not its result: the configuration
+    may change while a ticket lives.
+    """
+
+    account: str
+    limit: int | None = None
+    plan: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A verified session token. ``expires_at`` is in seconds since the epoch."""
+
+    subject: Subject
+    expires_at: float
+    device: str | None = None
+    jti: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Playback:
+    """Which stream a request belongs to, and on what device it plays.
+
+    ``stream`` is the stream's id and ``device`` the key takeover compares; ``strong`` says that
+    the key names one device rather than a kind of device. ``network`` and ``agent`` are short
+    hashes of the client's network and User-Agent. ``label`` is what a person would call the
+    device. ``instance_ms`` is the start of the playback whose ticket came with the request, and
+    None where a token starts one. ``stray`` is who this request would be if its network turned
+    out to be one too many for the stream (``identity.max_networks``).
+    """
+
+    stream: str
+    device: str
+    strong: bool
+    content: str
+    route: str
+    label: str
+    network: str
+    agent: str
+    instance_ms: int | None = None
+    stray: "Stray | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stray:
+    """The identity of a stream on a network of its own: always weak, keyed by agent and network."""
+
+    stream: str
+    device: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """A verified playback ticket: its bearer, and the playback it was minted for."""
+
+    subject: Subject
+    playback: Playback
+    expires_at: float
+
+
+# --- How a stream behaves in time ----------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """What a manifest says about its own tempo (seconds).
+
+    ``interval`` is the time between two refreshes of a live manifest, ``duration`` the length of
+    an on-demand one; each is 0 where it does not apply.
+    """
+
+    live: bool
+    interval: float = 0.0
+    duration: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Cadence:
+    """How long a slot lives (milliseconds).
+
+    ``ttl_ms`` counts from each beat, ``hold_ms`` from the start until the first beat (0: the same
+    as ``ttl_ms``). ``interval_ms`` is when the next beat is due. ``self_refreshing`` marks an
+    entry that is itself a live media playlist, so that each refresh looks like a new entry.
+    """
+
+    ttl_ms: int
+    hold_ms: int = 0
+    interval_ms: int = 0
+    self_refreshing: bool = False
+
+
+# --- Admission -----------------------------------------------------------------------------------
+
+
+class Intent(StrEnum):
+    """What a request wants of admission.
+
+    START may take a slot. PEEK asks what START would be told and changes nothing (``HEAD``,
+    conditional requests). TOUCH keeps a slot that is there and never takes one.
+    """
+
+    START = "start"
+    PEEK = "peek"
+    TOUCH = "touch"
+
+
+class Outcome(StrEnum):
+    """What admission said. The first six are the values of ``Playgate-Decision``.
+
+    UNCHECKED: the store was away and ``store.on_outage`` let the stream pass. ABSENT: there was
+    no slot to TOUCH.
+    """
+
+    ADMITTED = "admitted"
+    RENEWED = "renewed"
+    TAKEOVER = "takeover"
+    PROVISIONAL = "provisional"
+    UNCHECKED = "unchecked"
+    ENDED = "ended"
+    REFUSED = "refused"
+    ABSENT = "absent"
+
+
+class EndReason(StrEnum):
+    """Why a stream ended; the ``reason`` of events, metrics and of ``stream_ended``."""
+
+    RELEASED = "released"
+    LAPSED = "lapsed"
+    KILLED = "killed"
+    SUPERSEDED = "superseded"
+    EVICTED = "evicted"
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One request's claim to a slot: everything the decision depends on but state and clock.
+
+    ``beat`` says that the player shows it is alive (a live refresh, a segment, a heartbeat), as
+    opposed to loading manifests at the start. ``rule`` names where ``limit`` comes from.
+    """
+
+    account: str
+    playback: Playback
+    limit: int
+    rule: str
+    cadence: Cadence
+    beat: bool = False
+    intent: Intent = Intent.START
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """An active stream as it is listed to its viewer and to operators."""
+
+    id: str
+    content: str
+    route: str
+    device: str
+    started_ms: int
+    seen_ms: int
+    expires_ms: int
+    beats: int
+
+    def as_json(self) -> dict[str, object]:
+        """Give the listing's form: times as RFC 3339 in UTC."""
+        return {
+            "id": self.id,
+            "content": self.content,
+            "route": self.route,
+            "device": self.device,
+            "started_at": rfc3339(self.started_ms),
+            "last_seen_at": rfc3339(self.seen_ms),
+            "expires_at": rfc3339(self.expires_ms),
+            "beats": self.beats,
+        }
+
+    def as_conflict(self) -> dict[str, object]:
+        """Give the form a refusal lists: what a person needs to tell their streams apart."""
+        listed = self.as_json()
+        return {key: listed[key] for key in CONFLICT_MEMBERS}
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A stream that ended on the way to a decision: ``at_ms`` is when it stopped holding a slot."""
+
+    stream: Stream
+    reason: EndReason
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The store's answer to an attempt.
+
+    ``stream`` is the stream that was decided on (the stray's id where the network was one too
+    many), ``started_ms`` its instance. ``active`` counts the account's streams after the decision.
+    ``reason`` and ``by`` belong to ENDED, ``retry_after_ms`` and ``conflicts`` to REFUSED.
+    ``ended`` lists the streams this decision found lapsed or put an end to.
+    """
+
+    outcome: Outcome
+    stream: str
+    started_ms: int
+    active: int
+    limit: int
+    rule: str
+    reason: EndReason | None = None
+    by: str | None = None
+    retry_after_ms: int = 0
+    conflicts: tuple[Stream, ...] = ()
+    ended: tuple[Ended, ...] = ()
+
+
+CONFLICT_MEMBERS = ("id", "content", "device", "started_at", "last_seen_at")
+
+
+def rfc3339(instant_ms: int) -> str:
+    """Write an instant (milliseconds since the epoch) as RFC 3339 in UTC, to the millisecond."""
+    moment = datetime.fromtimestamp(instant_ms / 1000, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+class Clock(Protocol):
+    """Seconds since the epoch; the one way time enters code that decides."""
+
+    def __call__(self) -> float:
+        """Give the time now."""

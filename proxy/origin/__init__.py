@@ -1,0 +1,1 @@
+"""The servers behind: fetched with a bounded wait, once for many viewers."""

@@ -1,0 +1,1 @@
+"""What operators see: metrics and structured logs, neither with a secret in it."""

@@ -1,0 +1,29 @@
+"""What every test may ask for: a real Redis, and the promise that nothing is left behind in it."""
+
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+from redis.asyncio import Redis
+
+from tests.support.redis_server import RedisServer
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[RedisServer]:
+    """A Redis of this test process's own, on a free port and a unix socket."""
+    with RedisServer() as server:
+        yield server
+
+
+@pytest.fixture
+async def redis(redis_server: RedisServer) -> AsyncIterator[Redis]:
+    """A client of an emptied Redis; a test that leaves a key without a TTL fails."""
+    client = Redis.from_url(redis_server.url)
+    await client.flushall()
+    try:
+        yield client
+        keys = [key async for key in client.scan_iter()]
+        immortal = [key for key in keys if await client.pttl(key) == -1]
+        assert not immortal, f"keys without a TTL: {immortal}"
+    finally:
+        await client.aclose()

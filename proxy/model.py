@@ -118,11 +118,17 @@ class Stray:
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """A verified playback ticket: its bearer, and the playback it was minted for."""
+    """A verified playback ticket: its bearer, and the playback it was minted for.
+
+    ``text`` is the ticket as it came, to be put on the children of what it fetches; ``seal`` is
+    what came before it and ties it to one place.
+    """
 
     subject: Subject
     playback: Playback
     expires_at: float
+    text: str
+    seal: str
 
 
 # --- How a stream behaves in time ----------------------------------------------------------------

@@ -1,0 +1,29 @@
+"""The one place where an account's name turns into what the rest of the system knows it by.
+
+Also where the secret of the tickets is split: one secret in the configuration, a key of its own
+for each use, so that nothing made for one purpose is ever good for another.
+"""
+
+import hashlib
+import hmac
+
+
+def derive(secret: bytes, purpose: str) -> bytes:
+    """Give the 32-byte key for one purpose (HKDF-Expand's single block, RFC 5869 §2.3)."""
+    return hmac.digest(secret, b"playgate " + purpose.encode() + b"\x01", "sha256")
+
+
+class AccountNames:
+    """Turns account names into keyed hashes: the same on every proxy that shares the secret."""
+
+    def __init__(self, secret: bytes) -> None:
+        self._key = derive(secret, "account")
+
+    def hashed(self, name: str) -> str:
+        """Give the account's hash, 32 hexadecimal digits.
+
+        Surrogates can come out of JSON escapes; they are hashed as they are, not refused, so that
+        no name a token may hold is an error.
+        """
+        raw = name.encode("utf-8", "surrogatepass")
+        return hashlib.blake2b(raw, key=self._key, digest_size=16).hexdigest()

@@ -1,0 +1,137 @@
+"""Playback tickets, and the seals that tie a ticket to what it may fetch.
+
+A ticket is minted when a stream is admitted and travels in the URLs of that stream's own
+manifests and segments (``_sid=<seal>.<ticket>``), because a URL is the one carrier that every
+player passes on. It is a JWT signed with a key derived from ``tickets.secret``: any proxy that
+shares the secret reads it, none stores it.
+
+The same playback gets the same ticket for half a ticket's life, so that a live playlist which is
+itself the entry does not change all its URLs at each refresh.
+
+A seal is a short MAC over (content, place). It is baked into a manifest's template, the same for
+every viewer, and means: the manifest of *this content* leads to *this place*. Without it, one
+ticket (one counted stream) would open every other manifest behind the same proxy.
+"""
+
+import base64
+import hmac
+from collections.abc import Callable
+from hashlib import sha256
+
+import jwt
+
+from proxy.credentials.account import derive
+from proxy.credentials.token import COMPACT_JWS, DECODING_ERRORS
+from proxy.errors import TicketInvalid
+from proxy.model import Clock, Playback, Subject, Ticket
+
+# 72 bits: guessing one online is hopeless, and each segment URI of a playlist carries it.
+SEAL_BYTES = 9
+# A ticket holds bounded fields only; the longest honest one is well below this.
+MAX_TICKET_LENGTH = 2048
+# Templates put a few folders below their fixed part; more levels would only cost a hostile client
+# nothing and us a MAC each.
+MAX_SEAL_DEPTH = 16
+REQUIRED = ["exp", "a", "s", "d", "g", "c", "r", "v", "n", "u", "i"]
+
+
+class Tickets:
+    """Mints and reads tickets and seals; ``ttl`` in seconds."""
+
+    def __init__(self, secret: bytes, ttl: float, clock: Clock) -> None:
+        self._key = derive(secret, "ticket")
+        self._seal_key = derive(secret, "seal")
+        self._headers = {"kid": sha256(self._key).hexdigest()[:8]}
+        self._half_life = max(1, int(ttl / 2))
+        self._clock = clock
+
+    def mint(self, subject: Subject, playback: Playback, instance_ms: int) -> str:
+        """Mint the ticket of a playback's instance; it lives between half its ttl and its ttl."""
+        expires = (int(self._clock()) // self._half_life + 2) * self._half_life
+        claims: dict[str, object] = {
+            "exp": expires,
+            "a": subject.account,
+            "s": playback.stream,
+            "d": playback.device,
+            "g": int(playback.strong),
+            "c": playback.content,
+            "r": playback.route,
+            "v": playback.label,
+            "n": playback.network,
+            "u": playback.agent,
+            "i": instance_ms,
+        }
+        if subject.limit is not None:
+            claims["l"] = subject.limit
+        if subject.plan is not None:
+            claims["p"] = subject.plan
+        return jwt.encode(claims, self._key, algorithm="HS256", headers=self._headers)
+
+    def read(self, value: str) -> Ticket:
+        """Verify the value of a ticket parameter, seal and ticket.
+
+        The seal is returned, not checked: what it must fit is known by whoever knows the place.
+
+        Raises:
+            TicketInvalid: malformed, not signed by us, or expired.
+        """
+        seal, _, text = value.partition(".")
+        if len(text) > MAX_TICKET_LENGTH or not COMPACT_JWS.fullmatch(text):
+            raise TicketInvalid
+        try:
+            claims = jwt.decode(
+                text,
+                self._key,
+                algorithms=["HS256"],
+                options={"require": REQUIRED, "verify_exp": False},
+            )
+        except DECODING_ERRORS as error:
+            raise TicketInvalid from error
+        if claims["exp"] <= self._clock():
+            raise TicketInvalid("The playback ticket has expired.")
+        return Ticket(
+            subject=Subject(claims["a"], claims.get("l"), claims.get("p")),
+            playback=Playback(
+                stream=claims["s"],
+                device=claims["d"],
+                strong=bool(claims["g"]),
+                content=claims["c"],
+                route=claims["r"],
+                label=claims["v"],
+                network=claims["n"],
+                agent=claims["u"],
+                instance_ms=claims["i"],
+            ),
+            expires_at=claims["exp"],
+            text=text,
+            seal=seal,
+        )
+
+    def sealer(self, content: str) -> Callable[[str], str]:
+        """Give the function that seals places for one content."""
+        prefix = content.encode() + b"\n"
+
+        def seal(place: str) -> str:
+            mac = hmac.digest(self._seal_key, prefix + place.encode(), "sha256")
+            return base64.urlsafe_b64encode(mac[:SEAL_BYTES]).decode()
+
+        return seal
+
+    def fits(self, ticket: Ticket, place: str) -> bool:
+        """Tell whether the ticket's seal is for that place of the ticket's content."""
+        expected = self.sealer(ticket.playback.content)(place)
+        return hmac.compare_digest(expected.encode(), ticket.seal.encode("utf-8", "replace"))
+
+    def fits_within(self, ticket: Ticket, path: str) -> bool:
+        """Tell whether the seal is for a directory the path lies in, however far above.
+
+        Segments are sealed by directory: a DASH template names thousands of them in one URI.
+        """
+        directory = path
+        for _ in range(MAX_SEAL_DEPTH):
+            directory = directory[: directory.rstrip("/").rfind("/") + 1]
+            if self.fits(ticket, directory):
+                return True
+            if len(directory) <= 1:
+                break
+        return False

@@ -1,0 +1,149 @@
+"""Session tokens: JSON Web Tokens (RFC 7519, with the advice of RFC 8725).
+
+PyJWT does the cryptography and the registered claims. This module decides which key may be used,
+reads the configured claims strictly (a claim of the wrong type is an invalid token, never an
+ignored claim), and turns every failure into one of two errors that say nothing of the token.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jwt
+
+from proxy.credentials.account import AccountNames
+from proxy.credentials.keys import KeyRing
+from proxy.errors import TokenExpired, TokenInvalid
+from proxy.model import Subject, Token
+
+# Real tokens are below 2 KiB; the bound keeps a hostile one from being decoded at all.
+MAX_TOKEN_LENGTH = 8192
+# Room for e-mail addresses and URNs; an account is hashed, but also read.
+MAX_NAME_LENGTH = 256
+# Three parts of unpadded base64url (RFC 7515 §3.1): cheaper than a decoder's exceptions.
+COMPACT_JWS = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+", re.ASCII)
+# What decoding hostile input can raise beside PyJWT's own: deep nesting overflows the JSON
+# decoder's stack, 1e999 as a date overflows int, and odd header types surface as the other two.
+DECODING_ERRORS = (jwt.PyJWTError, ValueError, TypeError, RecursionError, OverflowError)
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """The names of the claims that carry what Playgate needs."""
+
+    account: str = "sub"
+    device: str = "device_id"
+    plan: str = "plan"
+    limit: str = "max_streams"
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRules:
+    """What a token must satisfy beyond a good signature; ``leeway`` in seconds."""
+
+    issuer: str | None = None
+    audience: tuple[str, ...] = ()
+    leeway: float = 10.0
+    claims: Claims = Claims()
+
+
+class TokenVerifier:
+    """Verifies tokens against a key ring."""
+
+    def __init__(self, keys: KeyRing, rules: TokenRules, accounts: AccountNames) -> None:
+        self._keys = keys
+        self._rules = rules
+        self._accounts = accounts
+        self._required = ["exp", *(["iss"] if rules.issuer else [])]
+
+    def verify(self, text: str) -> Token:
+        """Verify a token and read its claims.
+
+        Raises:
+            TokenInvalid: not a JWT, no key verifies it, or a claim is missing or of a wrong type.
+            TokenExpired: good once, expired now.
+        """
+        if len(text) > MAX_TOKEN_LENGTH:
+            raise TokenInvalid(f"A token may have {MAX_TOKEN_LENGTH} characters.")
+        if not COMPACT_JWS.fullmatch(text):
+            raise TokenInvalid("This is not a signed JSON Web Token.")
+        return self._read(self._decode(text))
+
+    def _decode(self, text: str) -> Mapping[str, Any]:
+        try:
+            header = jwt.get_unverified_header(text)
+        except DECODING_ERRORS as error:
+            raise TokenInvalid("The token's header cannot be read.") from error
+        kid = header.get("kid")
+        for key in self._keys.candidates(kid, header.get("alg")):
+            try:
+                return jwt.decode(
+                    text,
+                    key.verifying,
+                    algorithms=[key.algorithm],
+                    issuer=self._rules.issuer,
+                    audience=self._rules.audience or None,
+                    leeway=self._rules.leeway,
+                    options={"require": self._required, "verify_aud": bool(self._rules.audience)},
+                )
+            except jwt.ExpiredSignatureError as error:
+                raise TokenExpired from error
+            except jwt.InvalidSignatureError:
+                continue
+            except DECODING_ERRORS as error:
+                raise TokenInvalid(_reason(error)) from error
+        raise TokenInvalid("No configured key verifies this token.")
+
+    def _read(self, claims: Mapping[str, Any]) -> Token:
+        names = self._rules.claims
+        account = _name(claims, names.account)
+        if account is None:
+            raise TokenInvalid(f"The token has no {names.account!r} claim.")
+        subject = Subject(
+            account=self._accounts.hashed(account),
+            limit=_limit(claims, names.limit),
+            plan=_name(claims, names.plan),
+        )
+        return Token(
+            subject=subject,
+            expires_at=float(claims["exp"]),
+            device=_name(claims, names.device),
+            jti=_name(claims, "jti"),
+        )
+
+
+def _reason(error: Exception) -> str:
+    """Say what is wrong where PyJWT's own words hold nothing of the token but claim names."""
+    match error:
+        case jwt.MissingRequiredClaimError():
+            return f"The token has no {error.claim!r} claim."
+        case jwt.ImmatureSignatureError():
+            return "The token is not valid yet."
+        case jwt.InvalidIssuerError():
+            return "The token is from another issuer."
+        case jwt.InvalidAudienceError():
+            return "The token is for another audience."
+    return "The token's claims cannot be used."
+
+
+def _name(claims: Mapping[str, Any], claim: str) -> str | None:
+    """Read a claim that names something: a non-empty string, or an integer id."""
+    value = claims.get(claim)
+    if value is None:
+        return None
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    if not isinstance(value, str) or not 0 < len(value) <= MAX_NAME_LENGTH:
+        raise TokenInvalid(f"The token's {claim!r} claim is not a name.")
+    return value
+
+
+def _limit(claims: Mapping[str, Any], claim: str) -> int | None:
+    """Read a claim that counts streams: an integer from 0."""
+    value = claims.get(claim)
+    if value is None:
+        return None
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= 10_000:
+        raise TokenInvalid(f"The token's {claim!r} claim is not a number of streams.")
+    return value

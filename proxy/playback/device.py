@@ -1,0 +1,93 @@
+"""What a request says of the device it comes from.
+
+Nothing here decides; it reads hints and normalises them. A hint is bounded in length before it is
+used, and none is trusted further than ``identity`` does.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from ipaddress import IPv6Address, ip_address, ip_network
+
+from ua_parser import parse
+
+from proxy.model import Request
+from proxy.query import value_of
+
+# Longer than any id or User-Agent seen in players; a hostile one is cut, not refused.
+MAX_HINT_LENGTH = 256
+MAX_LABEL_LENGTH = 48
+# CMCD (CTA-5004 §3.2) is a structured-fields dictionary; sid is a quoted string in it.
+CMCD_SID = re.compile(r'(?:^|,)\s*sid="([^"\\]{1,256})"')
+
+
+@dataclass(frozen=True, slots=True)
+class Hints:
+    """The hints of one request; ``session`` is a playback session id, whoever made it up.
+
+    ``device`` comes from the configured header and is trusted to name one device.
+    """
+
+    agent: str
+    network: str
+    session: str | None = None
+    device: str | None = None
+
+
+def hints(request: Request, device_header: str | None = None) -> Hints:
+    """Read the hints of a request."""
+    headers = request.headers
+    return Hints(
+        agent=headers.get("User-Agent", "")[:MAX_HINT_LENGTH],
+        network=network_of(request.address),
+        session=_session(headers, request.query),
+        device=headers.get(device_header, "")[:MAX_HINT_LENGTH] or None if device_header else None,
+    )
+
+
+def _session(headers: Mapping[str, str], query: str) -> str | None:
+    """Find the playback session: AVPlayer's own header, else CMCD's in header or query."""
+    if apple := headers.get("X-Playback-Session-Id"):
+        return apple[:MAX_HINT_LENGTH]
+    for cmcd in (headers.get("CMCD-Session"), value_of(query, "CMCD")):
+        if cmcd and (found := CMCD_SID.search(cmcd)):
+            return found[1]
+    return None
+
+
+def network_of(address: str) -> str:
+    """Give the network a viewer's address lies in: /24 of IPv4, /64 of IPv6.
+
+    Coarse on purpose: addresses change within a household's or a carrier's network. What is no
+    address (a unix socket's peer) stands for itself.
+    """
+    try:
+        ip = ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(ip, IPv6Address) and ip.ipv4_mapped:
+        ip = ip.ipv4_mapped
+    return str(ip_network((ip, 24 if ip.version == 4 else 64), strict=False))
+
+
+def label_of(agent: str) -> str:
+    """Name a device as its viewer would: "Chrome on Linux", "AppleTV", "curl".
+
+    ua-parser keeps the answers of recent User-Agents itself.
+    """
+    parsed = parse(agent)
+    device = parsed.device.family if parsed.device else ""
+    browser = parsed.user_agent.family if parsed.user_agent else ""
+    system = parsed.os.family if parsed.os else ""
+    if device and not device.startswith(("Generic", "Other", "Mac", "Spider")):
+        name = device
+    elif browser and system:
+        name = f"{browser} on {system}"
+    else:
+        name = browser or agent.partition("/")[0]
+    return printable(name) or "unknown device"
+
+
+def printable(text: str) -> str:
+    """Give the text fit to be shown: no control characters, bounded."""
+    return "".join(c for c in text if c.isprintable()).strip()[:MAX_LABEL_LENGTH]

@@ -1,0 +1,34 @@
+"""A raw query string, read without changing what is passed on.
+
+Origins may sign or order their parameters, so whatever Playgate does not take out of a query goes
+on byte for byte; only the names are decoded, to compare them.
+"""
+
+from collections.abc import Collection, Iterator
+from urllib.parse import unquote_plus
+
+
+def pairs(query: str) -> Iterator[tuple[str, str, str]]:
+    """Give each parameter as (decoded name, raw value, the raw text of both)."""
+    for raw in query.split("&"):
+        if raw:
+            name, _, value = raw.partition("=")
+            yield (unquote_plus(name) if "%" in name or "+" in name else name), value, raw
+
+
+def value_of(query: str, wanted: str) -> str | None:
+    """Give the decoded value of the first parameter of that name; None where there is none."""
+    for name, value, _ in pairs(query):
+        if name == wanted:
+            return unquote_plus(value)
+    return None
+
+
+def without(query: str, names: Collection[str]) -> str:
+    """Give the query less the named parameters, the rest untouched and in its order."""
+    return "&".join(raw for name, _, raw in pairs(query) if name not in names)
+
+
+def only(query: str, names: Collection[str]) -> str:
+    """Give the named parameters alone, sorted: equal for queries that differ in order or extras."""
+    return "&".join(sorted(raw for name, _, raw in pairs(query) if name in names))

@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Protocol
 
 
 class Kind(StrEnum):
@@ -294,8 +293,5 @@ def rfc3339(instant_ms: int) -> str:
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-class Clock(Protocol):
-    """Seconds since the epoch; the one way time enters code that decides."""
-
-    def __call__(self) -> float:
-        """Give the time now."""
+# Seconds since the epoch; the one way time enters code that decides.
+Clock = Callable[[], float]

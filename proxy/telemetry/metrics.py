@@ -1,0 +1,215 @@
+"""The metrics of the proxy, by their documented names.
+
+Labels are bounded by the configuration: a route, a kind, an outcome, a reason; never an account,
+a stream, a path or an address. Children are looked up once and kept, so that a request costs an
+increment and not a search.
+"""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from time import perf_counter
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.process_collector import ProcessCollector
+
+from proxy.model import Decision, EndReason, Outcome
+
+# From a cached beat (well under a millisecond) to a slow origin's time-out.
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+# The store answers in tenths of a millisecond and is given up after store.timeout (100 ms).
+STORE_SECONDS = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1)
+# Concurrency: each number of streams a plan may plausibly allow has a bucket of its own.
+STREAMS = (*range(1, 11), 15, 20, 50, 100)
+
+PLAYING = frozenset({Outcome.ADMITTED, Outcome.RENEWED, Outcome.TAKEOVER, Outcome.PROVISIONAL})
+
+
+class Metrics:
+    """All metrics of one process, in a registry of their own."""
+
+    def __init__(self, version: str, origins: Iterable[str]) -> None:
+        registry = self.registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+        Info("playgate_build", "The running build.", registry=registry).info({"version": version})
+        self._requests = Counter(
+            "playgate_requests_total",
+            "Requests answered on the player port.",
+            ["route", "kind", "outcome"],
+            registry=registry,
+        )
+        self._request_seconds = Histogram(
+            "playgate_request_seconds",
+            "Time to answer a request on the player port (a segment: until its first byte).",
+            ["route", "kind"],
+            buckets=SECONDS,
+            registry=registry,
+        )
+        self._phase_seconds = Histogram(
+            "playgate_phase_seconds",
+            "Where a request's time goes: auth, store, origin, rewrite.",
+            ["phase"],
+            buckets=STORE_SECONDS + SECONDS[9:],
+            registry=registry,
+        )
+        self._admissions = Counter(
+            "playgate_admissions_total",
+            "Decisions on streams, by what was decided.",
+            ["route", "result"],
+            registry=registry,
+        )
+        self._refusals = Counter(
+            "playgate_refusals_total",
+            "Requests refused, by the code of the refusal and the rule that asked for it.",
+            ["route", "code", "rule"],
+            registry=registry,
+        )
+        self._streams_ended = Counter(
+            "playgate_streams_ended_total", "Streams ended.", ["reason"], registry=registry
+        )
+        self._account_streams = Histogram(
+            "playgate_account_streams",
+            "Active streams of the account at each admission, the admitted one included.",
+            buckets=STREAMS,
+            registry=registry,
+        )
+        self._requested_streams = Histogram(
+            "playgate_requested_streams",
+            "The same, refused attempts included: what another limit would have done.",
+            buckets=STREAMS,
+            registry=registry,
+        )
+        self._store_up = Gauge(
+            "playgate_store_up", "Whether the store answers (1) or not (0).", registry=registry
+        )
+        self._degraded = Gauge(
+            "playgate_degraded",
+            "Whether decisions are made without the store (1) or with it (0).",
+            registry=registry,
+        )
+        self._store_seconds = Histogram(
+            "playgate_store_seconds",
+            "Time of a call to the store.",
+            ["op"],
+            buckets=STORE_SECONDS,
+            registry=registry,
+        )
+        self._store_errors = Counter(
+            "playgate_store_errors_total",
+            "Calls to the store that failed.",
+            ["op"],
+            registry=registry,
+        )
+        self._origin_requests = Counter(
+            "playgate_origin_requests_total",
+            "Requests to origins, by how they went.",
+            ["route", "origin", "result"],
+            registry=registry,
+        )
+        self._origin_up = Gauge(
+            "playgate_origin_up",
+            "Whether an origin is believed well (1) or not (0).",
+            ["origin"],
+            registry=registry,
+        )
+        self._cache = Counter(
+            "playgate_manifest_cache_total",
+            "Look-ups of compiled manifests: hit, miss, or coalesced into a fetch under way.",
+            ["result"],
+            registry=registry,
+        )
+        self._loop_lag = Gauge(
+            "playgate_event_loop_lag_seconds",
+            "How late the event loop ran a timer, at worst since the last look.",
+            registry=registry,
+        )
+        self.in_flight = Gauge(
+            "playgate_in_flight_requests", "Player requests being answered.", registry=registry
+        )
+        self._config_loaded = Gauge(
+            "playgate_config_loaded_timestamp_seconds",
+            "When the running configuration was loaded.",
+            registry=registry,
+        )
+        for reason in EndReason:
+            self._streams_ended.labels(reason)
+        for origin in origins:
+            self._origin_up.labels(origin).set(1)
+        self._keep_children()
+
+    def _keep_children(self) -> None:
+        self._requests_of = cache(self._requests.labels)
+        self._request_seconds_of = cache(self._request_seconds.labels)
+        self._admissions_of = cache(self._admissions.labels)
+        self._phase_of = cache(self._phase_seconds.labels)
+        self._store_of = cache(self._store_seconds.labels)
+
+    def exposition(self, accept: str) -> tuple[bytes, str]:
+        """Give all metrics and their content type, as OpenMetrics or in Prometheus's own form."""
+        encode, content_type = choose_encoder(accept)
+        return encode(self.registry), content_type
+
+    def request(self, route: str, kind: str, outcome: str, seconds: float) -> None:
+        """Count a request that was answered."""
+        self._requests_of(route, kind, outcome).inc()
+        self._request_seconds_of(route, kind).observe(seconds)
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        """Measure one phase of a request."""
+        begun = perf_counter()
+        try:
+            yield
+        finally:
+            self._phase_of(name).observe(perf_counter() - begun)
+
+    def decision(self, route: str, decision: Decision) -> None:
+        """Count a decision that took effect, and the streams it ended."""
+        for ended in decision.ended:
+            self.stream_ended(ended.reason)
+        self._admissions_of(route, decision.outcome).inc()
+        if decision.outcome is Outcome.REFUSED:
+            self._requested_streams.observe(decision.active + 1)
+        elif decision.outcome in PLAYING and decision.outcome is not Outcome.RENEWED:
+            self._account_streams.observe(decision.active)
+            self._requested_streams.observe(decision.active)
+
+    def refusal(self, route: str, code: str, rule: str) -> None:
+        """Count a refusal; ``rule`` is empty where no rule on streams asked for it."""
+        self._refusals.labels(route, code, rule).inc()
+
+    def stream_ended(self, reason: EndReason) -> None:
+        """Count a stream that ended."""
+        self._streams_ended.labels(reason).inc()
+
+    def store_call(self, op: str, seconds: float, ok: bool) -> None:  # noqa: FBT001  # a callback
+        """Count a call to the store."""
+        self._store_of(op).observe(seconds)
+        if not ok:
+            self._store_errors.labels(op).inc()
+
+    def store_available(self, available: bool) -> None:  # noqa: FBT001  # a callback
+        """Note whether the store answers."""
+        self._store_up.set(available)
+        self._degraded.set(not available)
+
+    def origin_request(self, route: str, origin: str, result: str) -> None:
+        """Count a request to an origin."""
+        self._origin_requests.labels(route, origin, result).inc()
+
+    def origin_up(self, origin: str, up: bool) -> None:  # noqa: FBT001  # a callback
+        """Note whether an origin is believed well."""
+        self._origin_up.labels(origin).set(up)
+
+    def cache_lookup(self, result: str) -> None:
+        """Count a look-up of a compiled manifest."""
+        self._cache.labels(result).inc()
+
+    def loop_lag(self, seconds: float) -> None:
+        """Note how late the event loop ran."""
+        self._loop_lag.set(seconds)
+
+    def config_loaded(self, timestamp: float) -> None:
+        """Note when the running configuration was loaded (seconds since the epoch)."""
+        self._config_loaded.set(timestamp)

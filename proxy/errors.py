@@ -14,14 +14,16 @@
     ├── MethodNotAllowed           method_not_allowed   405
     ├── Overloaded                 overloaded           503
     ├── StoreUnavailable           store_unavailable    503
-    └── OriginError
-        ├── OriginUnreachable      origin_unreachable   502
-        ├── OriginInvalid          origin_invalid       502
-        └── OriginTimeout          origin_timeout       504
+    ├── OriginError
+    │   ├── OriginUnreachable      origin_unreachable   502
+    │   ├── OriginInvalid          origin_invalid       502
+    │   └── OriginTimeout          origin_timeout       504
+    └── InternalError              internal_error       500  (a bug, nothing else)
 
-Each error knows its code and status; ``web.replies`` turns it into problem+json (RFC 9457) at one
-place. A ``detail`` is written for whoever reads it on the other side: it never holds a token, a
-ticket, an account or an address behind the proxy.
+Each error knows its code, its status, and the ``outcome`` request metrics count it under;
+``web.replies`` turns it into problem+json (RFC 9457) at one place. A ``detail`` is written for
+whoever reads it on the other side: it never holds a token, a ticket, an account or an address
+behind the proxy.
 """
 
 import math
@@ -36,6 +38,7 @@ class PlaygateError(Exception):
 
     code: ClassVar[str]
     title: ClassVar[str]
+    outcome: ClassVar[str]
     status: int
     detail: str
 
@@ -55,6 +58,7 @@ class Unauthenticated(PlaygateError):
     """Nobody we know: always 401 with the challenge RFC 6750 §3 asks for."""
 
     status = 401
+    outcome = "unauthenticated"
 
     def __init__(self, detail: str | None = None) -> None:
         super().__init__(detail, headers={"WWW-Authenticate": self._challenge()})
@@ -90,6 +94,7 @@ class TicketInvalid(Unauthenticated):
 class TokenForbidden(PlaygateError):
     code = "token_forbidden"
     title = "The token does not allow this"
+    outcome = "refused"
     status = 403
 
 
@@ -98,6 +103,7 @@ class StreamLimit(PlaygateError):
 
     code = "stream_limit"
     title = "Too many streams"
+    outcome = "refused"
 
     def __init__(self, decision: Decision, status: int) -> None:
         self.status = status
@@ -124,6 +130,7 @@ class StreamEnded(PlaygateError):
 
     code = "stream_ended"
     title = "This stream was ended"
+    outcome = "refused"
     status = 409
 
     def __init__(self, decision: Decision) -> None:
@@ -141,18 +148,21 @@ class StreamEnded(PlaygateError):
 class BadRequest(PlaygateError):
     code = "bad_request"
     title = "The request is malformed"
+    outcome = "bad_request"
     status = 400
 
 
 class NotFound(PlaygateError):
     code = "not_found"
     title = "Nothing is here"
+    outcome = "not_found"
     status = 404
 
 
 class MethodNotAllowed(PlaygateError):
     code = "method_not_allowed"
     title = "This method is not allowed here"
+    outcome = "bad_request"
     status = 405
 
     def __init__(self, allowed: tuple[str, ...]) -> None:
@@ -163,6 +173,7 @@ class MethodNotAllowed(PlaygateError):
 class Overloaded(PlaygateError):
     code = "overloaded"
     title = "Too many requests are in flight"
+    outcome = "overloaded"
     status = 503
 
     def __init__(self, detail: str | None = None) -> None:
@@ -172,6 +183,7 @@ class Overloaded(PlaygateError):
 class StoreUnavailable(PlaygateError):
     code = "store_unavailable"
     title = "Streams cannot be counted right now"
+    outcome = "store_unavailable"
     status = 503
 
     def __init__(self, detail: str | None = None) -> None:
@@ -180,6 +192,8 @@ class StoreUnavailable(PlaygateError):
 
 class OriginError(PlaygateError):
     """The server behind did not give what was asked of it."""
+
+    outcome = "origin_error"
 
 
 class OriginUnreachable(OriginError):
@@ -198,3 +212,10 @@ class OriginTimeout(OriginError):
     code = "origin_timeout"
     title = "The origin did not answer in time"
     status = 504
+
+
+class InternalError(PlaygateError):
+    code = "internal_error"
+    title = "Something went wrong here"
+    outcome = "internal_error"
+    status = 500

@@ -1,0 +1,79 @@
+import time
+
+import jwt
+import pytest
+from multidict import CIMultiDict
+
+from proxy.credentials.account import AccountNames
+from proxy.credentials.bearer import Credentials, Sources
+from proxy.credentials.keys import Key, KeyRing
+from proxy.credentials.ticket import Tickets
+from proxy.credentials.token import TokenRules, TokenVerifier
+from proxy.errors import TicketInvalid, TokenInvalid, TokenMissing
+from proxy.model import Playback, Request, Subject, Ticket
+
+SECRET = b"s" * 32
+ACCOUNTS = AccountNames(SECRET)
+TICKETS = Tickets(SECRET, 600, time.time)
+
+
+def credentials(order: tuple[str, ...] = ("query", "header", "cookie")) -> Credentials:
+    verifier = TokenVerifier(KeyRing((Key.symmetric("HS256", SECRET),)), TokenRules(), ACCOUNTS)
+    return Credentials(verifier, TICKETS, Sources(order=order))
+
+
+def token(account: str) -> str:
+    return jwt.encode({"sub": account, "exp": int(time.time()) + 60}, SECRET)
+
+
+def request(query: str = "", **headers: str) -> Request:
+    return Request("GET", "http", "h", "/p", query, CIMultiDict(headers), "127.0.0.1")
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        request(f"token={token('alice')}"),
+        request(f"a=1&%74oken={token('alice')}&b"),
+        request(Authorization=f"Bearer {token('alice')}"),
+        request(Authorization=f"bEARER  {token('alice')}"),
+        request(Cookie=f"a=b; session={token('alice')}"),
+        request(Cookie=f'=;;bad cookie; session="{token("alice")}"; c'),
+    ],
+)
+def test_a_token_is_found_in_query_header_and_cookie(found: Request) -> None:
+    assert credentials().token_of(found).subject.account == ACCOUNTS.hashed("alice")
+
+
+def test_sources_are_tried_in_the_configured_order_and_no_other() -> None:
+    both = request(f"token={token('alice')}", Cookie=f"session={token('bob')}")
+    assert credentials().token_of(both).subject.account == ACCOUNTS.hashed("alice")
+    turned = credentials(("cookie", "query"))
+    assert turned.token_of(both).subject.account == ACCOUNTS.hashed("bob")
+    with pytest.raises(TokenMissing):
+        credentials(("header",)).token_of(both)
+
+
+def test_a_bad_token_is_an_error_and_not_a_reason_to_try_the_next_source() -> None:
+    with pytest.raises(TokenInvalid):
+        credentials().token_of(request("token=bad", Cookie=f"session={token('bob')}"))
+
+
+@pytest.mark.parametrize("header", ["Basic YTpi", "Bearer", "Bearer ", "", "Token x"])
+def test_another_scheme_or_an_empty_one_is_a_missing_token(header: str) -> None:
+    with pytest.raises(TokenMissing):
+        credentials().of(request(Authorization=header))
+
+
+def test_a_ticket_comes_before_any_token_and_a_bad_one_is_final() -> None:
+    playback = Playback(
+        "s", "d", strong=False, content="c", route="r", label="l", network="n", agent="u"
+    )
+    text = TICKETS.mint(Subject("a" * 32), playback, 1)
+    found = credentials().of(request(f"_sid=seal.{text}&token={token('alice')}"))
+    assert isinstance(found, Ticket)
+    assert (found.seal, found.text) == ("seal", text)
+    with pytest.raises(TicketInvalid):
+        credentials().of(request(f"_sid=x.{text}x&token={token('alice')}"))
+    with pytest.raises(TicketInvalid):
+        credentials().of(request(f"_sid=&token={token('alice')}"))

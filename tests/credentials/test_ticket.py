@@ -1,0 +1,124 @@
+from dataclasses import replace
+
+import jwt
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.credentials.account import derive
+from proxy.credentials.ticket import Tickets
+from proxy.errors import TicketInvalid
+from proxy.model import Playback, Subject, Ticket
+
+SECRET = b"t" * 32
+SUBJECT = Subject(account="a" * 32, limit=2, plan="basic")
+PLAYBACK = Playback(
+    stream="5" * 24,
+    device="d" * 16,
+    strong=True,
+    content="tv.example/live/one/master.m3u8",
+    route="live",
+    label="Living room",
+    network="n" * 8,
+    agent="u" * 8,
+    instance_ms=1_700_000_000_123,
+)
+
+
+class Time:
+    def __init__(self, now: float = 1_700_000_000.0) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def sealed(tickets: Tickets, place: str, playback: Playback = PLAYBACK) -> Ticket:
+    text = tickets.mint(SUBJECT, playback, playback.instance_ms or 0)
+    return tickets.read(f"{tickets.sealer(playback.content)(place)}.{text}")
+
+
+def test_a_ticket_gives_back_what_was_put_in() -> None:
+    ticket = sealed(Tickets(SECRET, 600, Time()), "/x")
+    assert ticket.subject == SUBJECT
+    assert ticket.playback == PLAYBACK
+
+
+def test_another_proxy_with_the_same_secret_reads_it_and_one_with_another_does_not() -> None:
+    time = Time()
+    text = Tickets(SECRET, 600, time).mint(SUBJECT, PLAYBACK, 1)
+    assert Tickets(SECRET, 600, time).read(f"s.{text}")
+    with pytest.raises(TicketInvalid):
+        Tickets(b"o" * 32, 600, time).read(f"s.{text}")
+
+
+def test_a_playback_keeps_its_ticket_for_half_its_life() -> None:
+    time = Time(600_000.0)
+    tickets = Tickets(SECRET, 600, time)
+    first = tickets.mint(SUBJECT, PLAYBACK, 1)
+    time.now += 299
+    assert tickets.mint(SUBJECT, PLAYBACK, 1) == first
+    time.now += 2
+    assert tickets.mint(SUBJECT, PLAYBACK, 1) != first
+
+
+@given(st.integers(0, 10_000))
+def test_a_new_ticket_lives_at_least_half_its_ttl_and_never_longer_than_it(offset: int) -> None:
+    time = Time(1_700_000_000.0 + offset)
+    ticket = sealed(Tickets(SECRET, 600, time), "/x")
+    assert 300 <= ticket.expires_at - time.now <= 600
+
+
+def test_an_expired_ticket_is_invalid() -> None:
+    time = Time()
+    tickets = Tickets(SECRET, 600, time)
+    text = tickets.mint(SUBJECT, PLAYBACK, 1)
+    time.now += 601
+    with pytest.raises(TicketInvalid, match="expired"):
+        tickets.read(f"s.{text}")
+
+
+def test_a_session_token_is_no_ticket_and_a_ticket_signed_for_another_use_neither() -> None:
+    tickets = Tickets(SECRET, 600, Time())
+    claims = {"sub": "alice", "exp": 2_000_000_000}
+    for key in (SECRET, derive(SECRET, "ticket")):
+        with pytest.raises(TicketInvalid):
+            tickets.read("s." + jwt.encode(claims, key, algorithm="HS256"))
+
+
+def test_a_seal_holds_for_its_place_and_content_only() -> None:
+    tickets = Tickets(SECRET, 600, Time())
+    ticket = sealed(tickets, "tv.example/live/one/720p.m3u8")
+    assert tickets.fits(ticket, "tv.example/live/one/720p.m3u8")
+    assert not tickets.fits(ticket, "tv.example/live/two/720p.m3u8")
+    other = replace(ticket, playback=replace(PLAYBACK, content="tv.example/live/two.m3u8"))
+    assert not tickets.fits(other, "tv.example/live/one/720p.m3u8")
+
+
+def test_a_directory_seal_opens_what_lies_below_and_nothing_beside() -> None:
+    tickets = Tickets(SECRET, 600, Time())
+    ticket = sealed(tickets, "/live/one/")
+    assert tickets.fits_within(ticket, "/live/one/seg1.ts")
+    assert tickets.fits_within(ticket, "/live/one/hi/seg1.ts")
+    assert not tickets.fits_within(ticket, "/live/two/seg1.ts")
+    assert not tickets.fits_within(ticket, "/live/one")
+    assert not tickets.fits_within(ticket, "/live/oneandonly/seg1.ts")
+
+
+def test_a_seal_of_the_root_opens_everything() -> None:
+    tickets = Tickets(SECRET, 600, Time())
+    assert tickets.fits_within(sealed(tickets, "/"), "/seg1.ts")
+
+
+@given(st.text())
+def test_no_text_is_a_ticket_by_chance_nor_an_unexpected_error(text: str) -> None:
+    with pytest.raises(TicketInvalid):
+        Tickets(SECRET, 600, Time()).read(text)
+
+
+@given(seal=st.text(st.characters(exclude_characters=".")))
+def test_no_seal_fits_by_chance(seal: str) -> None:
+    tickets = Tickets(SECRET, 600, Time())
+    ticket = tickets.read(f"{seal}.{tickets.mint(SUBJECT, PLAYBACK, 1)}")
+    assert not tickets.fits(ticket, PLAYBACK.content)
+    assert not tickets.fits_within(ticket, "/live/one/seg1.ts")

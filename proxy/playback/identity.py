@@ -93,6 +93,21 @@ def resume(ticket: Ticket, hints: Hints) -> Playback:
     return replace(minted, network=network, stray=stray)
 
 
+def named(token: Token, stream: str, hints: Hints) -> Playback:
+    """Identify a stream by its id alone: enough to keep it, not to start it."""
+    account = token.subject.account
+    return Playback(
+        stream=stream,
+        device="",
+        strong=False,
+        content="",
+        route="",
+        label="",
+        network=_digest(SHORT_BYTES, account, hints.network),
+        agent=_digest(SHORT_BYTES, account, hints.agent),
+    )
+
+
 def astray(playback: Playback, stream: str) -> Playback:
     """Give the playback under the id the decision was made for: its own, or its stray's."""
     if playback.stray is None or stream != playback.stray.stream:

@@ -1,0 +1,60 @@
+# Everything a newcomer or CI runs. Needs Python 3.11, 3.12 or 3.13, and nothing else.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+PORT   ?= 8080
+PYTEST ?=
+
+.PHONY: help demo test unit e2e lint format node up clean
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.installed  ## proxy, origin, token issuer and a page, in one process
+	$(BIN)/playgate demo --port $(PORT)
+
+test: $(VENV)/.installed-test  ## every test; what needs a browser or ffmpeg is skipped without it
+	$(BIN)/pytest -n auto --dist loadgroup $(PYTEST)
+
+unit: $(VENV)/.installed-test  ## the tests that need neither browser nor ffmpeg
+	$(BIN)/pytest -n auto --dist loadgroup -m "not e2e" $(PYTEST)
+
+e2e: $(VENV)/.installed-test  ## real players against a running proxy
+	$(BIN)/pytest -m e2e $(PYTEST)
+
+lint: $(VENV)/.installed-dev  ## ruff, mypy, import-linter
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	PYTHONPATH=. $(BIN)/lint-imports
+
+format: $(VENV)/.installed-dev  ## what ruff can mend by itself
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+node: node_modules/.package-lock.json  ## hls.js and dash.js, for the demo's page and the e2e tests
+
+node_modules/.package-lock.json: package.json
+	npm install --no-audit --no-fund --no-package-lock
+	@touch $@
+
+up:  ## proxy, Redis and an origin in containers
+	docker compose up --build
+
+$(VENV)/.installed: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --editable .
+	@touch $@
+
+$(VENV)/.installed-test: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --editable ".[test]"
+	@touch $@
+
+$(VENV)/.installed-dev: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --editable ".[test,dev]"
+	@touch $@
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+clean:  ## remove what the other targets made
+	rm -rf $(VENV) .venv-* node_modules build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

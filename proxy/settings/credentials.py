@@ -1,0 +1,99 @@
+"""Settings of credentials: which tokens are good, and what the tickets are made with."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, ValidationInfo, field_validator
+
+from proxy.settings.files import FileSetting
+from proxy.settings.keys import AuthKey, check_length, exclusive, material
+from proxy.settings.section import Section, no_twins, together
+from proxy.settings.types import (
+    Duration,
+    Lifetime,
+    NonEmpty,
+    ParameterName,
+    Secret,
+    TokenName,
+    at_least,
+    at_most,
+    distinct,
+    not_empty,
+    one_or_many,
+)
+
+# Tickets are signed with HS256 and accounts hashed with HMAC-SHA-256 (RFC 7518 §3.2); in bytes.
+TICKET_SECRET_LENGTH = 32
+
+
+class ClaimSettings(Section):
+    """The names of the token's claims."""
+
+    account: NonEmpty = Field("sub", description="Whose streams are counted together.")
+    device: NonEmpty = Field("device_id", description="The device; makes takeover exact.")
+    plan: NonEmpty = Field("plan", description="A key of limits.plans.")
+    limit: NonEmpty = Field("max_streams", description="The limit itself; beats all others.")
+
+
+class AuthSettings(Section):
+    """Which tokens are good."""
+
+    sources: Annotated[
+        tuple[Literal["query", "header", "cookie"], ...],
+        not_empty,
+        distinct,
+    ] = Field(("query", "header", "cookie"), description="Where a token is looked for, in order.")
+    query_param: ParameterName = Field("token", description="The query parameter's name.")
+    cookie: TokenName = Field("session", description="The cookie's name.")
+    keys: Annotated[tuple[AuthKey, ...], not_empty, together(no_twins("auth.keys", "kid"))] = Field(
+        description="Any number of keys; a token's is chosen by kid, then by algorithm."
+    )
+    issuer: NonEmpty | None = Field(
+        None, description="The `iss` every token must have; null: not looked at."
+    )
+    audience: Annotated[tuple[NonEmpty, ...], one_or_many] | None = Field(
+        None, description="The `aud` of ours, one or several; null: not looked at."
+    )
+    leeway: Annotated[Duration, at_most("1h")] = Field(
+        10.0, description="How far the issuer's clock may be off."
+    )
+    claims: ClaimSettings = Field(
+        default_factory=ClaimSettings, description="Which claims carry what."
+    )
+
+
+class TicketSettings(Section):
+    """Playback tickets: what children of an admitted manifest carry instead of the token."""
+
+    secret_file: FileSetting | None = Field(
+        None, description="A file with the secret; one line end at its end is not part of it."
+    )
+    secret: Secret | None = Field(
+        None,
+        validate_default=True,
+        description="Signs tickets and hashes account names: at least 32 bytes, the same on all"
+        " proxies. A new one ends all playbacks and forgets all counts.",
+    )
+    ttl: Annotated[Lifetime, at_least("1s")] = Field(
+        12 * 3600.0, description="The longest one playback may last."
+    )
+    param: ParameterName = Field("_sid", description="The query parameter that carries it.")
+
+    @field_validator("secret_file", "secret")
+    @classmethod
+    def _is_one_and_long(
+        cls, value: Secret | FileSetting | None, info: ValidationInfo
+    ) -> Secret | FileSetting | None:
+        if value is not None:
+            check_length(material(value), TICKET_SECRET_LENGTH, "it")
+        if info.field_name == "secret":
+            exclusive(info.data.get("secret_file"), value, "secret")
+            if value is None and info.data.get("secret_file", value) is None:
+                raise ValueError("secret or secret_file is required")
+        return value
+
+    @property
+    def key(self) -> bytes:
+        """The secret, wherever it came from."""
+        value = self.secret or self.secret_file
+        assert value is not None  # noqa: S101  # the validator saw to it
+        return material(value)

@@ -1,0 +1,62 @@
+"""Files that the configuration names, read once while it is loaded.
+
+Relative paths count from the folder of the configuration file. Only a regular file of sensible
+size is read, so that no path can make a load hang or eat memory. A message tells the reason the
+system gives and never the path: somebody may have put the secret itself there.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import PlainSerializer, PlainValidator, ValidationInfo, WithJsonSchema
+
+# Keys and certificate chains are a few KiB.
+MAX_FILE_SIZE = 256 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedFile:
+    """A file as it was when it was loaded; the content stays out of ``repr``.
+
+    ``name`` is what the configuration says, ``path`` where that led.
+    """
+
+    name: str
+    path: Path
+    content: bytes = field(repr=False)
+
+
+def load_file(name: object, info: ValidationInfo) -> LoadedFile:
+    """Read a file named in the configuration; the base folder is the context's ``base``.
+
+    Raises:
+        ValueError: it cannot be read, is empty, too large, or no regular file.
+    """
+    if isinstance(name, LoadedFile):
+        return name
+    if not isinstance(name, str) or not name:
+        raise ValueError("must be the path of a file")
+    base: Path = (info.context or {}).get("base", Path())
+    path = base / name
+    try:
+        if not path.is_file():
+            reason = "no regular file" if path.exists() else "no such file"
+            raise ValueError(f"cannot be read: {reason}")
+        with path.open("rb") as file:
+            content = file.read(MAX_FILE_SIZE + 1)
+    except OSError as error:
+        raise ValueError(f"cannot be read: {error.strerror}") from None
+    if len(content) > MAX_FILE_SIZE:
+        raise ValueError("cannot be read: the file is larger than any key")
+    if not content.strip():
+        raise ValueError("the file is empty")
+    return LoadedFile(name, path.absolute(), content)
+
+
+FileSetting = Annotated[
+    LoadedFile,
+    PlainValidator(load_file),
+    PlainSerializer(lambda file: file.name, return_type=str, when_used="json"),
+    WithJsonSchema({"type": "string", "minLength": 1}),
+]

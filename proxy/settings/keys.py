@@ -1,0 +1,216 @@
+"""The keys that tokens are verified with, checked against the algorithm each is tied to.
+
+A key that is too weak, of another type, or half of a pair with a stranger is refused when the
+configuration is loaded, not when the first token comes. Key material is never part of a message.
+"""
+
+from typing import Any, Literal
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    PublicFormat,
+    load_pem_private_key,
+    load_pem_public_key,
+)
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
+
+from proxy.settings.files import FileSetting, LoadedFile
+from proxy.settings.section import Section
+from proxy.settings.types import NonEmpty, Secret
+
+Algorithm = Literal["HS256", "HS384", "HS512", "RS256", "ES256", "EdDSA"]
+
+# An HMAC key is at least as long as the hash's output (RFC 7518 §3.2); in bytes.
+SECRET_LENGTHS = {"HS256": 32, "HS384": 48, "HS512": 64}
+# RFC 7518 §3.3.
+MIN_RSA_BITS = 2048
+# What the loaders raise: ValueError for what is no key, TypeError for one that wants a password.
+KEY_ERRORS = (ValueError, TypeError, UnsupportedAlgorithm)
+
+
+def material(value: SecretStr | LoadedFile | str) -> bytes:
+    """Give the bytes of key material: a text's as UTF-8, a file's less one line end.
+
+    Editors end a file with a line end, and nobody means it to be part of a secret.
+    """
+    match value:
+        case LoadedFile():
+            return value.content.removesuffix(b"\n").removesuffix(b"\r")
+        case SecretStr():
+            return value.get_secret_value().encode()
+    return value.encode()
+
+
+def check_length(secret: bytes, least: int, purpose: str) -> None:
+    """Refuse a secret that is shorter than what it protects.
+
+    Raises:
+        ValueError: it has fewer than ``least`` bytes.
+    """
+    if len(secret) < least:
+        raise ValueError(f"has {len(secret)} bytes; {purpose} needs at least {least}")
+
+
+def exclusive(file: LoadedFile | None, inline: object, name: str) -> None:
+    """Refuse a setting that is given in the file and beside it.
+
+    Raises:
+        ValueError: both are there.
+    """
+    if file is not None and inline is not None:
+        raise ValueError(f"{name} and {name}_file exclude each other")
+
+
+def read_public_key(algorithm: str, pem: bytes) -> Any:
+    """Read a public key and see that it is one of the algorithm's.
+
+    Raises:
+        ValueError: it is not.
+    """
+    if b"PRIVATE KEY" in pem:
+        raise ValueError("holds a private key; the public key belongs here")
+    try:
+        key = load_pem_public_key(pem)
+    except KEY_ERRORS:
+        raise ValueError("is not a public key in PEM form") from None
+    _check_type(algorithm, key)
+    return key
+
+
+def read_private_key(algorithm: str, pem: bytes) -> Any:
+    """Read a private key's public half and see that it is one of the algorithm's.
+
+    Raises:
+        ValueError: it is not, or it is encrypted.
+    """
+    try:
+        key = load_pem_private_key(pem, password=None)
+    except KEY_ERRORS:
+        raise ValueError("is not an unencrypted private key in PEM form") from None
+    public = key.public_key()
+    _check_type(algorithm, public)
+    return public
+
+
+def _check_type(algorithm: str, key: object) -> None:
+    match algorithm, key:
+        case "RS256", rsa.RSAPublicKey():
+            if key.key_size < MIN_RSA_BITS:
+                raise ValueError(f"has {key.key_size} bits; RS256 needs at least {MIN_RSA_BITS}")
+        case "ES256", ec.EllipticCurvePublicKey(curve=ec.SECP256R1()):
+            pass
+        case "EdDSA", ed25519.Ed25519PublicKey() | ed448.Ed448PublicKey():
+            pass
+        case _:
+            raise ValueError(f"is not a key for {algorithm}")
+
+
+class AuthKey(Section):
+    """One key: a secret shared with the issuer, or the public half of the issuer's pair."""
+
+    kid: NonEmpty | None = Field(
+        None,
+        description="The key's id. A token that names it in its header is verified with this key"
+        " alone; a key without kid serves tokens whose kid no key bears.",
+    )
+    algorithm: Algorithm = Field(
+        description="The one algorithm this key is used with, whatever a token claims."
+    )
+    secret_file: FileSetting | None = Field(
+        None, description="A file with the secret; one line end at its end is not part of it."
+    )
+    secret: Secret | None = Field(
+        None,
+        validate_default=True,
+        description="HS256, HS384, HS512: the secret shared with the issuer, at least 32, 48 or"
+        " 64 bytes long.",
+    )
+    public_key_file: FileSetting | None = Field(
+        None, description="A file with the public key in PEM form."
+    )
+    public_key: NonEmpty | None = Field(
+        None,
+        validate_default=True,
+        description="RS256, ES256, EdDSA: the issuer's public key in PEM form.",
+    )
+    private_key_file: FileSetting | None = Field(
+        None, description="A file with the private key in PEM form, unencrypted."
+    )
+    private_key: Secret | None = Field(
+        None,
+        validate_default=True,
+        description="The private key in PEM form; only `playgate token` uses it.",
+    )
+
+    @field_validator(
+        *("secret_file", "secret"),
+        *("public_key_file", "public_key"),
+        *("private_key_file", "private_key"),
+    )
+    @classmethod
+    def _fits(cls, value: Any, info: ValidationInfo) -> Any:
+        """Hold material against the algorithm and what else is given, where those are valid."""
+        algorithm = info.data.get("algorithm")
+        field = str(info.field_name)
+        name = field.removesuffix("_file")
+        file = info.data.get(f"{name}_file")
+        if field == name:
+            exclusive(file, value, name)
+        if algorithm is None:
+            return value
+        needed = "secret" if algorithm in SECRET_LENGTHS else "public_key"
+        if value is not None:
+            if (name == "secret") != (needed == "secret"):
+                raise ValueError(f"has no use with {algorithm}, which takes a {needed}")
+            _check_material(name, material(value), info.data)
+        elif field == needed and file is None and f"{name}_file" in info.data:
+            raise ValueError(f"{algorithm} needs {name} or {name}_file")
+        return value
+
+    @property
+    def shared_secret(self) -> bytes | None:
+        """The secret of an HMAC key; None for a key pair."""
+        return _either(self.secret, self.secret_file)
+
+    @property
+    def public_pem(self) -> str | None:
+        """The public key in PEM form; None for an HMAC key."""
+        pem = _either(self.public_key, self.public_key_file)
+        return None if pem is None else _pem(pem)
+
+    @property
+    def private_pem(self) -> str | None:
+        """The private key in PEM form; None where tokens are only verified."""
+        pem = _either(self.private_key, self.private_key_file)
+        return None if pem is None else _pem(pem)
+
+
+def _check_material(name: str, material: bytes, data: dict[str, Any]) -> None:
+    algorithm = data["algorithm"]
+    match name:
+        case "secret":
+            check_length(material, SECRET_LENGTHS[algorithm], algorithm)
+        case "public_key":
+            read_public_key(algorithm, material)
+        case _:
+            public = _either(data.get("public_key"), data.get("public_key_file"))
+            ours = _spki(read_private_key(algorithm, material))
+            if public is not None and ours != _spki(read_public_key(algorithm, public)):
+                raise ValueError("is not the other half of the public key")
+
+
+def _spki(key: Any) -> bytes:
+    encoded: bytes = key.publicmaterial(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return encoded
+
+
+def _either(inline: SecretStr | str | None, file: LoadedFile | None) -> bytes | None:
+    value = inline if inline is not None else file
+    return None if value is None else material(value)
+
+
+def _pem(content: bytes) -> str:
+    # What stands around the armour is commentary in whatever encoding (RFC 7468 §2).
+    return content.decode("ascii", errors="ignore")

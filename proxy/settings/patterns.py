@@ -1,0 +1,109 @@
+"""Which paths a route serves.
+
+A pattern is matched against canonical paths (``model.Request.path``), segment by segment, and
+always whole: ``*`` stands for one segment, or for a part of one, ``**`` for whatever comes beneath,
+however deep. A pattern has at most one ``**`` and a segment at most one ``*``, so that no path a
+stranger may send makes matching expensive. Patterns never look at host, query or method.
+"""
+
+import re
+from dataclasses import dataclass, field
+from urllib.parse import quote, unquote
+
+# Everything a canonical path leaves unencoded (RFC 3986 §3.3), beside letters, digits and -._~
+SAFE = ":@!$&'()*+,;="
+# Where Playgate answers by itself (interface §4): no route may claim it.
+OWN_SEGMENT = "_playgate"
+BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+# What canonical paths never hold, escaped or not: a pattern with it could not match anything.
+IMPOSSIBLE = re.compile(r"[\x00-\x1f\x7f\\]|%(2f|5c|25|[01][0-9a-f]|7f)", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class PathPattern:
+    """A pattern such as ``/live/**``, ``/vod/*/master.m3u8`` or ``/**/*.mpd``.
+
+    ``/live/**`` matches ``/live/`` and everything beneath it, but not ``/live``.
+
+    Raises:
+        ValueError: the text is no pattern; the message says why.
+    """
+
+    text: str
+    literal_prefix: str = field(init=False, compare=False, repr=False)
+    _regex: re.Pattern[str] = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        segments = _segments(self.text)
+        canonical = "/" + "/".join(segments)
+        object.__setattr__(self, "text", canonical)
+        object.__setattr__(self, "literal_prefix", canonical.partition("*")[0])
+        object.__setattr__(self, "_regex", re.compile(_expression(segments)))
+
+    def __str__(self) -> str:
+        return self.text
+
+    def matches(self, path: str) -> bool:
+        """Tell whether a canonical path is one of the pattern's."""
+        return self._regex.fullmatch(path) is not None
+
+    def covers(self, other: "PathPattern") -> bool:
+        """Tell whether every path of ``other`` is surely one of this pattern's too.
+
+        Certain for equal patterns and for a literal prefix with ``/**`` behind it; where telling
+        would take more than that the answer is no.
+        """
+        if self.text == other.text:
+            return True
+        return self.text == f"{self.literal_prefix}**" and other.literal_prefix.startswith(
+            self.literal_prefix
+        )
+
+
+def _segments(text: str) -> list[str]:
+    """Split a pattern into canonical segments, refusing what could never match."""
+    if not text.startswith("/"):
+        raise ValueError("a path pattern starts with '/'")
+    if "?" in text or "#" in text:
+        raise ValueError("a path pattern has no query and no fragment")
+    if BROKEN_ESCAPE.search(text) or IMPOSSIBLE.search(text):
+        raise ValueError("a path pattern holds only characters that a path may have")
+    try:
+        segments = [
+            quote(unquote(segment, errors="strict"), SAFE) for segment in text[1:].split("/")
+        ]
+    except UnicodeError:
+        raise ValueError("a path pattern must be UTF-8") from None
+    for position, segment in enumerate(segments):
+        _check(segment, last=position == len(segments) - 1)
+    if segments.count("**") > 1:
+        raise ValueError("a path pattern may hold '**' once")
+    if segments[0] == OWN_SEGMENT:
+        raise ValueError(f"paths under /{OWN_SEGMENT}/ are Playgate's own")
+    return segments
+
+
+def _check(segment: str, *, last: bool) -> None:
+    if not segment and not last:
+        raise ValueError("a path pattern has no empty segments ('//')")
+    if segment.partition(";")[0] in (".", ".."):
+        raise ValueError("a path pattern has no '.' or '..' segments")
+    if "**" in segment and segment != "**":
+        raise ValueError("'**' stands alone between slashes, as in /live/**")
+    if segment.count("*") > 1 and segment != "**":
+        raise ValueError("a segment may hold '*' once")
+
+
+def _expression(segments: list[str]) -> str:
+    """Write the segments as one regular expression; every part consumes its leading slash."""
+    parts: list[str] = []
+    for position, segment in enumerate(segments):
+        if segment == "**":
+            # At the end: anything beneath, the folder itself included. Between segments: any
+            # number of whole segments, none included.
+            parts.append(r"/.*" if position == len(segments) - 1 else r"(?:/[^/]+)*?")
+        elif segment == "*":
+            parts.append(r"/[^/]+")
+        else:
+            parts.append("/" + re.escape(segment).replace(r"\*", r"[^/]*"))
+    return "".join(parts)

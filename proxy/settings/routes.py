@@ -1,0 +1,125 @@
+"""Routes as they are configured: which paths go to which origins, and how.
+
+The first route that matches serves a request, so a route that nothing can reach is a mistake.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Literal
+
+from pydantic import (
+    AfterValidator,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+)
+from pydantic_core import InitErrorDetails
+
+from proxy.settings.patterns import PathPattern
+from proxy.settings.section import Section, conflict, no_twins, together, written
+from proxy.settings.types import Label, NonEmpty, StreamCount, distinct, not_empty
+from proxy.settings.urls import BaseUrl, HostName, OriginUrl
+
+
+def _pattern(value: object) -> PathPattern:
+    if isinstance(value, PathPattern):
+        return value
+    if not isinstance(value, str):
+        raise ValueError("must be a path pattern such as /live/**")  # noqa: TRY004  # pydantic's way
+    return PathPattern(value)
+
+
+def _prefix(text: str) -> str:
+    prefix = PathPattern(text.rstrip("/")).text if text.rstrip("/") else ""
+    if not prefix or "*" in prefix:
+        raise ValueError("must be a literal path such as /live")
+    return prefix
+
+
+Pattern = Annotated[
+    PathPattern,
+    PlainValidator(_pattern),
+    PlainSerializer(str, return_type=str, when_used="json"),
+    WithJsonSchema({"type": "string", "pattern": "^/"}),
+]
+Prefix = Annotated[str, AfterValidator(_prefix)]
+
+
+class RouteSettings(Section):
+    """One route."""
+
+    name: Label = Field(description="The route's name in metrics, logs and listings.")
+    path: Pattern = Field(
+        description="Which paths: * is one segment or a part of one, ** everything beneath."
+    )
+    host: HostName | None = Field(
+        None, description="The one Host the route is for, with a port or without; null: any."
+    )
+    origins: Annotated[tuple[OriginUrl, ...], not_empty, distinct] = Field(
+        description="The servers behind, tried in turn: http(s)://HOST[:PORT]."
+    )
+    strip_prefix: Prefix | None = Field(
+        None, description="Taken off the front of the path before the origin is asked."
+    )
+    segments: Literal["signed", "open", "direct", "deny"] = Field(
+        "signed",
+        description="Media segments: signed checks a ticket on each, open passes all through,"
+        " direct sends players to segment_base_url, deny answers 403.",
+    )
+    segment_base_url: BaseUrl | None = Field(
+        None,
+        validate_default=True,
+        description="Where players fetch segments with segments: direct; the public path of the"
+        " segment is appended.",
+    )
+    content_params: Annotated[tuple[NonEmpty, ...], distinct] = Field(
+        (),
+        description="Query parameters of the entry manifest that are part of what is watched: two"
+        " values are two streams. All others are ignored.",
+    )
+    limits: StreamCount | None = Field(
+        None, description="Streams at a time for this route; overrides limits.default."
+    )
+
+    @field_validator("strip_prefix")
+    @classmethod
+    def _begins_the_path(cls, prefix: str | None, info: ValidationInfo) -> str | None:
+        pattern = info.data.get("path")
+        if prefix and pattern and not pattern.literal_prefix.startswith(f"{prefix}/"):
+            raise ValueError("must be what path begins with, before its first wildcard")
+        return prefix
+
+    @field_validator("segment_base_url")
+    @classmethod
+    def _goes_with_direct(cls, url: str | None, info: ValidationInfo) -> str | None:
+        mode = info.data.get("segments")
+        if mode == "direct" and url is None:
+            raise ValueError("is required with segments: direct")
+        if mode not in ("direct", None) and url is not None:
+            raise ValueError(f"has no use with segments: {mode}; it goes with direct")
+        return url
+
+
+def _reachable(routes: Sequence[object]) -> Iterator[InitErrorDetails]:
+    """Find the routes whose every request an earlier one takes."""
+    earlier: list[tuple[int, object, PathPattern]] = []
+    for index, route in enumerate(routes):
+        try:
+            pattern = _pattern(written(route, "path"))
+        except ValueError:
+            continue
+        host = written(route, "host")
+        for position, other_host, other in earlier:
+            if other_host in (None, host) and other.covers(pattern):
+                yield conflict(
+                    f"is never reached: routes[{position}] ({other}) takes it all", index, "path"
+                )
+                break
+        earlier.append((index, host, pattern))
+
+
+Routes = Annotated[
+    tuple[RouteSettings, ...], not_empty, together(no_twins("routes", "name"), _reachable)
+]

@@ -1,0 +1,252 @@
+"""The configuration: every key there is, its default, its bounds, and what it is for.
+
+A key is here together with the feature it controls, so nothing is accepted and then ignored. The
+sections hold what the file says and decide nothing; times are seconds, sizes bytes. The
+descriptions feed the JSON Schema.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from pydantic import Field, ValidationInfo, field_validator
+
+from proxy.settings.credentials import AuthSettings, TicketSettings
+from proxy.settings.routes import Routes, RouteSettings
+from proxy.settings.section import Section, conflict, conflicts
+from proxy.settings.tls import TlsSettings
+from proxy.settings.types import (
+    BearerToken,
+    Duration,
+    Integer,
+    KeyPrefix,
+    Lifetime,
+    Network,
+    NonEmpty,
+    Number,
+    Port,
+    Size,
+    StreamCount,
+    TokenName,
+    at_least,
+    at_most,
+    distinct,
+    integer_choice,
+)
+from proxy.settings.urls import BindHost, StoreLocation, StoreUrl, WebOrigin
+
+# What a socket on every address is bound to.
+ANY_ADDRESS = {"0.0.0.0", "::"}  # noqa: S104  # compared with
+
+
+class ListenSettings(Section):
+    """The player port."""
+
+    host: BindHost = Field("0.0.0.0", description="The address players connect to.")  # noqa: S104  # a server in a container is for everybody
+    port: Port = Field(8080, description="Its port; 0 takes any free one.")
+    tls: TlsSettings = Field(
+        default_factory=TlsSettings, description="Both files: HTTPS. Neither: plain HTTP."
+    )
+    trusted_proxies: tuple[Network, ...] = Field(
+        (), description="Addresses and networks whose X-Forwarded-* fields are believed."
+    )
+    max_in_flight: Annotated[Integer, Field(ge=1, le=1_000_000)] = Field(
+        2048, description="Requests served at once; the next one gets 503 `overloaded`."
+    )
+    drain_timeout: Annotated[Duration, at_most("1h")] = Field(
+        20.0, description="How long open requests may take to finish at shutdown."
+    )
+
+
+class AdminSettings(Section):
+    """The operators' port."""
+
+    host: BindHost = Field("127.0.0.1", description="The address operators connect to.")
+    port: Port = Field(9090, description="Its port; 0 takes any free one.")
+    token: BearerToken | None = Field(
+        None, description="The bearer token of /admin; without one /admin answers 403 to all."
+    )
+
+
+class StoreSettings(Section):
+    """Where streams are counted."""
+
+    url: StoreLocation = Field(
+        StoreUrl("memory://"),
+        description="memory:// counts in this process; redis://, rediss:// (TLS) and unix:// count"
+        " for all proxies together.",
+    )
+    key_prefix: KeyPrefix = Field("playgate", description="What every Redis key begins with.")
+    timeout: Annotated[Duration, at_least("1ms"), at_most("10s")] = Field(
+        0.1, description="The longest a request waits for the store."
+    )
+    on_outage: Literal["local", "open", "closed"] = Field(
+        "local",
+        description="New streams while the store is away: local counts them in this process, open"
+        " admits all, closed answers 503.",
+    )
+
+
+class LimitSettings(Section):
+    """How many streams an account may have."""
+
+    default: StreamCount = Field(3, description="Streams at a time where nothing else decides.")
+    plans: Mapping[NonEmpty, StreamCount] = Field(
+        {"basic": 1, "standard": 2, "premium": 4},
+        description="Streams at a time by the token's plan.",
+    )
+    on_limit: Literal["reject", "evict_oldest"] = Field(
+        "reject", description="Refuse the newcomer, or end the account's oldest stream for it."
+    )
+    status: Annotated[Literal[429, 409, 403], integer_choice] = Field(
+        429, description="The status of a `stream_limit` refusal."
+    )
+
+
+class StreamSettings(Section):
+    """How long a slot is held."""
+
+    ttl: Lifetime = Field(30.0, description="From one refresh of a live manifest to the next.")
+    live_ttl_factor: Annotated[Number, Field(ge=1, le=100)] = Field(
+        4.0, description="... or so many refresh intervals, where that is longer."
+    )
+    vod_ttl: Lifetime = Field(90.0, description="From one sign of life on demand to the next.")
+    silent_after: Lifetime = Field(
+        120.0, description="A stream that never showed life may be evicted after this."
+    )
+    max_hold: Lifetime = Field(
+        4 * 3600.0, description="The longest a silent on-demand stream holds its slot."
+    )
+
+
+class IdentitySettings(Section):
+    """What is one viewer, and what is another."""
+
+    takeover: Literal["none", "strong", "quiet", "provisional"] = Field(
+        "quiet", description="When a device's new stream replaces its old one at the limit."
+    )
+    max_networks: Annotated[Integer, Field(ge=1, le=64)] = Field(
+        3, description="Networks one stream may be watched from within its TTL."
+    )
+    device_header: TokenName | None = Field(
+        None, description="A request header that names the device, where the token does not."
+    )
+    jti_per_playback: bool = Field(
+        default=False, description="The issuer gives each playback a token of its own (`jti`)."
+    )
+
+
+class OriginSettings(Section):
+    """How origins are asked."""
+
+    timeout: Lifetime = Field(5.0, description="For a whole manifest, and between two chunks.")
+    connect_timeout: Lifetime = Field(1.0, description="For a connection to be made.")
+    retries: Annotated[Integer, Field(ge=0, le=10)] = Field(
+        1, description="New tries where a connection died before a byte came."
+    )
+    max_manifest: Annotated[Size, at_least("1KiB"), at_most("1GiB")] = Field(
+        8 * 2**20, description="The largest manifest, decoded; a larger one is a 502."
+    )
+    cache: Annotated[Duration, at_most("1h")] = Field(
+        1.0, description="How long a manifest is served from memory; 0s: not at all."
+    )
+
+
+class CorsSettings(Section):
+    """Which web pages may read answers."""
+
+    origins: Annotated[tuple[WebOrigin, ...], distinct] = Field(
+        ("*",), description="scheme://host[:port] of each page's site, or * for all."
+    )
+
+    @field_validator("origins")
+    @classmethod
+    def _all_is_all(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        if "*" in origins and len(origins) > 1:
+            raise ValueError("* allows every site; it stands alone")
+        return origins
+
+
+class LogSettings(Section):
+    """What is written to standard error."""
+
+    format: Literal["json", "text"] = Field("json", description="For machines or for people.")
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="The least severe entries written."
+    )
+
+
+class Settings(Section):
+    """The whole configuration."""
+
+    listen: ListenSettings = Field(
+        default_factory=ListenSettings, description="Where players connect."
+    )
+    admin: AdminSettings = Field(
+        default_factory=AdminSettings,
+        description="Where operators connect: metrics, health, administration.",
+    )
+    store: StoreSettings = Field(
+        default_factory=StoreSettings, description="Where streams are counted."
+    )
+    auth: AuthSettings = Field(description="Which tokens are good, and what they say.")
+    tickets: TicketSettings = Field(
+        description="What children of an admitted manifest carry instead of the token."
+    )
+    limits: LimitSettings = Field(
+        default_factory=LimitSettings, description="How many streams an account may have."
+    )
+    streams: StreamSettings = Field(
+        default_factory=StreamSettings, description="How long a slot is held."
+    )
+    identity: IdentitySettings = Field(
+        default_factory=IdentitySettings, description="What counts as one viewer."
+    )
+    origin: OriginSettings = Field(
+        default_factory=OriginSettings, description="How origins are asked."
+    )
+    cors: CorsSettings = Field(
+        default_factory=CorsSettings, description="Which web pages may read answers."
+    )
+    routes: Routes = Field(
+        description="Which paths go to which origins; the first that matches serves."
+    )
+    log: LogSettings = Field(default_factory=LogSettings, description="What is logged.")
+
+    @field_validator("admin")
+    @classmethod
+    def _has_a_port_of_its_own(cls, admin: AdminSettings, info: ValidationInfo) -> AdminSettings:
+        listen: ListenSettings | None = info.data.get("listen")
+        if listen is None or admin.port != listen.port or admin.port == 0:
+            return admin
+        # A socket on all addresses takes the port on each of them.
+        if admin.host == listen.host or not {admin.host, listen.host}.isdisjoint(ANY_ADDRESS):
+            raise conflicts(conflict("is the player port, listen.port, too", "port"))
+        return admin
+
+    @field_validator("tickets")
+    @classmethod
+    def _is_told_from_a_token(cls, tickets: TicketSettings, info: ValidationInfo) -> TicketSettings:
+        auth: AuthSettings | None = info.data.get("auth")
+        if auth is not None and tickets.param == auth.query_param:
+            raise conflicts(conflict("is the token's parameter, auth.query_param, too", "param"))
+        return tickets
+
+    @field_validator("routes")
+    @classmethod
+    def _content_is_no_credential(
+        cls, routes: tuple[RouteSettings, ...], info: ValidationInfo
+    ) -> tuple[RouteSettings, ...]:
+        """Keep credentials out of what names a stream: each new token would be a new stream."""
+        auth: AuthSettings | None = info.data.get("auth")
+        tickets: TicketSettings | None = info.data.get("tickets")
+        credentials = {auth.query_param if auth else None, tickets.param if tickets else None}
+        found = [
+            conflict("is a credential, which never says what is watched", *at)
+            for index, route in enumerate(routes)
+            for position, name in enumerate(route.content_params)
+            for at in [(index, "content_params", position)]
+            if name in credentials
+        ]
+        if found:
+            raise conflicts(*found)
+        return routes

@@ -1,0 +1,95 @@
+"""What every part of the configuration has in common.
+
+A section is a frozen value that refuses keys it does not know. One left empty (``cors:``) is one
+left out. What several settings decide together is checked as soon as those are valid by
+themselves, whatever else is wrong, so that one mistake never hides another; ``conflict`` and
+``together`` are the means for such checks to name the keys at fault.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    model_validator,
+)
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+CONFLICT = "conflict"
+
+Check = Callable[[Sequence[object]], Iterator[InitErrorDetails]]
+
+
+class Section(BaseModel):
+    """A mapping of the configuration file with a fixed set of keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _empty_is_left_out(cls, data: Any) -> Any:
+        return {} if data is None else data
+
+
+def conflict(message: str, *at: str | int) -> InitErrorDetails:
+    """Describe one conflict; ``at`` leads from the value being validated to the key at fault."""
+    return InitErrorDetails(type=PydanticCustomError(CONFLICT, message), loc=at, input=None)
+
+
+def conflicts(*found: InitErrorDetails) -> ValidationError:
+    """Make the error that a validator raises for what it found."""
+    return ValidationError.from_exception_data("configuration", list(found))
+
+
+def together(*checks: Check) -> WrapValidator:
+    """Check the items of a list against each other, whether or not each is valid by itself.
+
+    A check gets the items as they were written and describes the conflicts among those it can
+    make sense of.
+    """
+
+    def validate(items: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+        sequence = items if isinstance(items, list | tuple) else ()
+        found = [problem for check in checks for problem in check(sequence)]
+        try:
+            valid = handler(items)
+        except ValidationError as error:
+            raise conflicts(*_details(error), *found) from None
+        if found:
+            raise conflicts(*found)
+        return valid
+
+    return WrapValidator(validate)
+
+
+def written(item: object, key: str) -> object:
+    """Give a key's value of a list item as it was written; None where there is none."""
+    return item.get(key) if isinstance(item, Mapping) else getattr(item, key, None)
+
+
+def no_twins(items_path: str, key: str) -> Check:
+    """Make the check that no two items of the list have the same text under ``key``."""
+
+    def check(items: Sequence[object]) -> Iterator[InitErrorDetails]:
+        first: dict[str, int] = {}
+        for index, item in enumerate(items):
+            text = written(item, key)
+            if isinstance(text, str) and first.setdefault(text, index) != index:
+                yield conflict(f"is the {key} of {items_path}[{first[text]}] already", index, key)
+
+    return check
+
+
+def _details(error: ValidationError) -> Iterator[InitErrorDetails]:
+    """Give an error's parts in the form a new error is made of."""
+    for part in error.errors(include_url=False):
+        if part["type"] == CONFLICT:
+            yield conflict(part["msg"], *part["loc"])
+        else:
+            yield InitErrorDetails(
+                type=part["type"], loc=part["loc"], input=None, ctx=part.get("ctx", {})
+            )

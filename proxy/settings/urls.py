@@ -1,0 +1,199 @@
+"""URLs that the configuration names: the store, the origins, where segments are, who may ask.
+
+Each kind accepts exactly the parts it has a use for and is kept in one spelling (lower-case scheme
+and host, no trailing slash), so that equal things compare equal. A password is accepted in the
+store's URL alone, and no message ever repeats a URL or a part of one.
+"""
+
+import re
+from ipaddress import ip_address
+from typing import Annotated, NamedTuple
+from urllib.parse import SplitResult, parse_qsl, urlsplit
+
+from pydantic import AfterValidator, Secret
+
+from proxy.settings.types import MASK
+
+# Visible ASCII, all a URL may hold (RFC 3986 §2); a host beyond ASCII is written in the xn-- form
+# that goes over the wire.
+VISIBLE = re.compile(r"[!-~]{1,2048}")
+NAME = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,62})"
+HOST = re.compile(rf"{NAME}(?:\.{NAME})*\.?|\[[0-9A-Fa-f:.]{{2,45}}\]")
+AUTHORITY = re.compile(rf"({HOST.pattern})(?::([0-9]{{1,5}}))?")
+DEFAULT_PORTS = {"http": 80, "https": 443}
+
+MEMORY = "memory://"
+# What redis-py takes from a URL and an operator may need. Its other options belong to settings of
+# ours, or would change under our feet what a request waits for.
+REDIS_OPTIONS = {"db": re.compile(r"[0-9]{1,5}"), "protocol": re.compile(r"[23]")}
+TLS_OPTIONS = {
+    "ssl_ca_certs": re.compile(r".+"),
+    "ssl_cert_reqs": re.compile(r"none|optional|required"),
+    "ssl_check_hostname": re.compile(r"true|false"),
+}
+STORE_OPTIONS = {
+    "redis": REDIS_OPTIONS,
+    "rediss": {**REDIS_OPTIONS, **TLS_OPTIONS},
+    "unix": REDIS_OPTIONS,
+}
+STORE_FORMS = "must be memory://, redis://HOST:PORT/DB, rediss://HOST:PORT/DB or unix:///PATH"
+
+
+class Authority(NamedTuple):
+    """A host in lower case and the port that stands with it."""
+
+    host: str
+    port: int | None
+
+    def __str__(self) -> str:
+        return self.host if self.port is None else f"{self.host}:{self.port}"
+
+
+def parse_authority(text: str) -> Authority:
+    """Read ``host`` or ``host:port``; an IPv6 address stands in brackets.
+
+    Raises:
+        ValueError: neither.
+    """
+    match = AUTHORITY.fullmatch(text)
+    if match is None or int(match[2] or 0) > 65535:
+        raise ValueError("must be a host name or address, with or without a port")
+    return Authority(match[1].lower(), int(match[2]) if match[2] else None)
+
+
+def _split(text: str, *schemes: str) -> SplitResult:
+    """Split a URL; the standard library's own messages would repeat parts of it."""
+    expected = " or ".join(f"{scheme}://" for scheme in schemes)
+    if not VISIBLE.fullmatch(text):
+        raise ValueError(f"must be a URL of visible ASCII that starts with {expected}")
+    try:
+        url = urlsplit(text)
+    except ValueError:
+        raise ValueError("must be a URL") from None
+    if url.scheme not in schemes or not url.netloc:
+        raise ValueError(f"must be a URL that starts with {expected}")
+    return url
+
+
+def parse_base(text: str) -> str:
+    """Read an ``http(s)`` URL that other paths are appended to; no trailing slash is kept.
+
+    Raises:
+        ValueError: no such URL, or one with a user, a query or a fragment.
+    """
+    url = _split(text, "http", "https")
+    if "@" in url.netloc:
+        raise ValueError("must be a URL without a user or password")
+    if "?" in text or "#" in text:
+        raise ValueError("must be a URL without a query or fragment")
+    authority = parse_authority(url.netloc)
+    if authority.port == DEFAULT_PORTS[url.scheme]:
+        authority = Authority(authority.host, None)
+    return f"{url.scheme}://{authority}{url.path.rstrip('/')}"
+
+
+def parse_origin(text: str) -> str:
+    """Read an ``http(s)`` URL that is scheme, host and port alone.
+
+    Raises:
+        ValueError: no such URL.
+    """
+    base = parse_base(text)
+    if base.count("/") > 2:
+        raise ValueError("must be a URL without a path: scheme, host and port alone")
+    return base
+
+
+def parse_web_origin(text: str) -> str:
+    """Read what a browser sends as ``Origin`` (RFC 6454 §6.2), or ``*``.
+
+    Raises:
+        ValueError: neither.
+    """
+    return text if text == "*" else parse_origin(text)
+
+
+def parse_bind_host(text: str) -> str:
+    """Read an address or a host name to listen on, without a port.
+
+    Raises:
+        ValueError: neither.
+    """
+    try:
+        return str(ip_address(text))
+    except ValueError:
+        pass
+    if not HOST.fullmatch(text) or text.startswith("["):
+        raise ValueError("must be an address such as 0.0.0.0 or ::, or a host name") from None
+    return text.lower()
+
+
+class StoreUrl(Secret[str]):
+    """A store's URL, shown with its password masked."""
+
+    def _display(self) -> str:
+        text = self.get_secret_value()
+        scheme, _, rest = text.partition("://")
+        userinfo, at, where = rest.rpartition("@")
+        user, colon, _ = userinfo.partition(":")
+        return f"{scheme}://{user}:{MASK}@{where}" if at and colon else text
+
+
+def check_store_url(secret: StoreUrl) -> StoreUrl:
+    """Check a store's URL down to its options, so that no client library meets a surprise.
+
+    Raises:
+        ValueError: no URL of a store there is; the message never repeats it.
+    """
+    text = secret.get_secret_value()
+    if text == MEMORY:
+        return secret
+    try:
+        url = _split_store(text)
+    except ValueError:
+        raise ValueError(STORE_FORMS) from None
+    _check_place(url)
+    options = STORE_OPTIONS[url.scheme]
+    for name, value in parse_qsl(url.query, keep_blank_values=True):
+        if name not in options:
+            raise ValueError(f"may have the options {', '.join(options)} and no others")
+        if not options[name].fullmatch(value):
+            raise ValueError(f"has a value for {name} that cannot be")
+    return secret
+
+
+def _split_store(text: str) -> SplitResult:
+    if not VISIBLE.fullmatch(text):
+        raise ValueError
+    url = urlsplit(text)
+    if url.scheme not in STORE_OPTIONS or not text.startswith(f"{url.scheme}://"):
+        raise ValueError
+    return url
+
+
+def _check_place(url: SplitResult) -> None:
+    """Check where the store is: user, host, port and path."""
+    userinfo, _, authority = url.netloc.rpartition("@")
+    encode = "a password's special characters are written percent-encoded"
+    if "#" in url.geturl() or "@" in f"{userinfo}{url.path}{url.query}":
+        raise ValueError(f"{STORE_FORMS}; {encode}")
+    if url.scheme == "unix":
+        if authority or not url.path.startswith("/") or url.path == "/":
+            raise ValueError("must name the socket by its full path, as in unix:///run/redis.sock")
+        return
+    try:
+        parse_authority(authority)
+    except ValueError:
+        raise ValueError(f"must have a host; {encode}") from None
+    if not re.fullmatch(r"/?[0-9]{0,5}", url.path):
+        raise ValueError(f"must have a database's number as its path; {encode}")
+
+
+StoreLocation = Annotated[StoreUrl, AfterValidator(check_store_url)]
+BaseUrl = Annotated[str, AfterValidator(parse_base)]
+OriginUrl = Annotated[str, AfterValidator(parse_origin)]
+WebOrigin = Annotated[str, AfterValidator(parse_web_origin)]
+
+
+HostName = Annotated[str, AfterValidator(lambda text: str(parse_authority(text)))]
+BindHost = Annotated[str, AfterValidator(parse_bind_host)]

@@ -1,0 +1,187 @@
+"""One answer from an origin, from its header to its last byte, and the one report made of it.
+
+Every exception of the HTTP client becomes one of the error tree here and nowhere else. An error's
+``detail`` never names the origin; the exception it was raised from does, for the log.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol, Self
+
+from aiohttp import ClientError, ClientPayloadError, ClientResponse, ClientResponseError
+from aiohttp import ConnectionTimeoutError as ConnectTimeout
+
+from proxy.errors import OriginError, OriginInvalid, OriginTimeout, OriginUnreachable
+from proxy.origin.freshness import Freshness, freshness
+from proxy.origin.headers import Fields, Validators, first
+from proxy.origin.health import Health, HealthObserver
+from proxy.origin.upstream import Origin
+
+
+class Result(StrEnum):
+    """How a request to an origin went; the ``result`` of ``playgate_origin_requests_total``.
+
+    ERROR: no connection, or the origin's own 5xx. INVALID: an answer that cannot be used.
+    """
+
+    OK = "ok"
+    ERROR = "error"
+    TIMEOUT = "timeout"
+    INVALID = "invalid"
+
+
+class Observer(HealthObserver, Protocol):
+    """Hears of every attempt and of every origin's health, so that this room knows no metrics."""
+
+    def request(self, route: str, origin: str, result: Result) -> None:
+        """Note one attempt, once it is over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A manifest's answer, whole: ``body`` decoded, ``headers`` fit to go with it."""
+
+    status: int
+    headers: Fields
+    body: bytes
+
+    @property
+    def content_type(self) -> str:
+        """Give the origin's Content-Type, parameters and all; empty where there is none."""
+        return first(self.headers, "content-type") or ""
+
+    @property
+    def validators(self) -> Validators | None:
+        """Give what the manifest can be asked for again by, if anything."""
+        etag, modified = first(self.headers, "etag"), first(self.headers, "last-modified")
+        return Validators(etag, modified) if etag or modified else None
+
+    @property
+    def freshness(self) -> Freshness:
+        """Give how long the origin lets this be used again."""
+        return freshness(self.headers)
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A segment's answer: its header is here, its body still comes.
+
+    ``stream`` gives the bytes as the origin sent them, content coding included, and raises
+    OriginUnreachable, OriginInvalid or OriginTimeout where they end before their time: whoever
+    passes them on breaks its own connection then, so that no part looks like the whole.
+    ``close`` must be called in the end, as often as one likes; before the end of the stream it
+    breaks the connection to the origin.
+    """
+
+    status: int
+    headers: Fields
+    stream: AsyncIterator[bytes]
+    close: Callable[[], None]
+
+
+class Attempt:
+    """One request to one origin, and the one report made of it."""
+
+    def __init__(self, route: str, origin: Origin, health: Health, observer: Observer) -> None:
+        self._route = route
+        self._origin = origin
+        self._health = health
+        self._observer = observer
+        self._open = True
+
+    def answered(self, status: int) -> None:
+        """Report an answer that came whole."""
+        if self._report(Result.ERROR if status >= 500 else Result.OK):
+            self._health.succeeded(self._origin)
+
+    def failed(self, error: OriginError) -> None:
+        """Report an answer that did not come, or cannot be used.
+
+        Only what befell the connection counts against the origin's health: a manifest that is
+        too large or a redirect says that the origin is there.
+        """
+        match error:
+            case OriginInvalid():
+                if self._report(Result.INVALID):
+                    self._health.succeeded(self._origin)
+                return
+            case OriginTimeout():
+                news = self._report(Result.TIMEOUT)
+            case _:
+                news = self._report(Result.ERROR)
+        if news:
+            self._health.failed(self._origin)
+
+    def abandoned(self, status: int) -> None:
+        """Report an answer whose rest nobody waits for; of the origin's health it says nothing."""
+        self._report(Result.ERROR if status >= 500 else Result.OK)
+
+    def _report(self, result: Result) -> bool:
+        """Count the attempt, unless that was done."""
+        first_report, self._open = self._open, False
+        if first_report:
+            self._observer.request(self._route, self._origin.name, result)
+        return first_report
+
+
+class Exchange(AsyncIterator[bytes]):
+    """A response whose header has arrived; iterating gives its body as it comes."""
+
+    def __init__(self, response: ClientResponse, attempt: Attempt) -> None:
+        self.response = response
+        self._attempt = attempt
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        try:
+            with translated():
+                data = await self.response.content.readany()
+        except OriginError as error:
+            self.fail(error)
+            raise
+        if not data:
+            raise StopAsyncIteration
+        return data
+
+    def fail(self, error: OriginError) -> None:
+        """Report that the answer cannot be used, and break the connection."""
+        self._attempt.failed(error)
+        self.response.close()
+
+    def close(self) -> None:
+        """Report how it went, and let go: a connection whose body came whole was kept already."""
+        if self.response.content.at_eof():
+            self._attempt.answered(self.response.status)
+        else:
+            self._attempt.abandoned(self.response.status)
+        self.response.close()
+
+
+@asynccontextmanager
+async def until(deadline: float) -> AsyncIterator[None]:
+    """Bound a wait by an instant of the event loop's time, and raise the room's errors."""
+    with translated():
+        async with asyncio.timeout_at(deadline):
+            yield
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Raise the room's errors instead of the HTTP client's."""
+    try:
+        yield
+    except ConnectTimeout as error:
+        raise OriginUnreachable from error
+    except TimeoutError as error:
+        raise OriginTimeout from error
+    except ClientPayloadError as error:
+        raise OriginInvalid("The origin's answer broke off.") from error
+    except ClientResponseError as error:
+        raise OriginInvalid("The origin does not speak HTTP.") from error
+    except (ClientError, OSError) as error:
+        raise OriginUnreachable from error

@@ -1,0 +1,213 @@
+"""Which header fields pass, in each direction. Pure.
+
+To the origin
+- A *manifest* is fetched once for many viewers, so the request says nothing of one of them: a
+  fixed set of fields, the public scheme and host, and, for the origin's log, the address of the
+  viewer who came first. An origin whose answer depends on that address says so (``Vary``,
+  ``Cache-Control: private``), and ``freshness`` heeds it.
+- A *segment* is fetched for its viewer: all end-to-end fields go on, Range and conditions too,
+  less what authenticates the viewer here and what only a trusted proxy may claim.
+- ``Host`` is the origin's own, set by the HTTP client. Origins choose a site by it, buckets and
+  CDNs know no other; the public host goes in ``X-Forwarded-Host`` for those that want it.
+
+From the origin
+- Hop-by-hop fields end here (RFC 9110 §7.6.1), as does what speaks of the machine behind, and
+  CORS, which the proxy answers for the whole port.
+- A field with an address of the route's servers in it stays here.
+
+A token or a session cookie never goes on; a field that holds a control character never passes.
+"""
+
+import ipaddress
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from proxy.errors import OriginInvalid
+from proxy.model import Request
+from proxy.origin.upstream import Upstream
+
+Fields: TypeAlias = tuple[tuple[str, str], ...]
+
+PSEUDONYM = "playgate"  # instead of a host name, which a Via would tell the world (RFC 9110 §7.6.3)
+
+# An edge in front of a shield is two proxies of this name on one way; a third pass is a loop.
+MAX_PASSES = 2
+
+# What aiohttp and the decoder here both understand; the order is of no consequence.
+MANIFEST_CODINGS = "gzip, deflate, br"
+
+HOP_BY_HOP = frozenset(
+    {"connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "http2-settings"}
+)
+
+# Not for the origin: what the client here sets itself, credentials, the framing of a body that is
+# never sent, and claims about the viewer that only the proxy itself can make.
+NOT_UPSTREAM = HOP_BY_HOP | {
+    *("host", "via", "forwarded", "x-real-ip", "authorization", "cookie", "referer"),
+    *("content-length", "content-encoding", "content-type", "expect"),
+}
+
+# Not for the viewer: what names the software or another way to the machine behind.
+NOT_DOWNSTREAM = HOP_BY_HOP | {"server", "via", "alt-svc", "x-powered-by"}
+
+# Describe the bytes the origin sent, which a decoded and shared manifest no longer is; and a
+# cookie is for one viewer, where a manifest is for all.
+NOT_SHARED = frozenset(
+    {
+        *("content-length", "content-encoding", "content-range", "accept-ranges", "content-md5"),
+        *("digest", "content-digest", "repr-digest", "set-cookie"),
+    }
+)
+
+# RFC 9110 §5.5: no control but tab. A lone surrogate is a byte that was not UTF-8.
+UNSAFE = re.compile("[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]")
+NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 §5.1
+HOST = re.compile(r"[0-9A-Za-z._~%:\[\]-]+")  # what a Host field can look like, RFC 9110 §7.2
+
+
+@dataclass(frozen=True, slots=True)
+class Validators:
+    """What a manifest may be asked for again by (RFC 9110 §8.8): the origin's own words."""
+
+    etag: str | None = None
+    modified: str | None = None
+
+
+def manifest_request(request: Request, validators: Validators | None = None) -> Fields:
+    """Give the fields of a manifest request, conditional where ``validators`` are given.
+
+    Raises OriginInvalid where the origin turns out to be this proxy.
+    """
+    fields = [
+        ("Accept", "*/*"),
+        ("Accept-Encoding", MANIFEST_CODINGS),
+        ("User-Agent", PSEUDONYM),
+    ]
+    if validators and validators.etag:
+        fields.append(("If-None-Match", validators.etag))
+    if validators and validators.modified:
+        fields.append(("If-Modified-Since", validators.modified))
+    return (*fields, *_forwarded(request))
+
+
+def segment_request(request: Request, session_cookie: str | None = None) -> Fields:
+    """Give the fields of a segment request: the viewer's, less what is not for the origin.
+
+    Raises OriginInvalid where the origin turns out to be this proxy.
+    """
+    fields = []
+    for name, value in _passing(request.headers.items(), NOT_UPSTREAM):
+        if not name.lower().startswith("x-forwarded-"):
+            fields.append((name, value))
+    if referer := _value(request, "referer").partition("#")[0].partition("?")[0]:
+        fields.append(("Referer", referer))  # a page's query may hold the token
+    if cookies := _cookies(request, session_cookie):
+        fields.append(("Cookie", cookies))
+    return (*fields, *_forwarded(request))
+
+
+def segment_response(fields: Iterable[tuple[str, str]], upstream: Upstream) -> Fields:
+    """Give the fields of a segment's answer that go on to its viewer.
+
+    Raises OriginInvalid where a redirect would show a server's address (``Upstream.outward``).
+    """
+    kept = []
+    for name, value in _passing(fields, NOT_DOWNSTREAM):
+        lower = name.lower()
+        if lower == "location":
+            kept.append((name, upstream.outward(value)))
+        elif not lower.startswith(("access-control-", "playgate-")) and not (
+            upstream.is_revealed_by(value)
+        ):
+            kept.append((name, value))
+    return tuple(kept)
+
+
+def manifest_response(fields: Iterable[tuple[str, str]], upstream: Upstream) -> Fields:
+    """Give the fields that go with a manifest's decoded and shared body, or an error's."""
+    shared = [(name, value) for name, value in fields if name.lower() not in NOT_SHARED]
+    return segment_response(shared, upstream)
+
+
+def first(fields: Iterable[tuple[str, str]], wanted: str) -> str | None:
+    """Give the value of the first field of that (lowercase) name."""
+    return next((value for name, value in fields if name.lower() == wanted), None)
+
+
+def _passing(
+    fields: Iterable[tuple[str, str]], dropped: frozenset[str]
+) -> Iterator[tuple[str, str]]:
+    """Give the end-to-end fields that are well-formed and not in ``dropped``."""
+    pairs = tuple(fields)
+    named = {
+        option.strip().lower()
+        for name, value in pairs
+        if name.lower() == "connection"
+        for option in value.split(",")
+    }
+    for name, value in pairs:
+        lower = name.lower()
+        if lower in dropped or lower in named or lower.startswith("proxy-"):
+            continue
+        if NAME.fullmatch(name) and not UNSAFE.search(value):
+            yield name, value
+
+
+def _value(request: Request, wanted: str) -> str:
+    """Give a field's value, its lines joined (RFC 9110 §5.3); empty where there is none."""
+    values = [value for name, value in request.headers.items() if name.lower() == wanted]
+    joined = ", ".join(values)
+    return "" if UNSAFE.search(joined) else joined
+
+
+def _cookies(request: Request, session_cookie: str | None) -> str:
+    """Give the viewer's cookies as they came, without the one that may hold a token."""
+    kept = []
+    for name, value in request.headers.items():
+        if name.lower() == "cookie" and not UNSAFE.search(value):
+            for cookie in value.split(";"):
+                label = cookie.partition("=")[0].strip()
+                if cookie.strip() and label != session_cookie:
+                    kept.append(cookie.strip())
+    return "; ".join(kept)
+
+
+def _forwarded(request: Request) -> Iterator[tuple[str, str]]:
+    """Say who asked, by which name and scheme (RFC 7239), and that a proxy passed it on.
+
+    The viewer's own claims were dropped: ``request.address`` already is what trusted proxies say.
+    Raises OriginInvalid for a request that has come through here too often.
+    """
+    via = _value(request, "via")
+    if sum(hop.split()[1:2] == [PSEUDONYM] for hop in via.split(",")) >= MAX_PASSES:
+        raise OriginInvalid("The origin leads back to this proxy.")
+    yield "Via", f"{via}, 1.1 {PSEUDONYM}" if via else f"1.1 {PSEUDONYM}"
+    address = _ip(request.address)
+    elements = [f"for={_node(address)}"]
+    if address is not None:
+        yield "X-Forwarded-For", str(address)
+    if HOST.fullmatch(request.host):
+        yield "X-Forwarded-Host", request.host
+        # A port makes it a quoted-string; HOST admits nothing that needs an escape in one.
+        quoted = request.host if NAME.fullmatch(request.host) else f'"{request.host}"'
+        elements.append(f"host={quoted}")
+    yield "X-Forwarded-Proto", request.scheme
+    elements.append(f"proto={request.scheme}")
+    yield "Forwarded", ";".join(elements)
+
+
+def _ip(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """Read an address, without a zone, which means something on this machine only."""
+    try:
+        return ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return None
+
+
+def _node(address: ipaddress.IPv4Address | ipaddress.IPv6Address | None) -> str:
+    """Write a Forwarded node (RFC 7239 §6): IPv6 in brackets, therefore quoted."""
+    if address is None:
+        return "unknown"
+    return f'"[{address}]"' if address.version == 6 else str(address)

@@ -1,0 +1,137 @@
+"""What is asked of whom: the servers of a route, and a place on them.
+
+Values only. The room knows no settings; whoever wires it builds these from them.
+"""
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Self
+from urllib.parse import quote
+
+from yarl import URL
+
+from proxy.errors import OriginInvalid
+
+# All of printable ASCII but "#", which no request target may hold (RFC 9112 §3.2). What is not in
+# here (a space, a control, a byte above 127) is percent-encoded: it can neither end the request
+# line nor begin a header, and everything else goes to the origin exactly as it was given.
+TARGET_CHARACTERS = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) != "#")
+
+SCHEME = re.compile(r"([a-z][a-z0-9+.-]*:)?", re.IGNORECASE)  # RFC 3986 §3.1; a "//" may do without
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A place on an origin: an encoded ``path`` with its leading slash, and a raw ``query``.
+
+    Tokens and tickets have been taken out of the query before it comes here.
+    """
+
+    path: str
+    query: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """One server, and the path (``/`` or ``/base``) under which it keeps what is asked for.
+
+    ``base`` may carry a user and a password, which are sent as HTTP Basic. ``name`` is how the
+    server is called in metrics: its configured URL without them.
+    """
+
+    base: URL
+    name: str
+
+    @classmethod
+    def parse(cls, url: str) -> Self:
+        """Read an origin's URL: http or https, a host, perhaps a port and a base path.
+
+        Raises ValueError where it is anything else.
+        """
+        base = URL(url)
+        if base.scheme not in {"http", "https"} or not base.raw_host or base.port is None:
+            raise ValueError("an origin is http://host[:port] or https://host[:port]")
+        if base.raw_query_string or base.raw_fragment:
+            raise ValueError("an origin's URL has neither query nor fragment")
+        name = f"{base.scheme}://{base.host_port_subcomponent}{base.raw_path.rstrip('/')}"
+        return cls(base, name)
+
+    def url(self, target: Target) -> URL:
+        """Give the address of a target, its path and query untouched."""
+        return URL.build(
+            scheme=self.base.scheme,
+            authority=self.base.raw_authority,
+            path=_encoded(self.base.raw_path.rstrip("/") + target.path),
+            query_string=_encoded(target.query),
+            encoded=True,
+        )
+
+    def inside(self, path: str) -> str:
+        """Give a path of the server relative to its base; one outside the base stays as it is."""
+        base = self.base.raw_path.rstrip("/")
+        if path.startswith(base) and path[len(base) :][:1] in {"", "/", "?", "#"}:
+            return path[len(base) :]
+        return path
+
+
+@dataclass(frozen=True, slots=True)
+class OriginConfig:
+    """How to ask: times in seconds, sizes in bytes.
+
+    ``timeout`` bounds a manifest from the request to its last byte, retries included; of a
+    segment it bounds the wait for the answer to begin and then each wait for more of it.
+    ``retries`` counts further attempts after a connection that failed before an answer began.
+    ``max_manifest`` bounds the decoded body. ``session_cookie`` names the cookie a token may
+    come in: it is never sent on.
+    """
+
+    timeout: float = 5.0
+    connect_timeout: float = 1.0
+    retries: int = 1
+    max_manifest: int = 8 * 1024 * 1024
+    session_cookie: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """The interchangeable servers of one route (at least one)."""
+
+    route: str
+    origins: tuple[Origin, ...]
+    config: OriginConfig = OriginConfig()
+
+    def is_revealed_by(self, value: str) -> bool:
+        """Tell whether a header's value holds the address of one of the servers."""
+        return any(_address(origin).search(value) for origin in self.origins)
+
+    def outward(self, location: str) -> str:
+        """Give a redirect's ``Location`` as it may leave the proxy (RFC 9110 §10.2.2).
+
+        One that leads to a server of this route becomes relative to wherever the client asked,
+        so that the server's address stays inside. Relative ones and other hosts, a CDN say, are
+        left as they are. Raises OriginInvalid where the address would be seen all the same.
+        """
+        for origin in self.origins:
+            found = _address(origin).search(location)
+            if found and SCHEME.fullmatch(location, 0, found.start()):
+                location = "/" + origin.inside(location[found.end() :]).lstrip("/")
+                break
+        if self.is_revealed_by(location):
+            raise OriginInvalid("The origin redirects to where no viewer can follow.")
+        return location
+
+
+def _encoded(text: str) -> str:
+    return quote(text, safe=TARGET_CHARACTERS, errors="surrogateescape")
+
+
+@lru_cache(maxsize=256)
+def _address(origin: Origin) -> re.Pattern[str]:
+    """Match ``//host:port`` of an origin; the port may be missing where it is the scheme's own."""
+    base = origin.base
+    port = f":{base.port}"
+    if base.is_default_port():
+        port = f"(?:{port})?"
+    host = re.escape(base.host_subcomponent or "")
+    return re.compile(rf"//(?:[^/@\s]*@)?{host}{port}(?![\w.:-])", re.IGNORECASE)

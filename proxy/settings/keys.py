@@ -4,7 +4,7 @@ A key that is too weak, of another type, or half of a pair with a stranger is re
 configuration is loaded, not when the first token comes. Key material is never part of a message.
 """
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
     load_pem_public_key,
 )
-from pydantic import Field, SecretStr, ValidationInfo, field_validator
+from pydantic import Field, SecretStr, StringConstraints, ValidationInfo, field_validator
 
 from proxy.settings.files import FileSetting, LoadedFile
 from proxy.settings.section import Section
@@ -24,6 +24,7 @@ Algorithm = Literal["HS256", "HS384", "HS512", "RS256", "ES256", "EdDSA"]
 
 # An HMAC key is at least as long as the hash's output (RFC 7518 §3.2); in bytes.
 SECRET_LENGTHS = {"HS256": 32, "HS384": 48, "HS512": 64}
+PublicPem = Annotated[str, StringConstraints(min_length=1, max_length=16 * 1024)]
 # RFC 7518 §3.3.
 MIN_RSA_BITS = 2048
 # What the loaders raise: ValueError for what is no key, TypeError for one that wants a password.
@@ -130,7 +131,7 @@ class AuthKey(Section):
     public_key_file: FileSetting | None = Field(
         None, description="A file with the public key in PEM form."
     )
-    public_key: NonEmpty | None = Field(
+    public_key: PublicPem | None = Field(
         None,
         validate_default=True,
         description="RS256, ES256, EdDSA: the issuer's public key in PEM form.",

@@ -17,12 +17,10 @@ from proxy.settings.tls import TlsSettings
 from proxy.settings.types import (
     BearerToken,
     Duration,
-    Integer,
     KeyPrefix,
     Lifetime,
     Network,
     NonEmpty,
-    Number,
     Port,
     Size,
     StreamCount,
@@ -31,6 +29,8 @@ from proxy.settings.types import (
     at_most,
     distinct,
     integer_choice,
+    integer_text,
+    number_text,
 )
 from proxy.settings.urls import BindHost, StoreLocation, StoreUrl, WebOrigin
 
@@ -49,7 +49,7 @@ class ListenSettings(Section):
     trusted_proxies: tuple[Network, ...] = Field(
         (), description="Addresses and networks whose X-Forwarded-* fields are believed."
     )
-    max_in_flight: Annotated[Integer, Field(ge=1, le=1_000_000)] = Field(
+    max_in_flight: Annotated[int, Field(ge=1, le=1_000_000), integer_text] = Field(
         2048, description="Requests served at once; the next one gets 503 `overloaded`."
     )
     drain_timeout: Annotated[Duration, at_most("1h")] = Field(
@@ -106,7 +106,7 @@ class StreamSettings(Section):
     """How long a slot is held."""
 
     ttl: Lifetime = Field(30.0, description="From one refresh of a live manifest to the next.")
-    live_ttl_factor: Annotated[Number, Field(ge=1, le=100)] = Field(
+    live_ttl_factor: Annotated[float, Field(ge=1, le=100), number_text] = Field(
         4.0, description="... or so many refresh intervals, where that is longer."
     )
     vod_ttl: Lifetime = Field(90.0, description="From one sign of life on demand to the next.")
@@ -124,7 +124,7 @@ class IdentitySettings(Section):
     takeover: Literal["none", "strong", "quiet", "provisional"] = Field(
         "quiet", description="When a device's new stream replaces its old one at the limit."
     )
-    max_networks: Annotated[Integer, Field(ge=1, le=64)] = Field(
+    max_networks: Annotated[int, Field(ge=1, le=64), integer_text] = Field(
         3, description="Networks one stream may be watched from within its TTL."
     )
     device_header: TokenName | None = Field(
@@ -140,7 +140,7 @@ class OriginSettings(Section):
 
     timeout: Lifetime = Field(5.0, description="For a whole manifest, and between two chunks.")
     connect_timeout: Lifetime = Field(1.0, description="For a connection to be made.")
-    retries: Annotated[Integer, Field(ge=0, le=10)] = Field(
+    retries: Annotated[int, Field(ge=0, le=10), integer_text] = Field(
         1, description="New tries where a connection died before a byte came."
     )
     max_manifest: Annotated[Size, at_least("1KiB"), at_most("1GiB")] = Field(

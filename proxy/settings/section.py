@@ -91,5 +91,8 @@ def _details(error: ValidationError) -> Iterator[InitErrorDetails]:
             yield conflict(part["msg"], *part["loc"])
         else:
             yield InitErrorDetails(
-                type=part["type"], loc=part["loc"], input=None, ctx=part.get("ctx", {})
+                type=part["type"],
+                loc=part["loc"],
+                input=part["input"],
+                ctx=part.get("ctx", {}),
             )

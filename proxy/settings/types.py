@@ -178,7 +178,7 @@ def _network(text: str) -> str:
     raise ValueError(f"an address inside a network; write {network}")
 
 
-def _integer_text(value: object) -> object:
+def _number_of_digits(value: object) -> object:
     return int(value) if isinstance(value, str) and INTEGER.fullmatch(value) else value
 
 
@@ -209,13 +209,13 @@ Size = Annotated[
         {"anyOf": [{"type": "string", "pattern": f"^{SIZE.pattern}$"}, {"type": "integer"}]}
     ),
 ]
-Number = Annotated[float, BeforeValidator(parse_number)]
-Integer = Annotated[int, BeforeValidator(parse_integer)]
+number_text = BeforeValidator(parse_number)
+integer_text = BeforeValidator(parse_integer)
 # 0 lets the system choose a free one.
-Port = Annotated[Integer, Field(ge=0, le=65535)]
+Port = Annotated[int, Field(ge=0, le=65535), integer_text]
 # More streams than any account has, few enough to be listed in one refusal; the same bound as on
 # a token's limit claim.
-StreamCount = Annotated[Integer, Field(ge=0, le=10_000)]
+StreamCount = Annotated[int, Field(ge=0, le=10_000), integer_text]
 Secret = Annotated[
     SecretStr,
     Field(min_length=1),
@@ -223,7 +223,7 @@ Secret = Annotated[
 ]
 BearerToken = Annotated[Secret, AfterValidator(_bearer)]
 # Around a Literal of numbers: the text of one is as good.
-integer_choice = BeforeValidator(_integer_text)
+integer_choice = BeforeValidator(_number_of_digits)
 # Around a tuple of texts: one text alone is as good.
 one_or_many = BeforeValidator(_as_list)
 distinct = AfterValidator(_distinct)

@@ -1,0 +1,87 @@
+"""The configuration written back: as it is in force, and as a schema for editors.
+
+Secrets are masked, whatever form they were given in; everything else reads as it would be written
+by hand, so that the output with its secrets filled in is a configuration again.
+"""
+
+from typing import Any
+
+import yaml
+from pydantic.json_schema import GenerateJsonSchema
+
+from proxy.settings.problems import sections_of
+from proxy.settings.schema import Settings
+from proxy.settings.section import Section
+
+# Alternatives of which one is given: the others are left out rather than shown as null.
+ALTERNATIVES = ("secret", "public_key", "private_key")
+
+
+def effective(settings: Settings) -> str:
+    """Write the configuration in force as YAML, defaults included and secrets masked."""
+    return yaml.safe_dump(effective_mapping(settings), sort_keys=False, allow_unicode=True)
+
+
+def effective_mapping(settings: Settings) -> dict[str, Any]:
+    """Give the configuration in force as plain values, defaults included and secrets masked."""
+    data = settings.model_dump(mode="json")
+    for holder in (data["tickets"], *data["auth"]["keys"]):
+        for name in ALTERNATIVES:
+            for key in (name, f"{name}_file"):
+                if key in holder and holder[key] is None:
+                    del holder[key]
+    written: dict[str, Any] = _escaped(data)
+    return written
+
+
+def _escaped(value: Any) -> Any:
+    """Keep texts from being taken for environment variables when they are read again."""
+    match value:
+        case str():
+            return value.replace("${", "$${")
+        case dict():
+            return {key: _escaped(item) for key, item in value.items()}
+        case list():
+            return [_escaped(item) for item in value]
+    return value
+
+
+class _Schema(GenerateJsonSchema):
+    """Leaves out the titles pydantic makes of field names: they repeat the names."""
+
+    def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002  # pydantic's signature
+        return False
+
+
+def json_schema() -> dict[str, Any]:
+    """Give the JSON Schema (draft 2020-12) of the configuration file.
+
+    It describes values after environment variables were put in.
+    """
+    schema = Settings.model_json_schema(schema_generator=_Schema)
+    definitions = schema["$defs"] | {Settings.__name__: schema}
+    for section in _all_sections(Settings):
+        _write_defaults(section, definitions[section.__name__]["properties"])
+    return {
+        "$schema": GenerateJsonSchema.schema_dialect,
+        **schema,
+        "title": "Playgate configuration",
+    }
+
+
+def _all_sections(section: type[Section]) -> set[type[Section]]:
+    inner = {
+        found
+        for field in section.model_fields.values()
+        for child in sections_of(field.annotation)
+        for found in _all_sections(child)
+    }
+    return inner | {section}
+
+
+def _write_defaults(section: type[Section], properties: dict[str, Any]) -> None:
+    """Write defaults as they stand in a file: ``30s``, where pydantic has 30.0."""
+    optional = {name for name, field in section.model_fields.items() if not field.is_required()}
+    defaults = section.model_construct().model_dump(mode="json", include=optional)
+    for name, default in defaults.items():
+        properties[name]["default"] = default

@@ -1,0 +1,113 @@
+"""YAML as a tree of nodes that know their lines.
+
+PyYAML parses; here its choices are narrowed to what a configuration needs: the plain forms of
+YAML 1.2's core schema (so ``on`` and ``12:30`` are texts), one document, bounded size and depth.
+Every way in which a text can fail to be YAML ends in ``NotYaml``, whose message never repeats more
+than one character of the text: a secret may stand unquoted where it breaks the syntax.
+"""
+
+import re
+
+import yaml
+
+# A large configuration is some hundred lines; these bounds are far beyond any.
+MAX_LENGTH = 512 * 1024
+MAX_DEPTH = 24
+
+NULL, BOOL, INT, FLOAT, STR = (
+    f"tag:yaml.org,2002:{name}" for name in ("null", "bool", "int", "float", "str")
+)
+# Each form is one that PyYAML's own writer puts in quotes when it is meant as a text, so that
+# what it writes is read back as it was.
+FORMS = {
+    NULL: re.compile(r"~|null|Null|NULL|"),
+    BOOL: re.compile(r"true|True|TRUE|false|False|FALSE"),
+    INT: re.compile(r"[-+]?(?:0|[1-9][0-9]{0,17})"),
+    FLOAT: re.compile(r"[-+]?[0-9]{1,18}\.[0-9]{1,18}"),
+}
+
+
+class NotYaml(Exception):
+    """The text as a whole cannot be read; ``line`` counts from 1."""
+
+    def __init__(self, line: int, message: str) -> None:
+        super().__init__(message)
+        self.line = line
+        self.message = message
+
+
+class _Loader(yaml.BaseLoader):
+    depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            raise yaml.MarkedYAMLError(problem="nested too deeply", problem_mark=self.get_mark())
+        node: yaml.Node | None = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
+
+
+for _tag, _form in FORMS.items():
+    _Loader.add_implicit_resolver(_tag, re.compile(rf"(?:{_form.pattern})\Z"), None)
+
+
+def line_of(node: yaml.Node) -> int:
+    """Give the line a node begins on, counted from 1."""
+    return int(node.start_mark.line) + 1
+
+
+def compose(text: str) -> yaml.MappingNode:
+    """Parse a text that holds one mapping.
+
+    Raises:
+        NotYaml: it is not YAML, not one mapping, or beyond the bounds.
+    """
+    node = _compose(text)
+    if node is None:
+        raise NotYaml(1, "the file is empty")
+    if not isinstance(node, yaml.MappingNode):
+        raise NotYaml(line_of(node), "must be a mapping of keys to values")
+    return node
+
+
+def _compose(text: str) -> yaml.Node | None:
+    if len(text) > MAX_LENGTH:
+        raise NotYaml(1, "the file is larger than any configuration")
+    try:
+        loader = _Loader(text)
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise NotYaml(line, "not YAML: a character that cannot be printed") from None
+    try:
+        node: yaml.Node | None = loader.get_single_node()
+    except yaml.MarkedYAMLError as error:
+        raise NotYaml(_line(error), _explain(error)) from None
+    except (ValueError, OverflowError):
+        # From the numbers in escapes and directives, such as "\UFFFFFFFF" or %YAML 1.99(...)9.
+        raise NotYaml(loader.line + 1, "not YAML: a number that is too large") from None
+    return node
+
+
+def _line(error: yaml.MarkedYAMLError) -> int:
+    """Give the line to look at: where an unfinished thing began, else where parsing stopped."""
+    unfinished = (error.context or "").startswith("while scanning")
+    marks = (error.context_mark, error.problem_mark)
+    mark = next(filter(None, marks if unfinished else marks[::-1]), None)
+    return mark.line + 1 if mark else 1
+
+
+def _explain(error: yaml.MarkedYAMLError) -> str:
+    problem, context = error.problem or "", error.context or ""
+    both = f"{context} {problem}"
+    if "alias" in both:
+        return "not YAML: an alias of nothing; a text that begins with '*' needs quotes"
+    if "anchor" in both:
+        return "not YAML: an anchor that cannot be; a text that begins with '&' needs quotes"
+    if "tag" in both or "directive" in both:
+        return "not YAML: a tag or directive; a text that begins with '!' or '%' needs quotes"
+    if r"'\t'" in problem:
+        return "not YAML: a tab where only spaces can indent"
+    if "single document" in context:
+        return "holds more than one document"
+    return f"not YAML: {problem}"

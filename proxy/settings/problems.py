@@ -1,0 +1,117 @@
+"""What is wrong with a configuration, said so that one finds the place and knows what to write.
+
+A problem is printed ``FILE:LINE: key: message``. Messages name what would be right and never
+repeat what was given: it may be a secret on the wrong line.
+"""
+
+import json
+import re
+import typing
+from collections.abc import Iterator
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+from pydantic import ValidationError
+
+from proxy.settings.section import CONFLICT, Section
+from proxy.settings.source import KeyPath
+
+PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]{1,80}")
+# What pydantic finds by itself, in our words. {names} are filled from the error's context.
+MESSAGES = {
+    "missing": "is required",
+    "bool_parsing": "must be true or false",
+    "bool_type": "must be true or false",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than_equal": "must be at most {le}",
+    "mapping_type": "must be a mapping of keys to values",
+    "model_type": "must be a mapping of keys to values",
+    "string_too_long": "must have at most {max_length} characters",
+    "string_too_short": "must not be empty",
+    "string_type": "must be a text",
+    "too_short": "must not be empty",
+    "tuple_type": "must be a list",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One mistake: where it stands and what would be right.
+
+    ``line`` counts from 1, and is None where there is no file.
+    """
+
+    file: str
+    line: int | None
+    key: str
+    message: str
+
+    def __str__(self) -> str:
+        place = self.file if self.line is None else f"{self.file}:{self.line}"
+        return f"{place}: {self.key}: {self.message}"
+
+
+class ConfigError(Exception):
+    """A configuration that cannot be used, with everything that is wrong with it."""
+
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        super().__init__("\n".join(map(str, problems)))
+        self.problems = problems
+
+
+def dotted(at: KeyPath) -> str:
+    """Write a key's path as ``routes[0].segments``; the whole file is ``(file)``."""
+    parts: list[str] = []
+    for part in at:
+        if isinstance(part, int):
+            parts.append(f"[{part}]")
+        else:
+            parts.append("." if parts else "")
+            parts.append(part if PLAIN_KEY.fullmatch(part) else json.dumps(part[:80]))
+    return "".join(parts) or "(file)"
+
+
+def explain(error: ValidationError, root: type[Section]) -> Iterator[tuple[KeyPath, str]]:
+    """Give each mistake pydantic found: its key's path and a message of ours."""
+    for details in error.errors(include_url=False):
+        # An error about a mapping's key is marked with "[key]" behind the key.
+        at = tuple(part for part in details["loc"] if part != "[key]")
+        context = details.get("ctx", {})
+        match details["type"]:
+            case "extra_forbidden":
+                message = _unknown(at, root)
+            case "literal_error":
+                message = f"must be {context['expected']}".replace("'", "")
+            case "value_error":
+                message = str(context["error"])
+            case kind if kind == CONFLICT:
+                message = details["msg"]
+            case "string_type" if isinstance(details["input"], bool | int | float):
+                message = "must be a text; put it in quotes"
+            case kind:
+                message = MESSAGES.get(kind, "is not valid").format_map(context)
+        yield at, message
+
+
+def _unknown(at: KeyPath, root: type[Section]) -> str:
+    section = _section(at[:-1], root)
+    near = get_close_matches(str(at[-1]), section.model_fields if section else (), n=1)
+    return f"unknown key; did you mean {near[0]!r}?" if near else "unknown key"
+
+
+def _section(at: KeyPath, root: type[Section]) -> type[Section] | None:
+    """Find the section a path leads to."""
+    section: type[Section] | None = root
+    for part in at:
+        if isinstance(part, str) and section is not None:
+            field = section.model_fields.get(part)
+            section = next(sections_of(field.annotation), None) if field else None
+    return section
+
+
+def sections_of(annotation: object) -> Iterator[type[Section]]:
+    """Find the sections in a field's type, such as a list's items."""
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        yield annotation
+    for part in typing.get_args(annotation):
+        yield from sections_of(part)

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 
+from proxy.origin.headers import Validators
+
 CONDITIONS = ("If-None-Match", "If-Modified-Since")
 # One range, as players ask for it. Several ranges, or another unit, may be ignored and are
 # (RFC 9110 §14.2).
@@ -19,17 +21,16 @@ def is_conditional(headers: Mapping[str, str]) -> bool:
     return any(name in headers for name in CONDITIONS)
 
 
-def not_modified(
-    headers: Mapping[str, str], *, etag: str | None, last_modified: str | None
-) -> bool:
+def not_modified(headers: Mapping[str, str], validators: Validators | None) -> bool:
     """Tell whether what the client holds is still what the origin has (RFC 9110 §13.2.2)."""
+    etag = validators.etag if validators else None
     if (wanted := headers.get("If-None-Match")) is not None:
         if wanted.strip() == "*":
             return True
         tags = {tag.strip().removeprefix("W/") for tag in wanted.split(",")}
         return etag is not None and etag.removeprefix("W/") in tags
     since = _date(headers.get("If-Modified-Since"))
-    modified = _date(last_modified)
+    modified = _date(validators.modified if validators else None)
     return since is not None and modified is not None and modified <= since
 
 

@@ -39,6 +39,11 @@ class Credentials:
         }
 
     @property
+    def ticket_param(self) -> str:
+        """The query parameter that carries a ticket."""
+        return self._sources.ticket_param
+
+    @property
     def private_params(self) -> frozenset[str]:
         """The query parameters that carry credentials: never passed on."""
         return frozenset({self._sources.query_param, self._sources.ticket_param})

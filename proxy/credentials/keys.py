@@ -25,7 +25,7 @@ class Key:
     algorithm: str
     kid: str | None
     verifying: Any
-    signing: Any | None
+    signing: Any
 
     def __repr__(self) -> str:
         return f"Key(algorithm={self.algorithm!r}, kid={self.kid!r})"

@@ -1,0 +1,77 @@
+"""A client of the admin API, for the command line."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote
+
+import aiohttp
+
+TIMEOUT_SECONDS = 10
+
+
+class AdminError(Exception):
+    """The admin API said no, or was asked wrongly."""
+
+
+class AdminUnreachable(AdminError):
+    """Nobody answered where the admin API should be."""
+
+
+@dataclass(frozen=True, slots=True)
+class AdminClient:
+    """Talks to one proxy's admin port."""
+
+    url: str
+    token: str = field(repr=False)
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str]) -> "AdminClient":
+        """Take the address and the token from the environment.
+
+        Raises:
+            AdminError: the token is missing.
+        """
+        token = environ.get("PLAYGATE_ADMIN_TOKEN", "")
+        if not token:
+            raise AdminError("set PLAYGATE_ADMIN_TOKEN (and PLAYGATE_ADMIN_URL) first")
+        url = environ.get("PLAYGATE_ADMIN_URL", "http://127.0.0.1:9090")
+        return cls(url.rstrip("/"), token)
+
+    async def streams(self, account: str) -> list[dict[str, Any]]:
+        """List an account's active streams.
+
+        Raises:
+            AdminError: the API said no, or is not there.
+        """
+        document = await self._call("GET", f"/{quote(account, safe='')}/streams")
+        listed: list[dict[str, Any]] = document["streams"]
+        return listed
+
+    async def end(self, account: str, stream: str | None, hold: str | None) -> None:
+        """End one stream of an account, or all.
+
+        Raises:
+            AdminError: the API said no, or is not there.
+        """
+        which = f"/{quote(stream, safe='')}" if stream else ""
+        held = f"?hold={quote(hold, safe='')}" if hold else ""
+        await self._call("DELETE", f"/{quote(account, safe='')}/streams{which}{held}")
+
+    async def _call(self, method: str, path: str) -> Any:
+        address = f"{self.url}/admin/v1/accounts{path}"
+        headers = {"Authorization": f"Bearer {self.token}"}
+        timeout = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)
+        try:
+            async with (
+                aiohttp.ClientSession(timeout=timeout, headers=headers) as session,
+                session.request(method, address) as response,
+            ):
+                document = await response.json() if response.status != 204 else {}
+        except (aiohttp.InvalidURL, aiohttp.ContentTypeError, ValueError) as error:
+            raise AdminError(f"{self.url} is not an admin API") from error
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise AdminUnreachable(f"{self.url} cannot be reached: {error}") from error
+        if response.status >= 400:
+            raise AdminError(document.get("detail", f"status {response.status}"))
+        return document

@@ -1,0 +1,172 @@
+"""The admission stage: from who and what, to a decision or a refusal.
+
+Gathers what a decision depends on (the account's limit, the tempo of the content), asks the store
+once, counts the answer, and turns a "no" into the error the player gets.
+"""
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+
+from proxy.admission.policy import Lifetimes, cadence, limit_for
+from proxy.admission.store import Store
+from proxy.errors import StoreUnavailable, StreamEnded, StreamLimit
+from proxy.manifests.template import Template
+from proxy.model import Attempt, Cadence, Decision, Intent, Outcome, Pace, Playback, Subject
+from proxy.telemetry.metrics import Metrics
+
+# Contents whose tempo is remembered. A forgotten one costs one more call to the store at its next
+# start, so the bound may be far below a large catalogue.
+MAX_REMEMBERED = 20_000
+
+NEW = frozenset({Outcome.ADMITTED, Outcome.TAKEOVER, Outcome.PROVISIONAL})
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Where an account's limit comes from, and the status of its refusal."""
+
+    default: int
+    plans: Mapping[str, int]
+    routes: Mapping[str, int | None]
+    status: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tempo:
+    """What a content taught when its manifests were last read."""
+
+    pace: Pace | None = None
+    self_refreshing: bool = False
+
+
+UNKNOWN = Tempo()
+# The cadence of a beat that knows nothing of its stream: the slot keeps its own.
+KEPT = Cadence(ttl_ms=0)
+
+
+class Admission:
+    """Decides on requests, through the store."""
+
+    def __init__(
+        self, store: Store, limits: Limits, lifetimes: Lifetimes, metrics: Metrics
+    ) -> None:
+        self.store = store
+        self._limits = limits
+        self._lifetimes = lifetimes
+        self._metrics = metrics
+        self._tempos: OrderedDict[str, Tempo] = OrderedDict()
+
+    async def decide(
+        self,
+        subject: Subject,
+        playback: Playback,
+        *,
+        beat: bool,
+        intent: Intent = Intent.START,
+    ) -> Decision:
+        """Decide on one request of a playback.
+
+        Raises:
+            StreamLimit: the account has no room for it.
+            StreamEnded: this stream was ended and may not go on.
+            StoreUnavailable: nobody can say, and ``store.on_outage`` is ``closed``.
+        """
+        tempo = self.tempo(playback.content)
+        lifetime = cadence(tempo.pace, self._lifetimes, self_refreshing=tempo.self_refreshing)
+        return await self._ask(subject, playback, lifetime, beat=beat, intent=intent)
+
+    async def touch(self, subject: Subject, playback: Playback) -> Decision:
+        """Keep a stream that is known by its id alone, for as long as it was kept before.
+
+        Raises:
+            StreamEnded, StoreUnavailable: as for ``decide``.
+        """
+        return await self._ask(subject, playback, KEPT, beat=True, intent=Intent.TOUCH)
+
+    def limit(self, subject: Subject, route: str = "") -> tuple[int, str]:
+        """Give an account's limit on a route, and the name of where it comes from."""
+        return limit_for(
+            subject,
+            plans=self._limits.plans,
+            route=self._limits.routes.get(route),
+            default=self._limits.default,
+        )
+
+    async def _ask(
+        self, subject: Subject, playback: Playback, lifetime: Cadence, *, beat: bool, intent: Intent
+    ) -> Decision:
+        limit, rule = self.limit(subject, playback.route)
+        attempt = Attempt(subject.account, playback, limit, rule, lifetime, beat, intent)
+        with self._metrics.phase("store"):
+            decision = await self.store.decide(attempt)
+        if intent is not Intent.PEEK:
+            self._metrics.decision(playback.route, decision)
+        if decision.outcome is Outcome.REFUSED:
+            raise StreamLimit(decision, self._limits.status)
+        if decision.outcome is Outcome.ENDED:
+            raise StreamEnded(decision)
+        return decision
+
+    def tempo(self, content: str) -> Tempo:
+        """Give what is known of a content's tempo."""
+        return self._tempos.get(content, UNKNOWN)
+
+    def shows_life(self, content: str, *, by_ticket: bool) -> bool:
+        """Tell whether a manifest request is a beat: the refresh of something live.
+
+        Manifests of something on demand are read at the start and when renditions change, which
+        is no sign that anybody watches on.
+        """
+        tempo = self.tempo(content)
+        return tempo.pace is not None and tempo.pace.live and (by_ticket or tempo.self_refreshing)
+
+    async def learn(
+        self,
+        subject: Subject,
+        playback: Playback,
+        decision: Decision,
+        template: Template,
+        *,
+        is_entry: bool,
+    ) -> None:
+        """Take in what a manifest says of its tempo, and correct the slot if that is news."""
+        if template.pace is None:
+            return
+        refreshes_itself = is_entry and template.media_playlist and template.pace.live
+        known = self.tempo(playback.content)
+        tempo = Tempo(slower(known.pace, template.pace), refreshes_itself)
+        self._remember(playback.content, tempo)
+        if tempo == known or decision.outcome is Outcome.UNCHECKED:
+            return
+        corrected = cadence(tempo.pace, self._lifetimes, self_refreshing=tempo.self_refreshing)
+        with suppress(StoreUnavailable):
+            await self.store.amend(subject.account, decision.stream, corrected)
+
+    def _remember(self, content: str, tempo: Tempo) -> None:
+        self._tempos[content] = tempo
+        self._tempos.move_to_end(content)
+        if len(self._tempos) > MAX_REMEMBERED:
+            self._tempos.popitem(last=False)
+
+    async def undo(self, subject: Subject, decision: Decision) -> None:
+        """Give back the slot of a stream that was let in but could not be served."""
+        if decision.outcome in NEW:
+            with suppress(StoreUnavailable):
+                await self.store.release(subject.account, decision.stream)
+
+
+def slower(known: Pace | None, read: Pace) -> Pace:
+    """Give the slower of two tempos of one content.
+
+    Its renditions may differ (audio in longer segments than video); a slot must live long enough
+    for the slowest, and must not be corrected back and forth.
+    """
+    if known is None or known.live != read.live:
+        return read
+    return Pace(
+        live=read.live,
+        interval=max(known.interval, read.interval),
+        duration=max(known.duration, read.duration),
+    )

@@ -1,0 +1,248 @@
+"""The walk of a request, in one direction.
+
+    1. route        which origin serves this path?                   else not_found
+    2. credentials  a ticket or a token: who is asking?              else 401
+    3. playback     which stream does the request belong to?
+    4. admission    one question to the store                        else stream_limit, stream_ended
+    5. manifest     the compiled template: cached, or fetched        else what the origin said
+    6. render       the template and the viewer's ticket
+    7. reply
+
+The origin is asked only after step 4, so that nobody who is refused ever reaches it. Rooms do the
+work; here they meet. Nothing here knows a web framework, and nothing waits but for the store and
+the origin.
+"""
+
+from dataclasses import dataclass
+
+from proxy.admit import Admission
+from proxy.conditions import byte_range, is_conditional, not_modified
+from proxy.credentials.bearer import Credentials
+from proxy.errors import (
+    MethodNotAllowed,
+    NotFound,
+    OriginError,
+    OriginInvalid,
+    TicketInvalid,
+    TokenForbidden,
+)
+from proxy.manifest_source import Manifest, ManifestSource
+from proxy.manifests.kinds import is_manifest_path, is_manifest_type
+from proxy.manifests.template import Template
+from proxy.model import (
+    Decision,
+    Intent,
+    Kind,
+    Playback,
+    Reply,
+    Request,
+    Subject,
+    Ticket,
+    Token,
+)
+from proxy.origin.headers import first
+from proxy.playback import identity
+from proxy.playback.device import hints
+from proxy.routing import Route, RouteTable
+from proxy.telemetry.metrics import Metrics
+
+READING = ("GET", "HEAD", "OPTIONS")
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityRules:
+    """``identity`` of the configuration, as far as it names devices."""
+
+    device_header: str | None = None
+    jti_per_playback: bool = False
+
+
+@dataclass(slots=True)
+class Notes:
+    """What is learned about a request on its way, for metrics and logs."""
+
+    route: str = "none"
+    kind: Kind = Kind.API
+    subject: Subject | None = None
+    playback: Playback | None = None
+    decision: Decision | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Walker:
+    """Who walks: the credential, and the playback it belongs to."""
+
+    subject: Subject
+    playback: Playback
+    ticket: Ticket | None
+
+
+class Gateway:
+    """Answers requests for what lies under the routes."""
+
+    def __init__(
+        self,
+        *,
+        routes: RouteTable,
+        credentials: Credentials,
+        identity_rules: IdentityRules,
+        admission: Admission,
+        source: ManifestSource,
+        metrics: Metrics,
+    ) -> None:
+        self._routes = routes
+        self._credentials = credentials
+        self._tickets = credentials.tickets
+        self._rules = identity_rules
+        self._admission = admission
+        self._source = source
+        self._metrics = metrics
+
+    async def reply(self, request: Request, notes: Notes) -> Reply:
+        """Answer a GET or HEAD.
+
+        Raises:
+            PlaygateError: what is to be answered instead.
+        """
+        route = self._routes.match(request)
+        notes.route = route.name
+        if request.method not in READING:
+            raise MethodNotAllowed(READING)
+        if is_manifest_path(request.path):
+            return await self._manifest(route, request, notes)
+        return await self._segment(route, request, notes)
+
+    async def _manifest(self, route: Route, request: Request, notes: Notes) -> Reply:
+        notes.kind = Kind.ENTRY
+        content = route.content(request)
+        with self._metrics.phase("auth"):
+            walker = self._who(request, route, content)
+            notes.subject, notes.playback = walker.subject, walker.playback
+            notes.kind = kind = Kind.ENTRY if walker.playback.content == content else Kind.CHILD
+            if kind is Kind.CHILD and not self._fits(walker, content):
+                raise TicketInvalid
+        conditional = is_conditional(request.headers)
+        peek = conditional or request.method == "HEAD"
+        decision = await self._decide(walker, notes, Intent.PEEK if peek else Intent.START)
+        manifest = await self._fetch(route, request, walker, None if peek else decision)
+        if conditional and manifest.template and not_modified(request.headers, manifest.validators):
+            return Reply(304, (("Cache-Control", "no-store"),))
+        if manifest.template is None:
+            return Reply(manifest.status, manifest.headers, manifest.body)
+        if conditional and request.method == "GET":
+            decision = await self._decide(walker, notes, Intent.START)
+        await self._admission.learn(
+            walker.subject,
+            walker.playback,
+            decision,
+            manifest.template,
+            is_entry=kind is Kind.ENTRY,
+        )
+        with self._metrics.phase("rewrite"):
+            return self._render(request, walker, decision, manifest.template)
+
+    async def _segment(self, route: Route, request: Request, notes: Notes) -> Reply:
+        notes.kind = Kind.SEGMENT
+        match route.segments:
+            case "deny":
+                raise TokenForbidden("This route serves manifests only.")
+            case "direct":
+                raise NotFound("This route's segments are served elsewhere.")
+            case "signed":
+                await self._signed(request, notes)
+        opened = await self._source.segment(route, request)
+        content_type = first(opened.headers, "content-type")
+        if opened.status in (200, 206) and is_manifest_type(content_type):
+            # A manifest under a segment's name would be played without being counted.
+            opened.close()
+            raise OriginInvalid("A manifest was found under a name that is no manifest's.")
+        return Reply(opened.status, opened.headers, stream=opened.stream, close=opened.close)
+
+    async def _signed(self, request: Request, notes: Notes) -> None:
+        """Check a segment's ticket; each segment is a beat of its stream."""
+        with self._metrics.phase("auth"):
+            ticket = self._credentials.ticket_of(request)
+            if ticket is None or not self._tickets.fits_within(ticket, request.path):
+                raise TicketInvalid("A segment needs the ticket its manifest gave it.")
+            playback = identity.resume(ticket, hints(request))
+        walker = Walker(ticket.subject, playback, ticket)
+        notes.subject, notes.playback = walker.subject, walker.playback
+        intent = Intent.PEEK if request.method == "HEAD" else Intent.START
+        await self._decide(walker, notes, intent)
+
+    def _who(self, request: Request, route: Route, content: str) -> Walker:
+        clues = hints(request, self._rules.device_header)
+        match self._credentials.of(request):
+            case Ticket() as ticket:
+                return Walker(ticket.subject, identity.resume(ticket, clues), ticket)
+            case Token() as token:
+                playback = identity.start(
+                    token,
+                    clues,
+                    content=content,
+                    route=route.name,
+                    jti_per_playback=self._rules.jti_per_playback,
+                )
+                return Walker(token.subject, playback, None)
+
+    def _fits(self, walker: Walker, content: str) -> bool:
+        return walker.ticket is not None and self._tickets.fits(walker.ticket, content)
+
+    async def _decide(self, walker: Walker, notes: Notes, intent: Intent) -> Decision:
+        beat = notes.kind is Kind.SEGMENT or self._admission.shows_life(
+            walker.playback.content, by_ticket=walker.ticket is not None
+        )
+        notes.decision = await self._admission.decide(
+            walker.subject, walker.playback, beat=beat, intent=intent
+        )
+        return notes.decision
+
+    async def _fetch(
+        self, route: Route, request: Request, walker: Walker, held: Decision | None
+    ) -> Manifest:
+        """Get the manifest; no stream goes on holding a slot for one that could not be had."""
+        try:
+            manifest = await self._source.manifest(route, request, walker.playback.content)
+        except OriginError:
+            await self._give_back(walker, held)
+            raise
+        if manifest.template is None:
+            await self._give_back(walker, held)
+        return manifest
+
+    async def _give_back(self, walker: Walker, held: Decision | None) -> None:
+        if held is not None:
+            await self._admission.undo(walker.subject, held)
+
+    def _render(
+        self, request: Request, walker: Walker, decision: Decision, template: Template
+    ) -> Reply:
+        if walker.ticket is not None:
+            # The same ticket again: a live playlist's URLs must not change as it is refreshed.
+            ticket = walker.ticket.text
+        else:
+            playback = identity.astray(walker.playback, decision.stream)
+            ticket = self._tickets.mint(walker.subject, playback, decision.started_ms)
+        body = template.render(ticket.encode())
+        headers = (
+            ("Content-Type", template.content_type),
+            ("Cache-Control", "no-store"),
+            ("Accept-Ranges", "bytes"),
+            *decision_headers(decision),
+        )
+        part = byte_range(request.headers.get("Range"), len(body))
+        if part is None or request.method == "HEAD":
+            return Reply(200, headers, body)
+        if not part:
+            return Reply(416, (*headers, ("Content-Range", f"bytes */{len(body)}")))
+        shown = ("Content-Range", f"bytes {part.start}-{part.stop - 1}/{len(body)}")
+        return Reply(206, (*headers, shown), body[part.start : part.stop])
+
+
+def decision_headers(decision: Decision) -> tuple[tuple[str, str], ...]:
+    """Give the fields that tell a player what was decided."""
+    return (
+        ("Playgate-Stream", decision.stream),
+        ("Playgate-Decision", decision.outcome),
+        ("Playgate-Streams", f"{decision.active}/{decision.limit}"),
+    )

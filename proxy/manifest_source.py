@@ -1,0 +1,171 @@
+"""Manifests as templates: from the cache, or fetched from the origin and compiled.
+
+Where the origin room and the manifests room meet. A template belongs to what it is fetched by
+(route, target, public scheme and host) and to the content whose stream asks for it, because the
+seals in it do.
+"""
+
+import asyncio
+import time
+from dataclasses import dataclass
+
+from proxy.credentials.bearer import Credentials
+from proxy.manifests.compiler import compile_manifest
+from proxy.manifests.kinds import recognise
+from proxy.manifests.links import Links, Place
+from proxy.manifests.template import Template
+from proxy.model import Request
+from proxy.origin.cache import CacheResult, Loaded, MicroCache
+from proxy.origin.client import OriginClient
+from proxy.origin.exchange import Fetched, Opened
+from proxy.origin.headers import Fields, Validators
+from proxy.origin.upstream import Target, Upstream
+from proxy.query import without
+from proxy.routing import Route, RouteTable
+from proxy.telemetry.metrics import Metrics
+
+# A popular channel's manifests many times over; each entry is small or bounded by the weight.
+MAX_TEMPLATES = 10_000
+MAX_TEMPLATE_BYTES = 256 * 1024 * 1024
+# From here on compiling takes longer than other requests should wait for (some 20 ms): a thread.
+LARGE_MANIFEST_BYTES = 256 * 1024
+# What players tell the origin about themselves: different in each request, part of no content.
+CMCD_PARAM = "CMCD"
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What the origin has under a manifest's name: a template, or its own 4xx or 5xx."""
+
+    status: int
+    headers: Fields
+    body: bytes = b""
+    template: Template | None = None
+    validators: Validators | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Key:
+    route: str
+    target: Target
+    scheme: str
+    host: str
+    content: str
+
+
+class ManifestSource:
+    """Gets what lies behind the routes."""
+
+    def __init__(
+        self,
+        routes: RouteTable,
+        upstreams: dict[str, Upstream],
+        credentials: Credentials,
+        origins: OriginClient,
+        metrics: Metrics,
+        *,
+        ttl: float,
+    ) -> None:
+        self._routes = routes
+        self._upstreams = upstreams
+        self._credentials = credentials
+        self._origins = origins
+        self._metrics = metrics
+        self._private = credentials.private_params | {CMCD_PARAM}
+        self._cache: MicroCache[_Key, Manifest] = MicroCache(
+            ttl=ttl,
+            max_entries=MAX_TEMPLATES,
+            max_weight=MAX_TEMPLATE_BYTES,
+            weigh=_weight,
+            clock=time.monotonic,
+            observe=lambda result: metrics.cache_lookup(CacheResult(result)),
+        )
+
+    async def manifest(self, route: Route, request: Request, content: str) -> Manifest:
+        """Give the manifest a request names, for a stream of ``content``.
+
+        Raises:
+            OriginError: it could not be had, or is none.
+        """
+        key = _Key(route.name, self._target(route, request), request.scheme, request.host, content)
+
+        async def load(stale: Manifest | None) -> Loaded[Manifest]:
+            return await self._load(route, request, key, stale)
+
+        return await self._cache.get(key, load)
+
+    async def segment(self, route: Route, request: Request) -> Opened:
+        """Open the segment a request names.
+
+        Raises:
+            OriginError: it could not be had.
+        """
+        with self._metrics.phase("origin"):
+            return await self._origins.open(
+                self._upstreams[route.name], self._target(route, request), request
+            )
+
+    def _target(self, route: Route, request: Request) -> Target:
+        return Target(route.upstream(request.path), without(request.query, self._private))
+
+    async def _load(
+        self, route: Route, request: Request, key: _Key, stale: Manifest | None
+    ) -> Loaded[Manifest]:
+        validators = stale.validators if stale else None
+        with self._metrics.phase("origin"):
+            fetched = await self._origins.fetch(
+                self._upstreams[route.name], key.target, request, validators
+            )
+        freshness = fetched.freshness
+        if stale is not None and fetched.status == 304:
+            manifest = stale
+        elif fetched.status >= 400:
+            manifest = Manifest(fetched.status, fetched.headers, fetched.body)
+            return Loaded(manifest, 0.0, shareable=freshness.shareable, storable=False)
+        else:
+            manifest = await self._compiled(route, request, key, fetched)
+        return Loaded(
+            manifest,
+            freshness.seconds,
+            shareable=freshness.shareable,
+            storable=freshness.storable,
+        )
+
+    async def _compiled(
+        self, route: Route, request: Request, key: _Key, fetched: Fetched
+    ) -> Manifest:
+        body = fetched.body
+        form = recognise(fetched.content_type, request.path, body)
+        links = self._links(route, request, key)
+        with self._metrics.phase("rewrite"):
+            if len(body) < LARGE_MANIFEST_BYTES:
+                template = compile_manifest(body, form, links)
+            else:
+                template = await asyncio.to_thread(compile_manifest, body, form, links)
+        return Manifest(
+            fetched.status, fetched.headers, template=template, validators=fetched.validators
+        )
+
+    def _links(self, route: Route, request: Request, key: _Key) -> Links:
+        def place(path: str) -> Place | None:
+            target = self._routes.find(request.host, path)
+            return target.place(request.host) if target else None
+
+        return Links(
+            base=request.path,
+            query=key.target.query,
+            public_host=request.host,
+            origin_hosts=frozenset(
+                origin.base.host_port_subcomponent or ""
+                for origin in self._upstreams[route.name].origins
+            ),
+            param=self._credentials.ticket_param,
+            place=place,
+            to_public=route.public,
+            seal=self._credentials.tickets.sealer(key.content),
+        )
+
+
+def _weight(manifest: Manifest) -> int:
+    template = manifest.template
+    return sum(len(chunk) + 64 for chunk in template.chunks) if template else len(manifest.body)

@@ -1,0 +1,66 @@
+"""Minting tokens with a key of the configuration, to try things out and for tests."""
+
+import json
+import time
+from collections.abc import Iterable
+
+import jwt
+
+from proxy.settings.schema import Settings
+from proxy.wiring import key_ring
+
+
+class MintError(Exception):
+    """Why no token can be minted, for whoever asked for one."""
+
+
+def mint(
+    settings: Settings,
+    *,
+    account: str,
+    plan: str | None = None,
+    limit: int | None = None,
+    device: str | None = None,
+    ttl: float = 3600.0,
+    claims: Iterable[str] = (),
+) -> str:
+    """Mint a token that the configuration itself accepts; ``ttl`` in seconds.
+
+    ``claims`` are more of them as ``name=value``, where a value that is JSON is taken as such.
+
+    Raises:
+        MintError: no key can sign, or a claim is malformed.
+    """
+    key = key_ring(settings.auth).signer()
+    if key is None:
+        raise MintError("no key can sign: configure a secret or a private_key_file")
+    names = settings.auth.claims
+    now = int(time.time())
+    optional = {names.plan: plan, names.limit: limit, names.device: device}
+    payload: dict[str, object] = {
+        "iat": now,
+        "exp": now + int(ttl),
+        names.account: account,
+        **{name: value for name, value in optional.items() if value is not None},
+    }
+    if settings.auth.issuer:
+        payload["iss"] = settings.auth.issuer
+    if settings.auth.audience:
+        payload["aud"] = settings.auth.audience[0]
+    for text in claims:
+        name, equals, value = text.partition("=")
+        if not name or not equals:
+            raise MintError(f"--claim {text!r}: write name=value")
+        payload[name] = _value(value)
+    headers = {"kid": key.kid} if key.kid else None
+    try:
+        return jwt.encode(payload, key.signing, algorithm=key.algorithm, headers=headers)
+    except (TypeError, jwt.PyJWTError) as error:
+        raise MintError(str(error)) from error
+
+
+def _value(text: str) -> object:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text

@@ -1,0 +1,214 @@
+"""The composition root: settings in, a running proxy out.
+
+The only place, beside the command line, where concrete things meet.
+"""
+
+import asyncio
+import contextlib
+import signal
+import ssl
+import time
+
+import structlog
+from aiohttp import web
+
+from proxy import __version__, wiring
+from proxy.admission.memory import MemoryStore
+from proxy.admission.outage import OutageGuard, OutageMode
+from proxy.admission.redis import RedisStore
+from proxy.admission.store import Store
+from proxy.admit import Admission
+from proxy.credentials.account import AccountNames
+from proxy.errors import StoreUnavailable
+from proxy.gateway import Gateway, IdentityRules
+from proxy.manifest_source import ManifestSource
+from proxy.origin.client import OriginClient
+from proxy.settings.schema import Settings
+from proxy.telemetry.metrics import Metrics
+from proxy.web.addresses import TrustedProxies
+from proxy.web.admin_api import AdminApi
+from proxy.web.health import Health
+from proxy.web.replies import Cors
+from proxy.web.server import PlayerPort
+from proxy.web.viewer_api import ViewerApi
+
+# How often the event loop's lag and the store's health are looked at, in seconds.
+WATCH_SECONDS = 0.5
+STORE_CHECK_SECONDS = 2.0
+
+log = structlog.get_logger("playgate")
+
+
+class Service:
+    """One proxy: built from settings, started, and stopped with what is under way finished."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self.health = Health()
+        self.metrics = Metrics(
+            __version__, (origin for route in settings.routes for origin in route.origins)
+        )
+        self.store = self._store()
+        accounts = AccountNames(settings.tickets.key)
+        credentials = wiring.credentials(settings, accounts)
+        self._origins = OriginClient(wiring.OriginMetrics(self.metrics), clock=time.monotonic)
+        routes = wiring.route_table(settings)
+        admission = Admission(
+            self.store,
+            wiring.limits(settings),
+            wiring.lifetimes(settings),
+            self.metrics,
+        )
+        gateway = Gateway(
+            routes=routes,
+            credentials=credentials,
+            identity_rules=IdentityRules(
+                settings.identity.device_header, settings.identity.jti_per_playback
+            ),
+            admission=admission,
+            source=ManifestSource(
+                routes,
+                wiring.upstreams(settings),
+                credentials,
+                self._origins,
+                self.metrics,
+                ttl=settings.origin.cache,
+            ),
+            metrics=self.metrics,
+        )
+        self._players = PlayerPort(
+            gateway=gateway,
+            api=ViewerApi(credentials, admission, self.metrics),
+            cors=Cors(settings.cors.origins),
+            trusted=TrustedProxies(settings.listen.trusted_proxies),
+            metrics=self.metrics,
+            max_in_flight=settings.listen.max_in_flight,
+        )
+        token = settings.admin.token
+        self._admin = AdminApi(
+            token=token.get_secret_value() if token else None,
+            accounts=accounts,
+            store=self.store,
+            metrics=self.metrics,
+            health=self.health,
+        )
+        self._runners: list[web.BaseRunner | web.AppRunner] = []
+        self._watchers: list[asyncio.Task[None]] = []
+        self.port = settings.listen.port
+        self.admin_port = settings.admin.port
+
+    def _store(self) -> Store:
+        store = self._settings.store
+        rules = wiring.policy(self._settings)
+        url = store.url.get_secret_value()
+        if url == "memory://":
+            self._store_well(available=True)
+            return MemoryStore(rules, time.time)
+        primary = RedisStore(
+            url,
+            rules,
+            key_prefix=store.key_prefix,
+            timeout=store.timeout,
+            observe=self.metrics.store_call,
+        )
+        return OutageGuard(
+            primary,
+            rules,
+            mode=OutageMode(store.on_outage),
+            clock=time.time,
+            on_change=lambda available: self._store_well(available=available),
+        )
+
+    def _store_well(self, *, available: bool) -> None:
+        self.metrics.store_available(available)
+        self.health.set("store", well=available)
+
+    async def start(self) -> None:
+        """Open both ports.
+
+        Raises:
+            OSError: a port is taken, or a certificate cannot be read.
+        """
+        await self._origins.start()
+        await self.store.start()
+        self.health.set("config", well=True)
+        self.metrics.config_loaded(time.time())
+        listen, admin = self._settings.listen, self._settings.admin
+        players = web.ServerRunner(self._players.server(), shutdown_timeout=listen.drain_timeout)
+        self.port = await self._open(players, listen.host, listen.port, self._tls())
+        operators = web.AppRunner(self._admin.application(), access_log=None)
+        self.admin_port = await self._open(operators, admin.host, admin.port, None)
+        self._watchers = [
+            asyncio.create_task(self._watch_loop()),
+            asyncio.create_task(self._watch_store()),
+        ]
+        self.health.set("server", well=True)
+        log.info("listening", host=listen.host, port=self.port, admin_port=self.admin_port)
+
+    async def _open(
+        self,
+        runner: "web.ServerRunner | web.AppRunner",
+        host: str,
+        port: int,
+        tls: ssl.SSLContext | None,
+    ) -> int:
+        await runner.setup()
+        self._runners.append(runner)
+        await web.TCPSite(runner, host, port, ssl_context=tls, backlog=1024).start()
+        return int(runner.addresses[0][1])
+
+    def _tls(self) -> ssl.SSLContext | None:
+        tls = self._settings.listen.tls
+        if tls.cert is None or tls.key is None:
+            return None
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.load_cert_chain(tls.cert.path, tls.key.path)
+        return context
+
+    async def stop(self) -> None:
+        """Say so at ``/readyz``, let open requests finish within the drain time, and close."""
+        self.health.draining = True
+        for watcher in self._watchers:
+            watcher.cancel()
+        await asyncio.gather(*self._watchers, return_exceptions=True)
+        for runner in self._runners:
+            await runner.cleanup()
+        await self._origins.close()
+        await self.store.close()
+
+    async def _watch_loop(self) -> None:
+        """Measure how late timers run: what every request waits when something blocks the loop."""
+        while True:
+            asked = time.perf_counter()
+            await asyncio.sleep(WATCH_SECONDS)
+            self.metrics.loop_lag(max(0.0, time.perf_counter() - asked - WATCH_SECONDS))
+
+    async def _watch_store(self) -> None:
+        """Notice a store that is away, or back, also while nobody is watching anything."""
+        while True:
+            with contextlib.suppress(StoreUnavailable):
+                await self.store.ping()
+            await asyncio.sleep(STORE_CHECK_SECONDS)
+
+
+async def run(settings: Settings, *, require_store: bool = False) -> None:
+    """Serve until SIGTERM or SIGINT, then drain.
+
+    Raises:
+        OSError: a port could not be opened.
+        StoreUnavailable: the store was required, and is away.
+    """
+    service = Service(settings)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, stop.set)
+    try:
+        await service.start()
+        if require_store:
+            await service.store.ping()
+        await stop.wait()
+        log.info("draining", at_most=settings.listen.drain_timeout)
+    finally:
+        await service.stop()

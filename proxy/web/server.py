@@ -1,0 +1,225 @@
+"""The players' port on aiohttp's low-level server.
+
+Turns what came over the wire into a Request, has it answered, and sends the Reply. Every failure
+becomes a problem document here, aiohttp's own parse errors included: whatever a client sends, it
+is told in one form what was wrong with it.
+"""
+
+from collections.abc import AsyncIterator
+from time import perf_counter
+from typing import Any
+
+import structlog
+from aiohttp import web
+from aiohttp.web_protocol import RequestHandler
+from multidict import CIMultiDict
+
+from proxy.errors import BadRequest, InternalError, Overloaded, PlaygateError, StreamLimit
+from proxy.gateway import READING, Gateway, Notes
+from proxy.model import Reply, Request
+from proxy.telemetry.metrics import Metrics
+from proxy.web import viewer_api
+from proxy.web.addresses import TrustedProxies
+from proxy.web.replies import Cors, problem
+from proxy.web.target import parse_target
+from proxy.web.viewer_api import ViewerApi
+
+# A token of 8 KiB in a URL must reach the verifier to be refused by its name; what is longer than
+# this is refused by the parser.
+MAX_LINE_BYTES = 32 * 1024
+# Longer than the idle time of players' connection pools, far shorter than aiohttp's hour.
+KEEPALIVE_SECONDS = 75
+
+log = structlog.get_logger("playgate")
+
+
+class PlayerPort:
+    """Answers every request on the players' port."""
+
+    def __init__(
+        self,
+        *,
+        gateway: Gateway,
+        api: ViewerApi,
+        cors: Cors,
+        trusted: TrustedProxies,
+        metrics: Metrics,
+        max_in_flight: int,
+    ) -> None:
+        self._gateway = gateway
+        self._api = api
+        self._cors = cors
+        self._trusted = trusted
+        self._metrics = metrics
+        self._max_in_flight = max_in_flight
+        self._in_flight = 0
+
+    def server(self) -> "PlayerServer":
+        """Give the server whose connections this port answers."""
+        return PlayerServer(
+            self.handle,
+            access_log=None,
+            keepalive_timeout=KEEPALIVE_SECONDS,
+            max_line_size=MAX_LINE_BYTES,
+            max_field_size=MAX_LINE_BYTES,
+            auto_decompress=False,
+        )
+
+    async def handle(self, raw: web.BaseRequest) -> web.StreamResponse:
+        """Answer one request."""
+        self._in_flight += 1
+        self._metrics.in_flight.inc()
+        try:
+            return await self._answer(raw)
+        finally:
+            self._in_flight -= 1
+            self._metrics.in_flight.dec()
+
+    async def _answer(self, raw: web.BaseRequest) -> web.StreamResponse:
+        begun = perf_counter()
+        notes = Notes()
+        outcome = "ok"
+        try:
+            reply = await self._reply(raw, notes)
+            outcome = _outcome(reply.status)
+        except PlaygateError as error:
+            reply, outcome = problem(error), error.outcome
+            self._note(error, notes)
+        except Exception:
+            # The last line: a bug must cost one request, be seen, and say nothing to the client.
+            log.exception("a request failed", route=notes.route, kind=notes.kind)
+            reply, outcome = problem(InternalError()), InternalError.outcome
+        self._metrics.request(notes.route, notes.kind, outcome, perf_counter() - begun)
+        return await send(raw, reply, self._cors.headers(raw.headers))
+
+    async def _reply(self, raw: web.BaseRequest, notes: Notes) -> Reply:
+        if self._in_flight > self._max_in_flight:
+            raise Overloaded
+        request = self._read(raw)
+        ours = request.path.startswith(viewer_api.PREFIX)
+        if request.method == "OPTIONS":
+            methods = self._api.methods(request.path) if ours else READING
+            return self._cors.preflight(request.headers, methods)
+        if ours:
+            return await self._api.reply(request, notes)
+        return await self._gateway.reply(request, notes)
+
+    def _read(self, raw: web.BaseRequest) -> Request:
+        peer = raw.remote or ""
+        scheme = self._trusted.scheme(peer, raw.scheme, raw.headers)
+        named, path, query = parse_target(raw.raw_path)
+        hosts = raw.headers.getall("Host", [])
+        if len(hosts) != 1:
+            raise BadRequest("A request has one Host field (RFC 9112 §3.2).")
+        host = self._trusted.host(peer, scheme, named or hosts[0], raw.headers)
+        if host is None:
+            raise BadRequest("The Host field names no host.")
+        return Request(
+            method=raw.method,
+            scheme=scheme,
+            host=host,
+            path=path,
+            query=query,
+            headers=raw.headers,
+            address=self._trusted.viewer(peer, raw.headers),
+        )
+
+    def _note(self, error: PlaygateError, notes: Notes) -> None:
+        """Count and log a refusal or failure: who by the hash, what by the stream's id."""
+        rule = error.decision.rule if isinstance(error, StreamLimit) else ""
+        if error.outcome in ("refused", "unauthenticated"):
+            self._metrics.refusal(notes.route, error.code, rule)
+        level = log.warning if error.status >= 500 else log.info
+        level(
+            "refused",
+            code=error.code,
+            detail=error.detail,
+            route=notes.route,
+            kind=notes.kind,
+            account=notes.subject.account if notes.subject else None,
+            stream=notes.playback.stream if notes.playback else None,
+            rule=rule or None,
+        )
+
+
+def _outcome(status: int) -> str:
+    """Name how a reply that is no error of ours went: the origin's own status may be one."""
+    if status >= 500:
+        return "origin_error"
+    return "not_found" if status in (404, 410) else "ok"
+
+
+async def send(
+    raw: web.BaseRequest, reply: Reply, extra: tuple[tuple[str, str], ...]
+) -> web.StreamResponse:
+    """Send a reply; ``extra`` fields replace those of the same name."""
+    headers = CIMultiDict(reply.headers)
+    for name, value in extra:
+        if name == "Vary":
+            headers.add(name, value)
+        else:
+            headers[name] = value
+    if reply.stream is None:
+        response = web.Response(status=reply.status, headers=headers, body=reply.body)
+        await response.prepare(raw)
+        await response.write_eof()
+        return response
+    return await _send_stream(raw, reply, reply.stream, headers)
+
+
+async def _send_stream(
+    raw: web.BaseRequest, reply: Reply, parts: AsyncIterator[bytes], headers: CIMultiDict[str]
+) -> web.StreamResponse:
+    response = web.StreamResponse(status=reply.status, headers=headers)
+    try:
+        await response.prepare(raw)
+        if raw.method != "HEAD":
+            async for chunk in parts:
+                await response.write(chunk)
+        await response.write_eof()
+    except PlaygateError as error:
+        # The origin died in the middle. Part of the body is out: only a broken connection tells
+        # the player that it is not whole.
+        log.warning("a reply broke off", code=error.code)
+        if raw.transport is not None:
+            raw.transport.abort()
+    except ConnectionError:
+        log.debug("a client went away")
+    finally:
+        if reply.close is not None:
+            reply.close()
+    return response
+
+
+class PlayerProtocol(RequestHandler):
+    """aiohttp's connection handler; its own errors are problem documents, too."""
+
+    __slots__ = ()
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,  # noqa: ARG002  # names parser internals; ours says enough
+    ) -> web.StreamResponse:
+        """Answer what could not be parsed, and close the connection: its framing is lost."""
+        if request.writer.output_size > 0:
+            raise ConnectionError("part of a reply is sent already")
+        if status >= 500:
+            log.error("a connection failed", exc_info=exc)
+        error = BadRequest("This is not well-formed HTTP.") if status < 500 else InternalError()
+        reply = problem(error)
+        response = web.Response(status=reply.status, headers=reply.headers, body=reply.body)
+        response.headers["Access-Control-Allow-Origin"] = "*"
+        response.force_close()
+        return response
+
+
+class PlayerServer(web.Server):
+    """aiohttp's server, with our connection handler."""
+
+    def __call__(self) -> RequestHandler:
+        """Make the handler of a new connection."""
+        kwargs: dict[str, Any] = self._kwargs
+        return PlayerProtocol(self, loop=self._loop, **kwargs)

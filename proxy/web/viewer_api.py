@@ -1,0 +1,121 @@
+"""What a viewer's own page or app may ask under ``/_playgate/``.
+
+Every answer is about the asking account alone. A ticket speaks for its stream; a token speaks for
+the account and names a stream by ``?stream=``.
+"""
+
+import re
+from collections.abc import Awaitable, Callable
+
+from proxy.admit import Admission
+from proxy.credentials.bearer import Credentials
+from proxy.errors import BadRequest, MethodNotAllowed, NotFound
+from proxy.gateway import Notes, decision_headers
+from proxy.model import Kind, Outcome, Playback, Reply, Request, Subject, Ticket
+from proxy.playback import identity
+from proxy.playback.device import hints, label_of
+from proxy.query import value_of
+from proxy.telemetry.metrics import Metrics
+from proxy.web.replies import empty_reply, json_reply
+
+PREFIX = "/_playgate/"
+STREAM_ID = re.compile(r"[0-9a-f]{1,64}", re.ASCII)
+
+Handler = Callable[[Request, Notes, str], Awaitable[Reply]]
+
+
+class ViewerApi:
+    """heartbeat, release, streams."""
+
+    def __init__(self, credentials: Credentials, admission: Admission, metrics: Metrics) -> None:
+        self._credentials = credentials
+        self._admission = admission
+        self._metrics = metrics
+        self._handlers: dict[str, dict[str, Handler]] = {
+            "heartbeat": {"POST": self._heartbeat},
+            "release": {"POST": self._release},
+            "streams": {"GET": self._list, "HEAD": self._list},
+            "streams/": {"DELETE": self._end},
+        }
+
+    def methods(self, path: str) -> tuple[str, ...]:
+        """Give the methods a path allows.
+
+        Raises:
+            NotFound: there is no such path.
+        """
+        return (*self._handlers_of(path)[0], "OPTIONS")
+
+    async def reply(self, request: Request, notes: Notes) -> Reply:
+        """Answer a request under ``/_playgate/``.
+
+        Raises:
+            PlaygateError: what is to be answered instead.
+        """
+        notes.route = "playgate"
+        handlers, stream = self._handlers_of(request.path)
+        if request.method not in handlers:
+            raise MethodNotAllowed((*handlers, "OPTIONS"))
+        return await handlers[request.method](request, notes, stream)
+
+    def _handlers_of(self, path: str) -> tuple[dict[str, Handler], str]:
+        name, slash, stream = path.removeprefix(PREFIX).partition("/")
+        handlers = self._handlers.get(name + slash)
+        if handlers is None or (slash and not STREAM_ID.fullmatch(stream)):
+            raise NotFound
+        return handlers, stream
+
+    async def _heartbeat(self, request: Request, notes: Notes, _: str) -> Reply:
+        """Keep a stream's slot; with a ticket also take it again after it lapsed."""
+        notes.kind = Kind.KEEPALIVE
+        subject, playback = self._stream_of(request)
+        notes.subject, notes.playback = subject, playback
+        if playback.content:
+            decision = await self._admission.decide(subject, playback, beat=True)
+        else:
+            decision = await self._admission.touch(subject, playback)
+        notes.decision = decision
+        if decision.outcome is Outcome.ABSENT:
+            raise NotFound("This account has no such stream.")
+        reply = empty_reply()
+        return Reply(reply.status, (*reply.headers, *decision_headers(decision)))
+
+    async def _release(self, request: Request, notes: Notes, _: str) -> Reply:
+        """Give a slot back; fine where there is none (a beacon is sent once and not answered)."""
+        subject, playback = self._stream_of(request)
+        notes.subject = subject
+        ended = await self._admission.store.release(
+            subject.account, playback.stream, playback.instance_ms
+        )
+        if ended:
+            self._metrics.stream_ended(ended.reason)
+        return empty_reply()
+
+    async def _list(self, request: Request, notes: Notes, _: str) -> Reply:
+        """List the account's active streams, and how many it may have."""
+        subject = notes.subject = self._credentials.of(request).subject
+        streams = await self._admission.store.streams(subject.account)
+        limit, _rule = self._admission.limit(subject)
+        return json_reply({"streams": [stream.as_json() for stream in streams], "limit": limit})
+
+    async def _end(self, request: Request, notes: Notes, stream: str) -> Reply:
+        """Stop one of the account's streams, on whatever device it plays."""
+        subject = notes.subject = self._credentials.of(request).subject
+        by = label_of(hints(request).agent)
+        ended = await self._admission.store.end(subject.account, stream, by=by)
+        if not ended:
+            raise NotFound("This account has no such stream.")
+        for one in ended:
+            self._metrics.stream_ended(one.reason)
+        return empty_reply()
+
+    def _stream_of(self, request: Request) -> tuple[Subject, Playback]:
+        """Give the stream a request speaks for: its ticket's, or the one its token names."""
+        clues = hints(request)
+        credential = self._credentials.of(request)
+        if isinstance(credential, Ticket):
+            return credential.subject, identity.resume(credential, clues)
+        stream = value_of(request.query, "stream") or ""
+        if not STREAM_ID.fullmatch(stream):
+            raise BadRequest("Name the stream: ?stream=<id>, as in Playgate-Stream.")
+        return credential.subject, identity.named(credential, stream, clues)

@@ -1,0 +1,129 @@
+"""Values of the rooms, built from the settings, so that no room knows how it is configured."""
+
+import time
+from collections.abc import Iterator
+
+from proxy.admission.policy import Lifetimes, OnLimit, Policy, Takeover
+from proxy.admit import Limits
+from proxy.credentials.account import AccountNames
+from proxy.credentials.bearer import Credentials, Sources
+from proxy.credentials.keys import Key, KeyRing
+from proxy.credentials.ticket import Tickets
+from proxy.credentials.token import Claims, TokenRules, TokenVerifier
+from proxy.origin.upstream import Origin, OriginConfig, Upstream
+from proxy.routing import Route, RouteTable
+from proxy.settings.credentials import AuthSettings
+from proxy.settings.schema import Settings
+from proxy.telemetry.metrics import Metrics
+
+
+def key_ring(auth: AuthSettings) -> KeyRing:
+    """Build the key ring of the configuration."""
+    return KeyRing(tuple(_keys(auth)))
+
+
+def _keys(auth: AuthSettings) -> Iterator[Key]:
+    for key in auth.keys:
+        if key.shared_secret is not None:
+            yield Key.symmetric(key.algorithm, key.shared_secret, key.kid)
+        elif key.public_pem is not None:
+            yield Key.asymmetric(
+                key.algorithm, public=key.public_pem, private=key.private_pem, kid=key.kid
+            )
+
+
+def route_table(settings: Settings) -> RouteTable:
+    """Build the routes of the configuration."""
+    return RouteTable(
+        Route(
+            name=route.name,
+            pattern=route.path,
+            origins=route.origins,
+            host=route.host,
+            strip_prefix=route.strip_prefix or "",
+            segments=route.segments,
+            segment_base_url=route.segment_base_url,
+            content_params=frozenset(route.content_params),
+            limit=route.limits,
+        )
+        for route in settings.routes
+    )
+
+
+def upstreams(settings: Settings) -> dict[str, Upstream]:
+    """Build what each route asks, by the route's name."""
+    origin = settings.origin
+    config = OriginConfig(
+        timeout=origin.timeout,
+        connect_timeout=origin.connect_timeout,
+        retries=origin.retries,
+        max_manifest=origin.max_manifest,
+        session_cookie=settings.auth.cookie,
+    )
+    return {
+        route.name: Upstream(route.name, tuple(map(Origin.parse, route.origins)), config)
+        for route in settings.routes
+    }
+
+
+class OriginMetrics:
+    """Counts what the origin room reports."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    def request(self, route: str, origin: str, result: str) -> None:
+        """Count one attempt."""
+        self._metrics.origin_request(route, origin, result)
+
+    def up(self, origin: str, *, healthy: bool) -> None:
+        """Note whether an origin is in use."""
+        self._metrics.origin_up(origin, healthy)
+
+
+def policy(settings: Settings) -> Policy:
+    """Build the rules of admission."""
+    return Policy(
+        takeover=Takeover(settings.identity.takeover),
+        on_limit=OnLimit(settings.limits.on_limit),
+        silent_after_ms=int(settings.streams.silent_after * 1000),
+        max_networks=settings.identity.max_networks,
+        tombstone_ms=int(settings.tickets.ttl * 1000),
+    )
+
+
+def lifetimes(settings: Settings) -> Lifetimes:
+    """Build how long slots live."""
+    streams = settings.streams
+    return Lifetimes(
+        ttl=streams.ttl,
+        live_ttl_factor=streams.live_ttl_factor,
+        vod_ttl=streams.vod_ttl,
+        max_hold=streams.max_hold,
+    )
+
+
+def limits(settings: Settings) -> Limits:
+    """Build where an account's limit comes from."""
+    return Limits(
+        default=settings.limits.default,
+        plans=settings.limits.plans,
+        routes={route.name: route.limits for route in settings.routes},
+        status=settings.limits.status,
+    )
+
+
+def credentials(settings: Settings, accounts: AccountNames) -> Credentials:
+    """Build what verifies tokens and tickets."""
+    auth, tickets = settings.auth, settings.tickets
+    rules = TokenRules(
+        issuer=auth.issuer,
+        audience=auth.audience or (),
+        leeway=auth.leeway,
+        claims=Claims(**auth.claims.model_dump()),
+    )
+    return Credentials(
+        TokenVerifier(key_ring(auth), rules, accounts),
+        Tickets(tickets.key, tickets.ttl, time.time),
+        Sources(auth.sources, auth.query_param, auth.cookie, tickets.param),
+    )

@@ -1,0 +1,150 @@
+"""The whole proxy, running, with a real origin behind and a client in front."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import aiohttp
+from multidict import CIMultiDictProxy
+
+from proxy.minting import mint
+from proxy.serve import Service
+from proxy.settings.load import from_mapping
+from tests.support.origin import TestOrigin
+
+JWT_SECRET = "jwt-secret-canary-0123456789abcdef0123456789"
+TICKET_SECRET = "ticket-secret-canary-0123456789abcdef01234"
+ADMIN_TOKEN = "admin-token-canary"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back, read to its end."""
+
+    status: int
+    headers: CIMultiDictProxy[str]
+    body: bytes
+
+    @property
+    def text(self) -> str:
+        return self.body.decode()
+
+    @property
+    def json(self) -> Any:
+        import json  # noqa: PLC0415  # named like the property
+
+        return json.loads(self.body)
+
+    @property
+    def code(self) -> str:
+        """The code of a problem document; empty where the answer is none."""
+        if self.headers.get("Content-Type") != "application/problem+json":
+            return ""
+        assert self.json["status"] == self.status
+        return str(self.json["code"])
+
+    @property
+    def decision(self) -> tuple[str, str]:
+        """What was decided, and active/limit."""
+        return self.headers["Playgate-Decision"], self.headers["Playgate-Streams"]
+
+    def uris(self) -> list[str]:
+        """The URI lines of a playlist."""
+        return [line for line in self.text.splitlines() if line and not line.startswith("#")]
+
+    def ticket(self) -> str:
+        """The first ticket in the body, with its seal."""
+        found = re.search(r"_sid=([\w.-]+)", self.text)
+        assert found, f"no ticket in {self.text!r}"
+        return found[1]
+
+
+def merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """Merge settings, deeply."""
+    result = dict(base)
+    for key, value in over.items():
+        old = result.get(key)
+        result[key] = (
+            merged(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+        )
+    return result
+
+
+class Stack:
+    """A proxy and its origin; ``settings`` go over the defaults of the tests."""
+
+    def __init__(self, **settings: Any) -> None:
+        self.overrides = settings
+        self.origin = TestOrigin()
+
+    async def __aenter__(self) -> Self:
+        await self.origin.__aenter__()
+        base: dict[str, Any] = {
+            "listen": {"host": "127.0.0.1", "port": 0, "drain_timeout": "1s"},
+            "admin": {"port": 0, "token": ADMIN_TOKEN},
+            "auth": {"keys": [{"algorithm": "HS256", "secret": JWT_SECRET}]},
+            "tickets": {"secret": TICKET_SECRET},
+            "origin": {"cache": "0s"},
+            "routes": [
+                {"name": "live", "path": "/live/**", "origins": [self.origin.url]},
+                {
+                    "name": "open",
+                    "path": "/open/**",
+                    "origins": [self.origin.url],
+                    "segments": "open",
+                },
+            ],
+        }
+        self.settings = from_mapping(merged(base, self.overrides), Path())
+        self.service = Service(self.settings)
+        await self.service.start()
+        self.client = aiohttp.ClientSession(
+            f"http://127.0.0.1:{self.service.port}",
+            auto_decompress=False,
+            cookie_jar=aiohttp.DummyCookieJar(),
+        )
+        self.admin = aiohttp.ClientSession(f"http://127.0.0.1:{self.service.admin_port}")
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.client.close()
+        await self.admin.close()
+        await self.service.stop()
+        await self.origin.__aexit__(kind, error, trace)
+
+    def token(self, account: str = "alice", **claims: Any) -> str:
+        """Mint a token of the configuration's own."""
+        return mint(self.settings, account=account, **claims)
+
+    async def ask(
+        self, path: str, *, method: str = "GET", agent: str = "test/1", **headers: str
+    ) -> Answer:
+        """Send one request, its path as it is written."""
+        import yarl  # noqa: PLC0415  # only to keep the path from being normalised
+
+        fields = {name.replace("_", "-"): value for name, value in headers.items()}
+        url = yarl.URL(f"http://127.0.0.1:{self.service.port}{path}", encoded=True)
+        async with aiohttp.request(
+            method, url, headers={"User-Agent": agent, **fields}, allow_redirects=False
+        ) as response:
+            return Answer(response.status, response.headers, await response.read())
+
+    async def watch(self, path: str, account: str = "alice", **more: Any) -> Answer:
+        """Ask for an entry manifest with a fresh token."""
+        device = more.pop("device", None)
+        return await self.ask(f"{path}?token={self.token(account, device=device)}", **more)
+
+    async def operate(
+        self, path: str, method: str = "GET", token: str | None = ADMIN_TOKEN
+    ) -> Answer:
+        """Send one request to the operators' port."""
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        async with self.admin.request(method, path, headers=headers) as response:
+            return Answer(response.status, response.headers, await response.read())

@@ -1,0 +1,126 @@
+import asyncio
+import re
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.support.playlists import serve_channels
+from tests.support.stack import Stack
+
+ONE, TWO = "/live/one/master.m3u8", "/live/two/master.m3u8"
+
+
+@pytest.fixture
+async def stack() -> AsyncIterator[Stack]:
+    async with Stack() as running:
+        serve_channels(running.origin, "one", "two")
+        yield running
+
+
+async def test_an_operator_lists_and_ends_an_accounts_streams(stack: Stack) -> None:
+    account = "al ice/☺"
+    entry = await stack.watch(ONE, account)
+    await stack.watch(TWO, account)
+    path = "/admin/v1/accounts/al%20ice%2F%E2%98%BA/streams"
+    listed = (await stack.operate(path)).json["streams"]
+    assert [one["route"] for one in listed] == ["live", "live"]
+    one = await stack.operate(f"{path}/{entry.headers['Playgate-Stream']}", "DELETE")
+    assert one.status == 204
+    ended = await stack.ask(f"/live/one/{entry.uris()[0]}")
+    assert (ended.json["reason"], ended.json["by"]) == ("killed", "operator")
+    assert (await stack.operate(path, "DELETE")).status == 204
+    assert (await stack.operate(path)).json["streams"] == []
+
+
+async def test_a_hold_keeps_new_ones_out_for_its_time(stack: Stack) -> None:
+    await stack.watch(ONE)
+    path = "/admin/v1/accounts/alice/streams"
+    assert (await stack.operate(f"{path}?hold=10m", "DELETE")).status == 204
+    assert (await stack.watch(ONE)).code == "stream_ended"
+    for wrong in ("10", "soon", "-1s", "400d"):
+        answer = await stack.operate(f"{path}?hold={wrong}", "DELETE")
+        assert (answer.status, answer.code) == (400, "bad_request")
+
+
+async def test_the_admin_part_is_closed_to_all_but_the_token(stack: Stack) -> None:
+    path = "/admin/v1/accounts/alice/streams"
+    missing = await stack.operate(path, token=None)
+    assert (missing.status, missing.code) == (401, "token_missing")
+    wrong = await stack.operate(path, token="wrong")
+    assert (wrong.status, wrong.code) == (401, "token_invalid")
+    async with Stack(admin={"token": None}) as closed:
+        for token in (None, "", "None", "wrong"):
+            answer = await closed.operate(path, token=token)
+            assert (answer.status, answer.code) == (403, "token_forbidden")
+
+
+async def test_nothing_of_it_is_on_the_players_port(stack: Stack) -> None:
+    for path in ("/metrics", "/healthz", "/readyz", "/admin/v1/accounts/alice/streams"):
+        assert (await stack.ask(path)).code == "not_found"
+
+
+async def test_its_own_errors_are_problems_too(stack: Stack) -> None:
+    assert (await stack.operate("/nowhere")).code == "not_found"
+    assert (await stack.operate("/admin/nowhere")).code == "not_found"
+    assert (await stack.operate("/metrics", "POST")).code == "method_not_allowed"
+    gone = await stack.operate("/admin/v1/accounts/alice/streams/abc", "DELETE")
+    assert gone.code == "not_found"
+
+
+async def test_health_says_ready_and_then_draining(stack: Stack) -> None:
+    assert (await stack.operate("/healthz", token=None)).status == 200
+    ready = await stack.operate("/readyz", token=None)
+    assert ready.status == 200
+    assert ready.json["components"] == {"config": True, "server": True, "store": True}
+    stack.service.health.draining = True
+    assert (await stack.operate("/readyz", token=None)).status == 503
+
+
+async def test_metrics_tell_what_happened_and_name_nobody(stack: Stack) -> None:
+    entry = await stack.watch(ONE)
+    await stack.ask(f"/live/one/{entry.uris()[0]}")
+    for number in range(4):
+        await stack.watch(f"/live/{number}/master.m3u8")
+    for name in ("two", "one"):
+        await stack.watch(f"/live/{name}/master.m3u8", "bob")
+    text = (await stack.operate("/metrics", token=None)).text
+    assert 'playgate_requests_total{kind="entry",outcome="ok",route="live"} 3.0' in text
+    assert 'playgate_requests_total{kind="child",outcome="ok",route="live"} 1.0' in text
+    assert 'playgate_requests_total{kind="entry",outcome="not_found",route="live"} 4.0' in text
+    assert 'playgate_admissions_total{result="admitted",route="live"}' in text
+    assert "playgate_account_streams_bucket" in text
+    assert "playgate_store_up 1.0" in text
+    for secret in ("alice", "bob", "master.m3u8", "127.0.0.1:" + str(stack.service.port), "eyJ"):
+        assert secret not in text
+
+
+async def test_the_documented_metrics_exist(stack: Stack) -> None:
+    from pathlib import Path  # noqa: PLC0415  # for this alone
+
+    documented = Path(__file__).parents[2] / "docs" / "http.md"
+    names = set(re.findall(r"`(playgate_[a-z_]+)", documented.read_text()))
+    text = (await stack.operate("/metrics", token=None)).text
+    assert {name for name in names if f"# TYPE {name}" not in text} == set()
+    existing = set(re.findall(r"# TYPE (playgate_\w+) (?!.*_created)", text))
+    assert {name for name in existing if not name.endswith("_created")} == names
+
+
+async def test_open_requests_finish_when_the_proxy_is_stopped() -> None:
+    from aiohttp import web  # noqa: PLC0415  # for this alone
+
+    async with Stack() as stack:
+        entered, gate = asyncio.Event(), asyncio.Event()
+
+        async def hold(_: web.Request) -> web.StreamResponse:
+            entered.set()
+            await gate.wait()
+            return web.Response(text="late")
+
+        stack.origin.answers["/open/late.ts"] = hold
+        answer = asyncio.create_task(stack.ask("/open/late.ts"))
+        await entered.wait()
+        stop = asyncio.create_task(stack.service.stop())
+        await asyncio.sleep(0)
+        gate.set()
+        assert (await answer).text == "late"
+        await stop

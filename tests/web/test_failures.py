@@ -1,0 +1,205 @@
+"""Bad input and bad origins: each gets its documented error, and no slot is lost or kept."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import jwt
+import pytest
+from aiohttp import web
+
+from tests.support.origin import HLS
+from tests.support.playlists import MASTER, serve_channels
+from tests.support.stack import JWT_SECRET, Stack
+
+ENTRY = "/live/one/master.m3u8"
+
+
+@pytest.fixture
+async def stack() -> AsyncIterator[Stack]:
+    async with Stack(
+        origin={"timeout": "500ms", "connect_timeout": "200ms", "max_manifest": "4KiB"}
+    ) as running:
+        serve_channels(running.origin, "one")
+        yield running
+
+
+async def active(stack: Stack) -> int:
+    answer = await stack.ask(f"/_playgate/streams?token={stack.token()}")
+    return len(answer.json["streams"])
+
+
+@pytest.mark.parametrize(
+    ("token", "code"),
+    [
+        ("", "token_missing"),
+        ("?token=", "token_missing"),
+        ("?token=rubbish", "token_invalid"),
+        (f"?token={'a' * 9000}", "token_invalid"),
+        ("?token=" + jwt.encode({"sub": "alice", "exp": 1}, JWT_SECRET), "token_expired"),
+        ("?token=" + jwt.encode({"sub": "alice", "exp": 2**40}, "x" * 32), "token_invalid"),
+        ("?token=eyJhbGciOiJub25lIn0.eyJzdWIiOiJhIn0.", "token_invalid"),
+        ("?_sid=", "ticket_invalid"),
+        ("?_sid=a.b.c.d", "ticket_invalid"),
+    ],
+    ids=lambda value: value[:24],
+)
+async def test_a_bad_credential_is_told_what_it_is(stack: Stack, token: str, code: str) -> None:
+    answer = await stack.ask(ENTRY + token)
+    assert (answer.status, answer.code) == (401, code)
+    assert answer.headers["WWW-Authenticate"].startswith("Bearer")
+    assert stack.origin.requests == []
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/live/../admin",
+        "/live/%2e%2e/admin",
+        "/live/%252e%252e/admin",
+        "/live/..%2fadmin/v1/stats",
+        "/live//one/master.m3u8",
+        "/live/one%00/master.m3u8",
+        "/live/one\\master.m3u8",
+        "/" + "a" * 1_000_000,
+    ],
+    ids=lambda value: value[:24],
+)
+async def test_a_path_that_could_mean_two_things_is_a_bad_request(stack: Stack, path: str) -> None:
+    answer = await stack.ask(path)
+    assert (answer.status, answer.code) == (400, "bad_request")
+    assert stack.origin.requests == []
+
+
+@pytest.mark.parametrize("path", ["/", "/nowhere", "/admin/v1/stats", "/_playgate/nothing"])
+async def test_what_no_route_serves_is_not_found(stack: Stack, path: str) -> None:
+    assert (await stack.ask(path)).code == "not_found"
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "TRACE"])
+async def test_another_method_is_not_allowed(stack: Stack, method: str) -> None:
+    answer = await stack.ask(ENTRY, method=method)
+    assert (answer.status, answer.code) == (405, "method_not_allowed")
+    assert answer.headers["Allow"] == "GET, HEAD, OPTIONS"
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"rubbish\r\n\r\n",
+        b"GET /live HTTP/1.1\r\n\r\n",
+        b"GET /live HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+        b"GET /live HTTP/1.1\r\nHost: a b\r\n\r\n",
+        b"GET /live HTTP/1.1\r\nHost: a\r\nContent-Length: x\r\n\r\n",
+        b"GET /live HTTP/1.1\r\nHost: a\r\nBad Header: x\r\n\r\n",
+        b"GET /live HTTP/9.9\r\nHost: a\r\n\r\n",
+        b"GET * HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"GET /l\xffve HTTP/1.1\r\nHost: a\r\n\r\n",
+    ],
+    ids=repr,
+)
+async def test_malformed_http_is_a_bad_request(stack: Stack, raw: bytes) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", stack.service.port)
+    writer.write(raw)
+    writer.write_eof()
+    answer = await reader.read()
+    writer.close()
+    await writer.wait_closed()
+    assert answer.startswith((b"HTTP/1.1 400 ", b"HTTP/1.0 400 "))
+    assert b'"code": "bad_request"' in answer
+
+
+async def test_the_origins_own_errors_pass_through_and_cost_no_slot(stack: Stack) -> None:
+    stack.origin.answers[ENTRY] = web.Response(status=404, text="gone fishing")
+    answer = await stack.watch(ENTRY)
+    assert (answer.status, answer.text) == (404, "gone fishing")
+    stack.origin.answers[ENTRY] = web.Response(status=503, text="busy")
+    assert (await stack.watch(ENTRY)).status == 503
+    assert await active(stack) == 0
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        (HLS, "not a playlist"),
+        (HLS, MASTER[:60]),
+        (HLS, ""),
+        ("text/html", MASTER),
+        ("application/dash+xml", "<MPD"),
+        (HLS, MASTER + "#" * 5000),
+        web.Response(status=302, headers={"Location": "/elsewhere.m3u8"}),
+    ],
+    ids=str,
+)
+async def test_what_is_no_manifest_is_origin_invalid_and_costs_no_slot(
+    stack: Stack, answer: tuple[str, str]
+) -> None:
+    stack.origin.answers[ENTRY] = answer
+    refused = await stack.watch(ENTRY)
+    assert (refused.status, refused.code) == (502, "origin_invalid")
+    assert await active(stack) == 0
+
+
+async def test_an_origin_that_hangs_times_out_and_costs_no_slot(stack: Stack) -> None:
+    gate = asyncio.Event()
+
+    async def hang(_: web.Request) -> web.StreamResponse:
+        await gate.wait()
+        return web.Response()
+
+    stack.origin.answers[ENTRY] = hang
+    answer = await stack.watch(ENTRY)
+    gate.set()
+    assert (answer.status, answer.code) == (504, "origin_timeout")
+    assert await active(stack) == 0
+
+
+async def test_an_origin_that_is_away_is_unreachable_and_costs_no_slot() -> None:
+    from tests.support.redis_server import free_port  # noqa: PLC0415  # for this alone
+
+    away = f"http://127.0.0.1:{free_port()}"
+    async with Stack(routes=[{"name": "live", "path": "/live/**", "origins": [away]}]) as stack:
+        answer = await stack.watch(ENTRY)
+        assert (answer.status, answer.code) == (502, "origin_unreachable")
+        assert away not in answer.text
+        assert await active(stack) == 0
+
+
+async def test_a_manifest_under_a_segments_name_is_not_served(stack: Stack) -> None:
+    stack.origin.answers["/open/video.ts"] = (HLS, MASTER)
+    answer = await stack.ask("/open/video.ts")
+    assert (answer.status, answer.code) == (502, "origin_invalid")
+
+
+async def test_a_segment_that_breaks_off_is_never_passed_on_as_whole(stack: Stack) -> None:
+    async def break_off(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Length": "1000"})
+        await response.prepare(request)
+        await response.write(b"x" * 100)
+        assert request.transport is not None
+        request.transport.abort()
+        return response
+
+    stack.origin.answers["/open/seg.ts"] = break_off
+    reader, writer = await asyncio.open_connection("127.0.0.1", stack.service.port)
+    writer.write(b"GET /open/seg.ts HTTP/1.1\r\nHost: a\r\n\r\n")
+    with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
+        await reader.readexactly(10_000)
+    writer.close()
+
+
+async def test_more_requests_than_allowed_in_flight_are_shed() -> None:
+    async with Stack(listen={"max_in_flight": 1}) as stack:
+        entered, gate = asyncio.Event(), asyncio.Event()
+
+        async def hold(_: web.Request) -> web.StreamResponse:
+            entered.set()
+            await gate.wait()
+            return web.Response(text=MASTER, content_type=HLS)
+
+        stack.origin.answers[ENTRY] = hold
+        first = asyncio.create_task(stack.watch(ENTRY))
+        await entered.wait()
+        shed = await stack.ask("/live/two/master.m3u8")
+        assert (shed.status, shed.code) == (503, "overloaded")
+        gate.set()
+        assert (await first).status == 200

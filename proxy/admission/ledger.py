@@ -1,0 +1,152 @@
+"""What is remembered of one account, and the moves that change it.
+
+A slot for each active stream, a tombstone for each that was ended. Each move is made whole: a slot
+that goes frees the newcomer that waited beside it, a tombstone that comes keeps their number
+bounded. Whether to admit a stream is ``decision``'s business; nothing here reads a clock.
+"""
+
+from dataclasses import dataclass, field, replace
+
+from proxy.admission.policy import Policy
+from proxy.admission.slot import Slot, Tombstone
+from proxy.model import Cadence, Ended, EndReason, Stream
+
+# How long an account is remembered after its last slot lapsed: enough for a viewer who comes right
+# back to have the lapse reported.
+LINGER_MS = 10_000
+# How long a released stream's own requests, still under way, do not take its slot again.
+RELEASED_MS = 10_000
+# Tombstones live as long as a ticket, and each zap leaves one. From CROWDED on those that have
+# expired are swept; MAX is what a viewer who zaps all evening may leave, about 20 KB.
+CROWDED_TOMBSTONES = 64
+MAX_TOMBSTONES = 256
+
+
+@dataclass(slots=True)
+class Ledger:
+    """One account: its slots and tombstones by stream id."""
+
+    slots: dict[str, Slot] = field(default_factory=dict)
+    tombstones: dict[str, Tombstone] = field(default_factory=dict)
+
+    def copy(self) -> "Ledger":
+        """Give a ledger to try something on."""
+        return Ledger(dict(self.slots), dict(self.tombstones))
+
+    # --- What it holds ---
+
+    def active(self, now_ms: int) -> list[Slot]:
+        """The slots that have not lapsed, the oldest first."""
+        slots = [slot for slot in self.slots.values() if slot.expires_ms > now_ms]
+        return sorted(slots, key=lambda slot: (slot.started_ms, slot.stream))
+
+    def listing(self, now_ms: int) -> tuple[Stream, ...]:
+        """List the active streams, oldest first."""
+        return tuple(slot.as_stream() for slot in self.active(now_ms))
+
+    def tombstone(self, stream: str, now_ms: int) -> Tombstone | None:
+        """Give a stream's tombstone if it still means something."""
+        tombstone = self.tombstones.get(stream)
+        return tombstone if tombstone and tombstone.until_ms > now_ms else None
+
+    def forgotten_at(self) -> int:
+        """The instant from which nothing of the account is needed."""
+        slots = [slot.expires_ms + LINGER_MS for slot in self.slots.values()]
+        tombstones = [tombstone.until_ms for tombstone in self.tombstones.values()]
+        return max([*slots, *tombstones], default=0)
+
+    # --- What is asked of it by those who may ---
+
+    def amend(self, stream: str, cadence: Cadence, now_ms: int) -> None:
+        """Correct how long a stream's slot lives, counted from now; no sign of life."""
+        slot = self.slots.get(stream)
+        if slot is not None and slot.expires_ms > now_ms:
+            self.put(slot.paced(cadence, now_ms))
+
+    def release(self, stream: str, now_ms: int) -> Ended | None:
+        """Give a stream's slot back, as its own player asked; None where it has none."""
+        slot = self.slots.get(stream)
+        if slot is None or slot.expires_ms <= now_ms:
+            return None
+        until_ms = now_ms + RELEASED_MS
+        earlier = self.tombstone(stream, now_ms) or Tombstone(until_ms=until_ms)
+        tombstone = replace(
+            earlier,
+            until_ms=max(earlier.until_ms, until_ms),
+            released_ms=max(now_ms, slot.started_ms),
+            released_until_ms=until_ms,
+        )
+        self.remove(slot)
+        self._lay(stream, tombstone, now_ms)
+        return Ended(slot.as_stream(), EndReason.RELEASED, now_ms)
+
+    def end(
+        self, stream: str | None, policy: Policy, now_ms: int, *, by: str, hold_ms: int = 0
+    ) -> tuple[Ended, ...]:
+        """Kill one stream, or all (``stream`` None), oldest first; empty where there is none.
+
+        For ``hold_ms`` not even an entry with a token may start it again.
+        """
+        condemned = [slot for slot in self.active(now_ms) if stream in (None, slot.stream)]
+        return tuple(
+            self.bury(slot, EndReason.KILLED, policy, now_ms, by=by, hold_until_ms=now_ms + hold_ms)
+            for slot in condemned
+        )
+
+    # --- The moves the rules are made of ---
+
+    def put(self, slot: Slot) -> None:
+        """Add a slot, or replace it."""
+        self.slots[slot.stream] = slot
+
+    def drop_lapsed(self, now_ms: int) -> list[Ended]:
+        """Remove the slots whose time is up, and give those it is not too late to speak of."""
+        lapsed = [slot for slot in self.slots.values() if slot.expires_ms <= now_ms]
+        for slot in lapsed:
+            self.remove(slot)
+        if not self.slots and all(slot.expires_ms + LINGER_MS <= now_ms for slot in lapsed):
+            return []
+        lapsed.sort(key=lambda slot: (slot.expires_ms, slot.stream))
+        return [Ended(slot.as_stream(), EndReason.LAPSED, slot.expires_ms) for slot in lapsed]
+
+    def bury(
+        self,
+        slot: Slot,
+        reason: EndReason | None,
+        policy: Policy,
+        now_ms: int,
+        *,
+        by: str,
+        hold_until_ms: int = 0,
+    ) -> Ended:
+        """End a stream against its player's will, and remember that."""
+        if slot.cadence.self_refreshing:
+            # Its next refresh will look like a new entry: two beats of silence show that the
+            # player has understood.
+            hold_until_ms = max(hold_until_ms, now_ms + 2 * slot.cadence.interval_ms)
+        tombstone = Tombstone(
+            until_ms=max(now_ms + policy.tombstone_ms, hold_until_ms),
+            # A store whose clock went back must still end what started before.
+            at_ms=max(now_ms, slot.started_ms),
+            reason=reason,
+            by=by,
+            hold_until_ms=hold_until_ms,
+        )
+        self.remove(slot)
+        self._lay(slot.stream, tombstone, now_ms)
+        return Ended(slot.as_stream(), reason or EndReason.SUPERSEDED, now_ms)
+
+    def remove(self, slot: Slot) -> None:
+        """Remove a slot; the newcomer that played beside it stays for good."""
+        del self.slots[slot.stream]
+        for other in list(self.slots.values()):
+            if other.rival == slot.stream:
+                self.put(replace(other, rival=None))
+
+    def _lay(self, stream: str, tombstone: Tombstone, now_ms: int) -> None:
+        self.tombstones[stream] = tombstone
+        if len(self.tombstones) <= CROWDED_TOMBSTONES:
+            return
+        kept = [item for item in self.tombstones.items() if item[1].until_ms > now_ms]
+        kept.sort(key=lambda item: (item[1].until_ms, item[0]))
+        self.tombstones = dict(kept[-MAX_TOMBSTONES:])

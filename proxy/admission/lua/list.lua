@@ -1,0 +1,3 @@
+-- Lists the active streams, oldest first. ARGV: now. Stores nothing.
+
+return listing()

@@ -1,0 +1,241 @@
+-- What every script begins with: one account as it is stored, and the moves that change it.
+-- This is slot.py and ledger.py in Lua. Names in capitals are constants: scripts.py defines them
+-- and puts their values in their place.
+--
+-- KEYS[1]  hash: stream id -> slot. As small as the account's limit, so that one HGETALL reads
+--          what a decision needs.
+-- KEYS[2]  hash: stream id -> tombstone. There may be many, for as long as tickets live; a
+--          decision reads the one it needs by HGET.
+-- ARGV[1]  the time in milliseconds, or '' for the server's own.
+--
+-- Both keys always expire: when nothing in them means anything any more. What cannot be decoded
+-- is treated as absent and deleted. Nothing here relies on the server's locale (Lua's < on
+-- strings does).
+
+local function clock()
+  if ARGV[1] ~= '' then return tonumber(ARGV[1]) end
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+
+local now = clock()
+local dry = false   -- true: decide, but store nothing
+local slots = {}    -- by stream id
+local count = 0     -- how many slots there are
+local changed = {}  -- ids whose slots are to be written
+local removed = {}  -- ids whose fields are to be deleted
+local unreadable = false -- the whole key is something else than a hash
+
+-- --- The stored form ---
+
+-- Gives an array of what unpack gave, if it used up all of the string.
+local function all_of(length, good, ...)
+  if not good then return nil end
+  local fields = {...}
+  if fields[#fields] == length + 1 then return fields end
+end
+
+local function decode_slot(packed)
+  return all_of(#packed, pcall(struct.unpack, SLOT_FORMAT, packed))
+end
+
+local function encode_slot(slot)
+  return struct.pack(SLOT_FORMAT,
+    slot[EXPIRES], slot[STARTED], slot[SEEN], slot[BEATS],
+    slot[TTL], slot[HOLD], slot[INTERVAL], slot[SELF_REFRESHING], slot[STRONG],
+    #slot[DEVICE], slot[DEVICE], #slot[CONTENT], slot[CONTENT], #slot[ROUTE], slot[ROUTE],
+    #slot[LABEL], slot[LABEL], #slot[RIVAL], slot[RIVAL], #slot[NETWORKS], slot[NETWORKS])
+end
+
+local function decode_tombstone(packed)
+  return all_of(#packed, pcall(struct.unpack, TOMBSTONE_FORMAT, packed))
+end
+
+local function encode_tombstone(tombstone)
+  return struct.pack(TOMBSTONE_FORMAT,
+    tombstone[UNTIL], tombstone[AT], tombstone[HELD_UNTIL],
+    tombstone[RELEASED], tombstone[RELEASED_UNTIL],
+    #tombstone[REASON], tombstone[REASON], #tombstone[BY], tombstone[BY])
+end
+
+-- Tells whether a command found something else than a hash; any other failure is the caller's.
+local function is_no_hash(reply)
+  if type(reply) ~= 'table' or not reply.err then return false end
+  if not reply.err:find('WRONGTYPE', 1, true) then error(reply.err) end
+  return true
+end
+
+local function load()
+  local stored = redis.pcall('HGETALL', KEYS[1])
+  if is_no_hash(stored) then
+    unreadable = true
+    return
+  end
+  for i = 1, #stored, 2 do
+    local slot = decode_slot(stored[i + 1])
+    if slot then
+      slots[stored[i]] = slot
+      count = count + 1
+    else
+      removed[stored[i]] = true
+    end
+  end
+  for id, slot in pairs(slots) do
+    if slot[RIVAL] ~= '' and not slots[slot[RIVAL]] then -- it was unreadable
+      slot[RIVAL] = ''
+      changed[id] = true
+    end
+  end
+end
+
+local function commit()
+  if dry then return end
+  local touched = unreadable
+  if unreadable then redis.call('DEL', KEYS[1]) end
+  for id in pairs(changed) do
+    redis.call('HSET', KEYS[1], id, encode_slot(slots[id]))
+    touched = true
+  end
+  for id in pairs(removed) do
+    redis.call('HDEL', KEYS[1], id)
+    touched = true
+  end
+  if not touched then return end
+  local latest = 0
+  for _, slot in pairs(slots) do latest = math.max(latest, slot[EXPIRES]) end
+  redis.call('PEXPIRE', KEYS[1], latest + LINGER_MS - now)
+end
+
+-- --- Order ---
+
+local function before(a, b)
+  local length = math.min(#a, #b)
+  for i = 1, length do
+    local x, y = a:byte(i), b:byte(i)
+    if x ~= y then return x < y end
+  end
+  return #a < #b
+end
+
+local function sort(ids, field)
+  table.sort(ids, function(a, b)
+    local x, y = slots[a][field], slots[b][field]
+    if x ~= y then return x < y end
+    return before(a, b)
+  end)
+  return ids
+end
+
+local function oldest_first()
+  local ids = {}
+  for id, slot in pairs(slots) do
+    if slot[EXPIRES] > now then ids[#ids + 1] = id end
+  end
+  return sort(ids, STARTED)
+end
+
+-- --- What the caller is told ---
+
+local function stream(id, slot)
+  return {
+    id, slot[CONTENT], slot[ROUTE], slot[LABEL],
+    slot[STARTED], slot[SEEN], slot[EXPIRES], slot[BEATS],
+  }
+end
+
+local function listing()
+  local streams = {}
+  for i, id in ipairs(oldest_first()) do streams[i] = stream(id, slots[id]) end
+  return streams
+end
+
+-- --- Moves ---
+
+local function put(id, slot)
+  if not slots[id] then count = count + 1 end
+  slots[id] = slot
+  changed[id] = true
+  removed[id] = nil
+end
+
+local function remove(id)
+  slots[id] = nil
+  count = count - 1
+  changed[id] = nil
+  removed[id] = true
+  for other, slot in pairs(slots) do
+    if slot[RIVAL] == id then
+      slot[RIVAL] = ''
+      changed[other] = true
+    end
+  end
+end
+
+local function tombstone_of(id)
+  local packed = redis.pcall('HGET', KEYS[2], id)
+  if is_no_hash(packed) then
+    if not dry then redis.call('DEL', KEYS[2]) end
+    return nil
+  end
+  if not packed then return nil end
+  local tombstone = decode_tombstone(packed)
+  if not tombstone and not dry then redis.call('HDEL', KEYS[2], id) end
+  return tombstone and tombstone[UNTIL] > now and tombstone or nil
+end
+
+local function sweep_tombstones()
+  local stored = redis.call('HGETALL', KEYS[2])
+  local kept, ends = {}, {}
+  for i = 1, #stored, 2 do
+    local tombstone = decode_tombstone(stored[i + 1])
+    if tombstone and tombstone[UNTIL] > now then
+      kept[#kept + 1] = stored[i]
+      ends[stored[i]] = tombstone[UNTIL]
+    else
+      redis.call('HDEL', KEYS[2], stored[i])
+    end
+  end
+  if #kept <= MAX_TOMBSTONES then return end
+  table.sort(kept, function(a, b)
+    if ends[a] ~= ends[b] then return ends[a] < ends[b] end
+    return before(a, b)
+  end)
+  for i = 1, #kept - MAX_TOMBSTONES do redis.call('HDEL', KEYS[2], kept[i]) end
+end
+
+local function lay(id, tombstone)
+  if dry then return end
+  local packed = encode_tombstone(tombstone)
+  if is_no_hash(redis.pcall('HSET', KEYS[2], id, packed)) then
+    redis.call('DEL', KEYS[2])
+    redis.call('HSET', KEYS[2], id, packed)
+  end
+  if redis.call('HLEN', KEYS[2]) > CROWDED_TOMBSTONES then sweep_tombstones() end
+  local span = tombstone[UNTIL] - now
+  if redis.call('PTTL', KEYS[2]) < span then redis.call('PEXPIRE', KEYS[2], span) end
+end
+
+-- Ends a stream against its player's will. Gives what is told of its end.
+local function bury(id, reason, by, hold_until, tombstone_ms)
+  local slot = slots[id]
+  if slot[SELF_REFRESHING] == 1 then
+    hold_until = math.max(hold_until, now + 2 * slot[INTERVAL])
+  end
+  local told = {stream(id, slot), reason ~= '' and reason or 'superseded', now}
+  remove(id)
+  local at = math.max(now, slot[STARTED])
+  lay(id, {math.max(now + tombstone_ms, hold_until), at, hold_until, 0, 0, reason, by})
+  return told
+end
+
+-- Makes a slot live by a cadence from now on; one without a TTL says nothing new.
+local function pace(slot, ttl, hold, interval, self_refreshing)
+  if ttl > 0 then
+    slot[TTL], slot[HOLD] = ttl, hold
+    slot[INTERVAL], slot[SELF_REFRESHING] = interval, self_refreshing
+  end
+  local holds = slot[BEATS] == 0 and slot[HOLD] > 0
+  slot[EXPIRES] = now + (holds and slot[HOLD] or slot[TTL])
+end
+
+load()

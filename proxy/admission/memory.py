@@ -1,0 +1,103 @@
+"""The store of one process: ``memory://``.
+
+Runs the rules of ``decision`` on ledgers it keeps in a dictionary. Nothing survives the process or
+is shared with another. An account is forgotten when nothing of it is needed any more: each one
+stands once in a queue by that time, and each use looks at the few whose time has come, so that no
+call ever walks through all accounts.
+"""
+
+from heapq import heappop, heappush
+
+from proxy.admission import decision
+from proxy.admission.ledger import Ledger
+from proxy.admission.policy import Policy
+from proxy.model import Attempt, Cadence, Clock, Decision, Ended, Intent, Stream
+
+# Accounts looked at for each use: more than one, so that forgetting outruns the coming of new
+# ones; few, so that no request pays for many.
+SWEEP = 4
+
+
+class MemoryStore:
+    """Counts streams in this process. ``clock`` is in seconds, like every clock."""
+
+    def __init__(self, policy: Policy, clock: Clock) -> None:
+        self._policy = policy
+        self._clock = clock
+        self._ledgers: dict[str, Ledger] = {}
+        self._due: list[tuple[int, str]] = []
+
+    def __len__(self) -> int:
+        """How many accounts are remembered."""
+        return len(self._ledgers)
+
+    async def start(self) -> None:
+        """Nothing to get ready."""
+
+    async def close(self) -> None:
+        """Nothing to let go of."""
+
+    async def ping(self) -> None:
+        """Always there."""
+
+    async def decide(self, attempt: Attempt) -> Decision:
+        """Decide on an attempt, and note what follows."""
+        return self.rule(attempt)
+
+    async def amend(self, account: str, stream: str, cadence: Cadence) -> None:
+        """Correct how long a stream's slot lives, counted from now."""
+        now_ms = self.now_ms()
+        if ledger := self._ledgers.get(account):
+            ledger.amend(stream, cadence, now_ms)
+
+    async def release(self, account: str, stream: str) -> Ended | None:
+        """Give back the slot of a stream; None where it has none."""
+        ledger = self._ledgers.get(account)
+        return ledger.release(stream, self.now_ms()) if ledger else None
+
+    async def end(
+        self, account: str, stream: str | None, *, by: str, hold_ms: int = 0
+    ) -> tuple[Ended, ...]:
+        """Kill one stream or all of them (None), oldest first."""
+        ledger = self._ledgers.get(account)
+        if ledger is None:
+            return ()
+        return ledger.end(stream, self._policy, self.now_ms(), by=by, hold_ms=hold_ms)
+
+    async def streams(self, account: str) -> tuple[Stream, ...]:
+        """List the active streams, oldest first."""
+        ledger = self._ledgers.get(account)
+        return ledger.listing(self.now_ms()) if ledger else ()
+
+    def rule(self, attempt: Attempt) -> Decision:
+        """Decide without waiting, for there is nothing to wait for."""
+        now_ms = self.now_ms()
+        if attempt.intent is Intent.PEEK and attempt.account not in self._ledgers:
+            return decision.decide(Ledger(), attempt, self._policy, now_ms)
+        return decision.decide(self.ledger(attempt.account), attempt, self._policy, now_ms)
+
+    def now_ms(self) -> int:
+        """The time in milliseconds; rounded, for a float's last digit may fall short of one."""
+        return round(self._clock() * 1000)
+
+    def ledger(self, account: str) -> Ledger:
+        """Give an account's ledger, a new one if need be, and forget some that are not needed."""
+        now_ms = self.now_ms()
+        self._forget(now_ms)
+        ledger = self._ledgers.get(account)
+        if ledger is None:
+            ledger = self._ledgers[account] = Ledger()
+            # Looked at once soon: what it will hold by then is not known yet.
+            heappush(self._due, (now_ms + 1, account))
+        return ledger
+
+    def _forget(self, now_ms: int) -> None:
+        for _ in range(SWEEP):
+            if not self._due or self._due[0][0] > now_ms:
+                return
+            _, account = heappop(self._due)
+            needed_until_ms = self._ledgers[account].forgotten_at()
+            if needed_until_ms <= now_ms:
+                del self._ledgers[account]
+            else:
+                heappush(self._due, (needed_until_ms, account))

@@ -1,0 +1,210 @@
+"""The store while the store is away.
+
+Stands before the shared store and is a store itself. While that one answers, it only passes on
+what is asked and remembers what was said. When it does not, it is left alone for a moment, then
+asked again by one request at a time, so that an outage costs a timeout now and then rather than
+one for everybody. Meanwhile:
+
+    streams known here     play on, in every mode; they are what an outage must not interrupt
+    new ones, local        are counted in this process, by the same rules
+    new ones, open         pass
+    new ones, closed       StoreUnavailable
+
+"Known" is what passed through this process and has not lapsed; what ended here stays ended. When
+the store is back its word counts again: a stream that was let in meanwhile claims its slot there
+with its next beat.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from enum import StrEnum
+from typing import TypeVar
+
+from proxy.admission.policy import Policy
+from proxy.admission.shadow import HOLDING, Shadow
+from proxy.admission.store import Store
+from proxy.errors import StoreUnavailable
+from proxy.model import Attempt, Cadence, Clock, Decision, Ended, Intent, Outcome, Stream
+
+# Seconds between two tries of a store that is away: a restart is noticed at once, and one request
+# a second that waits for a timeout is nothing.
+BACKOFF = 1.0
+# More streams than any account has: the limit where there is none.
+UNLIMITED = 1 << 30
+
+Answer = TypeVar("Answer")
+
+
+class OnOutage(StrEnum):
+    """What new streams meet while the store is away (``store.on_outage``)."""
+
+    LOCAL = "local"
+    OPEN = "open"
+    CLOSED = "closed"
+
+
+def untold(available: bool, /) -> None:  # noqa: FBT001  # a callback
+    """Tell nobody."""
+
+
+class OutageGuard:
+    """A store that goes on without the one behind it.
+
+    ``clock`` is in seconds. ``on_change`` is called with False when the store goes away and with
+    True when it is back.
+    """
+
+    def __init__(
+        self,
+        primary: Store,
+        policy: Policy,
+        mode: OnOutage,
+        *,
+        clock: Clock,
+        on_change: Callable[[bool], None] = untold,
+    ) -> None:
+        self._primary = primary
+        self._shadow = Shadow(policy, clock)
+        self._mode = mode
+        self._clock = clock
+        self._on_change = on_change
+        self._failed_at: float | None = None
+        self._probing = False
+
+    @property
+    def available(self) -> bool:
+        """Whether the store answered when it was last asked."""
+        return self._failed_at is None
+
+    async def start(self) -> None:
+        """Try to reach the store; without it the outage has begun before the first request."""
+        try:
+            await self._ask(self._primary.start)
+        except StoreUnavailable:
+            return
+
+    async def close(self) -> None:
+        """Let go of the store."""
+        await self._primary.close()
+
+    async def ping(self) -> None:
+        """Return if the store can be asked.
+
+        Raises:
+            StoreUnavailable: it cannot, whatever the mode.
+        """
+        await self._ask(self._primary.ping)
+
+    async def decide(self, attempt: Attempt) -> Decision:
+        """Decide on an attempt, alone if need be.
+
+        Raises:
+            StoreUnavailable: the store is away, the mode is closed, and the stream is not known.
+        """
+        try:
+            told = await self._ask(lambda: self._primary.decide(attempt))
+        except StoreUnavailable:
+            return self._decide_alone(attempt)
+        self._shadow.adopt(attempt, told)
+        return told
+
+    async def amend(self, account: str, stream: str, cadence: Cadence) -> None:
+        """Correct how long a stream's slot lives, here at least."""
+        await self._shadow.amend(account, stream, cadence)
+        try:
+            await self._ask(lambda: self._primary.amend(account, stream, cadence))
+        except StoreUnavailable:
+            return  # the slot lapses a little early or late, there
+
+    async def release(self, account: str, stream: str) -> Ended | None:
+        """Give back the slot of a stream; None where it has none.
+
+        Raises:
+            StoreUnavailable: the store is away and the mode is closed.
+        """
+        try:
+            ended = await self._ask(lambda: self._primary.release(account, stream))
+        except StoreUnavailable:
+            self._insist()
+            return await self._shadow.release(account, stream)
+        await self._shadow.release(account, stream)
+        return ended
+
+    async def end(
+        self, account: str, stream: str | None, *, by: str, hold_ms: int = 0
+    ) -> tuple[Ended, ...]:
+        """Kill one stream or all of them (None): in the store, or those that pass here.
+
+        Raises:
+            StoreUnavailable: the store is away and the mode is closed.
+        """
+        try:
+            ended = await self._ask(
+                lambda: self._primary.end(account, stream, by=by, hold_ms=hold_ms)
+            )
+        except StoreUnavailable:
+            self._insist()
+            return await self._shadow.end(account, stream, by=by, hold_ms=hold_ms)
+        await self._shadow.end(account, stream, by=by, hold_ms=hold_ms)
+        return ended
+
+    async def streams(self, account: str) -> tuple[Stream, ...]:
+        """List the active streams: the store's, or those that pass here.
+
+        Raises:
+            StoreUnavailable: the store is away and the mode is closed.
+        """
+        try:
+            return await self._ask(lambda: self._primary.streams(account))
+        except StoreUnavailable:
+            self._insist()
+            return await self._shadow.streams(account)
+
+    def _decide_alone(self, attempt: Attempt) -> Decision:
+        if self._mode is OnOutage.CLOSED:
+            # Look before anything is noted: the answer may be that there is none.
+            expected = self._shadow.rule(replace(attempt, intent=Intent.PEEK))
+            if expected.outcome not in (Outcome.RENEWED, Outcome.ENDED):
+                raise StoreUnavailable
+        limit = UNLIMITED if self._mode is OnOutage.OPEN else attempt.limit
+        told = self._shadow.rule(replace(attempt, limit=limit))
+        # A slot that is not known here may well be there, in the store.
+        unchecked = {Outcome.RENEWED, Outcome.ABSENT}
+        if self._mode is OnOutage.OPEN:
+            unchecked |= HOLDING
+        outcome = Outcome.UNCHECKED if told.outcome in unchecked else told.outcome
+        return replace(told, outcome=outcome, limit=attempt.limit)
+
+    def _insist(self) -> None:
+        """Without the store there is no answer, in closed mode."""
+        if self._mode is OnOutage.CLOSED:
+            raise StoreUnavailable
+
+    async def _ask(self, call: Callable[[], Awaitable[Answer]]) -> Answer:
+        """Ask the store, unless it is better left alone just now."""
+        probing = not self.available
+        if probing and (self._probing or self._is_fresh_failure()):
+            raise StoreUnavailable
+        self._probing = probing
+        try:
+            answer = await call()
+        except StoreUnavailable:
+            self._note(failed_at=self._clock())
+            raise
+        finally:
+            if probing:
+                self._probing = False
+        self._note(failed_at=None)
+        return answer
+
+    def _is_fresh_failure(self) -> bool:
+        if self._failed_at is None:
+            return False
+        # A clock that was set back must not keep us away for longer.
+        return 0 <= self._clock() - self._failed_at < BACKOFF
+
+    def _note(self, *, failed_at: float | None) -> None:
+        was_available = self.available
+        self._failed_at = failed_at
+        if self.available != was_available:
+            self._on_change(self.available)

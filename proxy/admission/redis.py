@@ -1,0 +1,212 @@
+"""The store many proxies share: one Redis (or Valkey), asked by Lua scripts.
+
+    {prefix}:{<account>}:streams    hash: stream id -> slot
+    {prefix}:{<account>}:ended      hash: stream id -> tombstone
+
+A slot and a tombstone live in hashes of their own: the first stays as small as the account's limit
+and is read whole at each beat, while tombstones live as long as tickets, are many for a viewer who
+zaps, and are read one by one. Both keys carry the account as their hash tag, so that a cluster
+keeps them together, and both always expire.
+
+One script decides, atomically for the account, by Redis's own clock. At this boundary, and only
+here, whatever goes wrong between us and Redis becomes ``StoreUnavailable``; no call lasts longer
+than the timeout. A call that is cancelled takes its connection with it, so that its answer cannot
+be read by the next one. A script Redis has forgotten (restart, SCRIPT FLUSH) is sent again.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from time import perf_counter
+from typing import Any
+
+from redis.asyncio import Redis
+from redis.asyncio.connection import ConnectionPool, parse_url
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import NoScriptError, RedisError
+
+from proxy.admission import scripts, wire
+from proxy.admission.policy import OnLimit, Policy
+from proxy.admission.scripts import Script
+from proxy.errors import StoreUnavailable
+from proxy.model import Attempt, Cadence, Decision, Ended, Stream
+
+# Each call holds a connection for as long as Redis takes, a fraction of a millisecond: this many
+# carry more than one Redis can answer. Calls above it wait their turn, within their timeout.
+CONNECTIONS = 32
+# An idle connection may have died unnoticed (a restart, a firewall): one more try on a new one.
+# All scripts may run twice: the second run finds what the first one stored.
+RETRIES = 1
+
+Observe = Callable[[str, float, bool], None]
+
+
+def unobserved(operation: str, seconds: float, succeeded: bool, /) -> None:  # noqa: FBT001  # a callback
+    """Take no notice of a call."""
+
+
+class RedisStore:
+    """Counts streams in Redis.
+
+    ``url`` is ``redis://``, ``rediss://`` or ``unix://``, with redis-py's options in its query.
+    ``timeout`` is in seconds. ``observe`` hears of each call: operation, seconds, success; not of
+    those that were cancelled. ``now_ms`` replaces Redis's clock, for tests.
+
+    Raises:
+        ValueError: the URL cannot be used.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        policy: Policy,
+        *,
+        key_prefix: str,
+        timeout: float,
+        observe: Observe = unobserved,
+        now_ms: Callable[[], int] | None = None,
+    ) -> None:
+        self._policy = policy
+        self._key_prefix = key_prefix
+        self._timeout = timeout
+        self._observe = observe
+        self._now_ms = now_ms
+        self._turns = asyncio.Semaphore(CONNECTIONS)
+        self._redis = Redis.from_pool(_pool(url, timeout))
+        self._policy_args = (
+            policy.takeover.rank,
+            int(policy.on_limit is OnLimit.EVICT_OLDEST),
+            policy.silent_after_ms,
+            policy.max_networks,
+            policy.tombstone_ms,
+        )
+
+    async def start(self) -> None:
+        """Connect and hand over the scripts."""
+        async with self._boundary("start"):
+            for script in scripts.ALL:
+                await self._redis.script_load(script.text)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        try:
+            async with asyncio.timeout(self._timeout):
+                await self._redis.aclose()
+        except (RedisError, OSError):
+            pass  # they are closed all the same
+
+    async def ping(self) -> None:
+        """Return if Redis answers."""
+        async with self._boundary("ping"):
+            await self._redis.ping()
+
+    async def decide(self, attempt: Attempt) -> Decision:
+        """Decide on an attempt, and note what follows."""
+        playback, cadence, stray = attempt.playback, attempt.cadence, attempt.playback.stray
+        async with self._boundary("decide"):
+            answer = await self._run(
+                scripts.DECIDE,
+                attempt.account,
+                attempt.intent.value,
+                attempt.limit,
+                *wire.cadence_args(cadence),
+                int(attempt.beat),
+                *self._policy_args,
+                playback.stream,
+                playback.device,
+                int(playback.strong),
+                playback.network,
+                "" if playback.instance_ms is None else playback.instance_ms,
+                stray.stream if stray else "",
+                stray.device if stray else "",
+                playback.content,
+                playback.route,
+                playback.label,
+            )
+            return wire.decision(answer, attempt)
+
+    async def amend(self, account: str, stream: str, cadence: Cadence) -> None:
+        """Correct how long a stream's slot lives, counted from now."""
+        async with self._boundary("amend"):
+            await self._run(scripts.AMEND, account, stream, *wire.cadence_args(cadence))
+
+    async def release(self, account: str, stream: str) -> Ended | None:
+        """Give back the slot of a stream; None where it has none."""
+        async with self._boundary("release"):
+            answer = await self._run(scripts.RELEASE, account, stream)
+            return next(iter(wire.ends(answer)), None)
+
+    async def end(
+        self, account: str, stream: str | None, *, by: str, hold_ms: int = 0
+    ) -> tuple[Ended, ...]:
+        """Kill one stream or all of them (None), oldest first."""
+        which = "all" if stream is None else "one"
+        tombstone_ms = self._policy.tombstone_ms
+        async with self._boundary("end"):
+            answer = await self._run(
+                scripts.END, account, which, stream or "", by, hold_ms, tombstone_ms
+            )
+            return wire.ends(answer)
+
+    async def streams(self, account: str) -> tuple[Stream, ...]:
+        """List the active streams, oldest first."""
+        async with self._boundary("streams"):
+            return wire.streams(await self._run(scripts.LIST, account))
+
+    def _keys(self, account: str) -> tuple[str, str]:
+        """Build every key there is: an account's slots, its tombstones."""
+        account_tag = f"{self._key_prefix}:{{{account}}}"
+        return f"{account_tag}:streams", f"{account_tag}:ended"
+
+    async def _run(self, script: Script, account: str, *args: str | int) -> object:
+        keys = self._keys(account)
+        now_ms = "" if self._now_ms is None else self._now_ms()
+        try:
+            return await self._redis.evalsha(script.digest, len(keys), *keys, now_ms, *args)
+        except NoScriptError:
+            # EVAL runs it and leaves it known by its digest.
+            return await self._redis.eval(script.text, len(keys), *keys, now_ms, *args)
+
+    @asynccontextmanager
+    async def _boundary(self, operation: str) -> AsyncIterator[None]:
+        """Bound a call in time, hear of it, and give its failure the one name it has outside."""
+        started = perf_counter()
+        try:
+            async with asyncio.timeout(self._timeout), self._turns:
+                yield
+        # Anything: a client library may raise what it likes, and so may the reading of an answer
+        # that is none (another server on that port). None of it may become a 500.
+        except Exception as error:
+            self._observe(operation, perf_counter() - started, False)  # noqa: FBT003  # a callback
+            raise StoreUnavailable from error
+        self._observe(operation, perf_counter() - started, True)  # noqa: FBT003  # a callback
+
+
+def _pool(url: str, timeout: float) -> ConnectionPool:
+    """Make the connections' pool, and try what the URL says on one that is not opened."""
+    fixed: dict[str, Any] = {
+        "decode_responses": False,
+        # What a viewer or a title is called is not always Unicode; that is no reason to refuse.
+        "encoding": "utf-8",
+        "encoding_errors": "replace",
+        "max_connections": CONNECTIONS,
+        # RESP2: a connection on which something unread waits is never used again. (redis-py takes
+        # it for a push message where the protocol has these.)
+        "protocol": 2,
+        "retry": Retry(NoBackoff(), RETRIES),
+        # Every call is bounded as a whole; this one bounds what redis-py does after a failure.
+        "socket_connect_timeout": timeout,
+        "socket_timeout": None,
+    }
+    # Neither message quotes the URL, for it may hold a password.
+    try:
+        options: dict[str, Any] = {**parse_url(url), **fixed}
+    except ValueError:
+        raise ValueError("the store's URL is not one of redis://, rediss://, unix://") from None
+    pool = ConnectionPool(**options)
+    try:
+        pool.connection_class(**pool.connection_kwargs)
+    except (RedisError, TypeError, ValueError):
+        raise ValueError("the store's URL has an option that is not known") from None
+    return pool

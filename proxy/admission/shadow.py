@@ -1,0 +1,78 @@
+"""What this process remembers of what the store said, for the time when it says nothing.
+
+Takes in each decision of the store, so that the streams that pass here are known with their TTLs.
+Never asked while the store answers; then it is a store of its own, with the same rules, that knows
+only what passed here.
+"""
+
+from dataclasses import replace
+
+from proxy.admission.decision import identity
+from proxy.admission.ledger import Ledger
+from proxy.admission.memory import MemoryStore
+from proxy.admission.policy import Policy
+from proxy.admission.slot import Slot, opened
+from proxy.model import Attempt, Clock, Decision, Ended, EndReason, Intent, Outcome
+
+# Accounts remembered while the store answers, at about 1.5 KB each. Above it newcomers are not
+# known in an outage, which is milder than a process that runs out of memory.
+MAX_REMEMBERED = 100_000
+
+HOLDING = frozenset({Outcome.ADMITTED, Outcome.RENEWED, Outcome.TAKEOVER, Outcome.PROVISIONAL})
+
+
+class Shadow(MemoryStore):
+    """Counts the streams that pass through this process."""
+
+    def __init__(self, policy: Policy, clock: Clock) -> None:
+        super().__init__(policy, clock)
+        self._max_networks = policy.max_networks
+
+    def adopt(self, attempt: Attempt, told: Decision) -> None:
+        """Take in what the store decided on an attempt."""
+        if attempt.intent is Intent.PEEK:
+            return
+        holds = told.outcome in HOLDING
+        known = attempt.account in self._ledgers
+        if not known and not (holds and len(self) < MAX_REMEMBERED):
+            return
+        now_ms = self.now_ms()
+        ledger = self.ledger(attempt.account)
+        for ended in told.ended:
+            self._mirror(ledger, ended, now_ms, by=attempt.playback.label)
+        slot = ledger.slots.get(told.stream)
+        if holds:
+            self._hold(ledger, slot, attempt, told, now_ms)
+        elif slot is not None:
+            self._let_go(ledger, slot, attempt, told, now_ms)
+
+    def _mirror(self, ledger: Ledger, ended: Ended, now_ms: int, *, by: str) -> None:
+        slot = ledger.slots.get(ended.stream.id)
+        if slot is None:
+            return
+        if ended.reason is EndReason.LAPSED:
+            ledger.remove(slot)
+        else:
+            ledger.bury(slot, ended.reason, self._policy, now_ms, by=by)
+
+    def _hold(
+        self, ledger: Ledger, slot: Slot | None, attempt: Attempt, told: Decision, now_ms: int
+    ) -> None:
+        # Whatever ended it here while the store was away: the store lets it play.
+        ledger.tombstones.pop(told.stream, None)
+        if slot is not None:
+            renewed = slot.renewed(attempt, self._max_networks, now_ms)
+            ledger.put(replace(renewed, started_ms=told.started_ms, rival=None))
+        elif attempt.cadence.ttl_ms:
+            playback = identity(attempt, astray=told.stream != attempt.playback.stream)
+            ledger.put(opened(attempt, playback, told.started_ms, now_ms))
+
+    def _let_go(
+        self, ledger: Ledger, slot: Slot, attempt: Attempt, told: Decision, now_ms: int
+    ) -> None:
+        instance_ms = attempt.playback.instance_ms
+        if told.outcome is Outcome.ABSENT:
+            ledger.remove(slot)
+        elif instance_ms is None or slot.started_ms <= instance_ms:
+            # It was said of this instance or of all, not of an older one than we know.
+            ledger.bury(slot, told.reason, self._policy, now_ms, by=told.by or "")

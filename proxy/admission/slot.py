@@ -1,0 +1,138 @@
+"""What is remembered of one stream: the slot it holds while it plays, the tombstone when it ended.
+
+Values that answer questions about themselves and change nothing. Instants and spans are
+milliseconds, all of them integers, so that the Lua scripts in Redis, which know only floating
+point, compute exactly the same.
+"""
+
+from dataclasses import dataclass, replace
+
+from proxy.model import Attempt, Cadence, EndReason, Playback, Stream
+
+# A beat is late after a quarter of its interval (a segment's download, a slow radio), but never
+# before this: players pause, buffer and retry for a few seconds at any time.
+MIN_PATIENCE_MS = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One active stream.
+
+    ``rival`` is the older stream beside which this one plays on approval (provisional takeover).
+    ``networks`` are those it was seen on, each with the time, the latest first.
+    """
+
+    stream: str
+    expires_ms: int
+    started_ms: int
+    seen_ms: int
+    beats: int
+    cadence: Cadence
+    device: str
+    strong: bool
+    networks: tuple[tuple[str, int], ...]
+    content: str
+    route: str
+    label: str
+    rival: str | None = None
+
+    def paced(self, cadence: Cadence, now_ms: int) -> "Slot":
+        """Live by another cadence from now on; one without a TTL says nothing new."""
+        cadence = cadence if cadence.ttl_ms else self.cadence
+        holds = self.beats == 0 and cadence.hold_ms > 0
+        span = cadence.hold_ms if holds else cadence.ttl_ms
+        return replace(self, cadence=cadence, expires_ms=now_ms + span)
+
+    def renewed(self, attempt: Attempt, max_networks: int, now_ms: int) -> "Slot":
+        """Take a sign of life: the slot lives on from now."""
+        beats = self.beats + attempt.beat
+        slot = replace(self, seen_ms=now_ms, beats=beats).paced(attempt.cadence, now_ms)
+        here = attempt.playback.network
+        others = [entry for entry in slot.fresh_networks(now_ms) if entry[0] != here]
+        networks = ((here, now_ms), *others)[:max_networks]
+        return replace(slot, networks=networks)
+
+    def fresh_networks(self, now_ms: int) -> list[tuple[str, int]]:
+        """The networks the stream was seen on within its TTL."""
+        return [entry for entry in self.networks if entry[1] + self.cadence.ttl_ms > now_ms]
+
+    def overdue_at(self) -> int:
+        """The first instant at which the next beat is overdue."""
+        patience = max(MIN_PATIENCE_MS, self.cadence.interval_ms * 5 // 4)
+        return self.seen_ms + patience + 1
+
+    def as_stream(self) -> Stream:
+        """The slot as it is listed."""
+        return Stream(
+            id=self.stream,
+            content=self.content,
+            route=self.route,
+            device=self.label,
+            started_ms=self.started_ms,
+            seen_ms=self.seen_ms,
+            expires_ms=self.expires_ms,
+            beats=self.beats,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Tombstone:
+    """How a stream ended, for the tickets that are still out there.
+
+    Instances that started up to ``at_ms`` may not go on, for ``reason``; None is the newcomer that
+    lost its provisional place, which is a refusal rather than an end. Entries without a ticket may
+    not start a new instance before ``hold_until_ms``. Instances up to ``released_ms`` were given
+    back by their own player, and stay away until ``released_until_ms``; kept apart from the other
+    end because a release must not shorten it.
+    """
+
+    until_ms: int
+    at_ms: int = 0
+    reason: EndReason | None = None
+    by: str = ""
+    hold_until_ms: int = 0
+    released_ms: int = 0
+    released_until_ms: int = 0
+
+    def ends(self, instance_ms: int | None, now_ms: int) -> bool:
+        """Tell whether an instance (None: a new one, by token) is one that may not go on."""
+        if instance_ms is None:
+            return self.hold_until_ms > now_ms
+        return instance_ms <= self.at_ms
+
+    def gave_back(self, instance_ms: int | None, now_ms: int) -> bool:
+        """Tell whether an instance was released by its own player just now."""
+        if instance_ms is None or self.released_until_ms <= now_ms:
+            return False
+        return instance_ms <= self.released_ms
+
+    def first_instance(self, now_ms: int) -> int:
+        """The start of an instance that is newer than all that ended here."""
+        return max(now_ms, self.at_ms + 1, self.released_ms + 1)
+
+
+def opened(
+    attempt: Attempt,
+    playback: Playback,
+    started_ms: int,
+    now_ms: int,
+    *,
+    rival: str | None = None,
+) -> Slot:
+    """Make the slot of a new stream."""
+    slot = Slot(
+        stream=playback.stream,
+        expires_ms=now_ms,
+        started_ms=started_ms,
+        seen_ms=now_ms,
+        beats=int(attempt.beat),
+        cadence=attempt.cadence,
+        device=playback.device,
+        strong=playback.strong,
+        networks=((playback.network, now_ms),),
+        content=playback.content,
+        route=playback.route,
+        label=playback.label,
+        rival=rival,
+    )
+    return slot.paced(attempt.cadence, now_ms)

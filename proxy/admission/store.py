@@ -1,0 +1,48 @@
+"""Where an account's streams are counted: what every store can do.
+
+A store decides by the rules of ``decision``, atomically for an account, whoever else asks at the
+same time. Nobody waits for it longer than its timeout.
+"""
+
+from typing import Protocol
+
+from proxy.model import Attempt, Cadence, Decision, Ended, Stream
+
+
+class Store(Protocol):
+    """A place that counts streams.
+
+    Each of these raises ``StoreUnavailable`` where the store cannot be asked; nothing else.
+    """
+
+    async def start(self) -> None:
+        """Get ready, so that the first request need not wait for it."""
+
+    async def close(self) -> None:
+        """Let go of everything. Never raises."""
+
+    async def ping(self) -> None:
+        """Return if the store can be asked."""
+
+    async def decide(self, attempt: Attempt) -> Decision:
+        """Decide on an attempt, and note what follows."""
+
+    async def amend(self, account: str, stream: str, cadence: Cadence) -> None:
+        """Correct how long a stream's slot lives, counted from now, once its manifest was read.
+
+        No sign of life, and nothing at all where the stream has no slot.
+        """
+
+    async def release(self, account: str, stream: str) -> Ended | None:
+        """Give back the slot of a stream, as its player asked; None where it has none."""
+
+    async def end(
+        self, account: str, stream: str | None, *, by: str, hold_ms: int = 0
+    ) -> tuple[Ended, ...]:
+        """Kill one stream or all of them (None), oldest first; empty where there is none.
+
+        ``by`` is told to the victim. For ``hold_ms`` not even a token may start it again.
+        """
+
+    async def streams(self, account: str) -> tuple[Stream, ...]:
+        """List the active streams, oldest first."""

@@ -1,0 +1,66 @@
+"""How the scripts' answers become values. The other end of each is the ``return`` of a script."""
+
+from typing import Any
+
+from proxy.model import Attempt, Cadence, Decision, Ended, EndReason, Outcome, Stream
+
+
+def cadence_args(cadence: Cadence) -> tuple[int, int, int, int]:
+    """Write a cadence as the scripts take it: ttl, hold, interval, self_refreshing."""
+    return (
+        cadence.ttl_ms,
+        cadence.hold_ms,
+        cadence.interval_ms,
+        int(cadence.self_refreshing),
+    )
+
+
+# An answer is whatever Redis says. What does not fit its place raises TypeError, ValueError or
+# LookupError, which the store's boundary takes for what it is: not an answer.
+def decision(answer: Any, attempt: Attempt) -> Decision:
+    """Read the answer of ``decide.lua``."""
+    outcome, stream, started_ms, active, reason, by, retry_after_ms, conflicts, ended = answer
+    return Decision(
+        outcome=Outcome(_text(outcome)),
+        stream=_text(stream),
+        started_ms=int(started_ms),
+        active=int(active),
+        limit=attempt.limit,
+        rule=attempt.rule,
+        reason=EndReason(_text(reason)) if reason else None,
+        by=_text(by) or None,
+        retry_after_ms=int(retry_after_ms),
+        conflicts=streams(conflicts),
+        ended=ends(ended),
+    )
+
+
+def streams(answer: Any) -> tuple[Stream, ...]:
+    """Read the answer of ``list.lua``."""
+    return tuple(_stream(fields) for fields in answer)
+
+
+def ends(answer: Any) -> tuple[Ended, ...]:
+    """Read the answer of ``end.lua`` and ``release.lua``."""
+    return tuple(
+        Ended(_stream(stream), EndReason(_text(reason)), int(at_ms))
+        for stream, reason, at_ms in answer
+    )
+
+
+def _stream(fields: Any) -> Stream:
+    stream, content, route, label, started_ms, seen_ms, expires_ms, beats = fields
+    return Stream(
+        id=_text(stream),
+        content=_text(content),
+        route=_text(route),
+        device=_text(label),
+        started_ms=int(started_ms),
+        seen_ms=int(seen_ms),
+        expires_ms=int(expires_ms),
+        beats=int(beats),
+    )
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode("utf-8", "replace")

@@ -85,9 +85,10 @@ class TicketSettings(Section):
     ) -> Secret | FileSetting | None:
         if value is not None:
             check_length(material(value), TICKET_SECRET_LENGTH, "it")
-        if info.field_name == "secret":
-            exclusive(info.data.get("secret_file"), value, "secret")
-            if value is None and info.data.get("secret_file", value) is None:
+        if info.field_name == "secret" and "secret_file" in info.data:
+            file = info.data["secret_file"]
+            exclusive(file, value, "secret")
+            if value is None and file is None:
                 raise ValueError("secret or secret_file is required")
         return value
 

@@ -19,7 +19,7 @@ ALTERNATIVES = ("secret", "public_key", "private_key")
 
 def effective(settings: Settings) -> str:
     """Write the configuration in force as YAML, defaults included and secrets masked."""
-    return yaml.safe_dump(effective_mapping(settings), sort_keys=False, allow_unicode=True)
+    return yaml.safe_dump(effective_mapping(settings), sort_keys=False)
 
 
 def effective_mapping(settings: Settings) -> dict[str, Any]:

@@ -24,6 +24,9 @@ Algorithm = Literal["HS256", "HS384", "HS512", "RS256", "ES256", "EdDSA"]
 
 # An HMAC key is at least as long as the hash's output (RFC 7518 §3.2); in bytes.
 SECRET_LENGTHS = {"HS256": 32, "HS384": 48, "HS512": 64}
+PublicKey = (
+    rsa.RSAPublicKey | ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey | ed448.Ed448PublicKey
+)
 PublicPem = Annotated[str, StringConstraints(min_length=1, max_length=16 * 1024)]
 # RFC 7518 §3.3.
 MIN_RSA_BITS = 2048
@@ -64,7 +67,7 @@ def exclusive(file: LoadedFile | None, inline: object, name: str) -> None:
         raise ValueError(f"{name} and {name}_file exclude each other")
 
 
-def read_public_key(algorithm: str, pem: bytes) -> Any:
+def read_public_key(algorithm: str, pem: bytes) -> PublicKey:
     """Read a public key and see that it is one of the algorithm's.
 
     Raises:
@@ -76,11 +79,10 @@ def read_public_key(algorithm: str, pem: bytes) -> Any:
         key = load_pem_public_key(pem)
     except KEY_ERRORS:
         raise ValueError("is not a public key in PEM form") from None
-    _check_type(algorithm, key)
-    return key
+    return _of_type(algorithm, key)
 
 
-def read_private_key(algorithm: str, pem: bytes) -> Any:
+def read_private_key(algorithm: str, pem: bytes) -> PublicKey:
     """Read a private key's public half and see that it is one of the algorithm's.
 
     Raises:
@@ -90,22 +92,20 @@ def read_private_key(algorithm: str, pem: bytes) -> Any:
         key = load_pem_private_key(pem, password=None)
     except KEY_ERRORS:
         raise ValueError("is not an unencrypted private key in PEM form") from None
-    public = key.public_key()
-    _check_type(algorithm, public)
-    return public
+    return _of_type(algorithm, key.public_key())
 
 
-def _check_type(algorithm: str, key: object) -> None:
+def _of_type(algorithm: str, key: object) -> PublicKey:
     match algorithm, key:
         case "RS256", rsa.RSAPublicKey():
             if key.key_size < MIN_RSA_BITS:
                 raise ValueError(f"has {key.key_size} bits; RS256 needs at least {MIN_RSA_BITS}")
+            return key
         case "ES256", ec.EllipticCurvePublicKey(curve=ec.SECP256R1()):
-            pass
+            return key
         case "EdDSA", ed25519.Ed25519PublicKey() | ed448.Ed448PublicKey():
-            pass
-        case _:
-            raise ValueError(f"is not a key for {algorithm}")
+            return key
+    raise ValueError(f"is not a key for {algorithm}")
 
 
 class AuthKey(Section):
@@ -202,9 +202,8 @@ def _check_material(name: str, material: bytes, data: dict[str, Any]) -> None:
                 raise ValueError("is not the other half of the public key")
 
 
-def _spki(key: Any) -> bytes:
-    encoded: bytes = key.publicmaterial(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    return encoded
+def _spki(key: PublicKey) -> bytes:
+    return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
 def _either(inline: SecretStr | str | None, file: LoadedFile | None) -> bytes | None:

@@ -15,6 +15,8 @@ from proxy.settings.problems import ConfigError, Problem, dotted, explain
 from proxy.settings.schema import Settings
 from proxy.settings.source import Fault, KeyPath, read_source
 
+__all__ = ["ConfigError", "Problem", "from_mapping", "load"]
+
 
 def load(path: Path, environ: Mapping[str, str]) -> Settings:
     """Load a configuration file; relative paths in it count from its folder.

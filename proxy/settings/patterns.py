@@ -16,7 +16,7 @@ SAFE = ":@!$&'()*+,;="
 OWN_SEGMENT = "_playgate"
 BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 # What canonical paths never hold, escaped or not: a pattern with it could not match anything.
-IMPOSSIBLE = re.compile(r"[\x00-\x1f\x7f\\]|%(2f|5c|25|[01][0-9a-f]|7f)", re.IGNORECASE)
+IMPOSSIBLE = re.compile(r"[\x00-\x1f\x7f\\]|%(2f|2a|5c|25|[01][0-9a-f]|7f)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,9 @@ from proxy.settings.section import CONFLICT, Section
 from proxy.settings.source import KeyPath
 
 PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]{1,80}")
+# How like a known key an unknown one must be to be taken for it (difflib's ratio): a letter more,
+# less or another is, a word that shares some letters is not.
+CLOSE = 0.7
 # What pydantic finds by itself, in our words. {names} are filled from the error's context.
 MESSAGES = {
     "missing": "is required",
@@ -76,7 +79,7 @@ def explain(error: ValidationError, root: type[Section]) -> Iterator[tuple[KeyPa
     for details in error.errors(include_url=False):
         # An error about a mapping's key is marked with "[key]" behind the key.
         at = tuple(part for part in details["loc"] if part != "[key]")
-        context = details.get("ctx", {})
+        context = {name: _plain(value) for name, value in details.get("ctx", {}).items()}
         match details["type"]:
             case "extra_forbidden":
                 message = _unknown(at, root)
@@ -93,9 +96,14 @@ def explain(error: ValidationError, root: type[Section]) -> Iterator[tuple[KeyPa
         yield at, message
 
 
+def _plain(value: object) -> object:
+    """Write a bound of a float setting as it would be written by hand: 1 rather than 1.0."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 def _unknown(at: KeyPath, root: type[Section]) -> str:
     section = _section(at[:-1], root)
-    near = get_close_matches(str(at[-1]), section.model_fields if section else (), n=1)
+    near = get_close_matches(str(at[-1]), section.model_fields if section else (), 1, CLOSE)
     return f"unknown key; did you mean {near[0]!r}?" if near else "unknown key"
 
 

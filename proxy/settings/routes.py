@@ -98,7 +98,7 @@ class RouteSettings(Section):
         if mode == "direct" and url is None:
             raise ValueError("is required with segments: direct")
         if mode not in ("direct", None) and url is not None:
-            raise ValueError(f"has no use with segments: {mode}; it goes with direct")
+            raise ValueError(f"has no use with segments: {mode}")
         return url
 
 

@@ -28,32 +28,15 @@ class TlsSettings(Section):
         if (cert is None) != (key is None):
             raise ValueError(f"cert and key go together; {'key' if cert else 'cert'} is missing")
         if cert and key:
-            _server_context(cert.path, key.path)
+            _try_on(cert.path, key.path)
         return key
 
-    @property
-    def enabled(self) -> bool:
-        """Whether the player port speaks TLS."""
-        return self.cert is not None
 
-    def context(self) -> ssl.SSLContext:
-        """Make the server's TLS context from the files as they are now.
-
-        Raises:
-            ValueError: there are none, or they do not belong together any more.
-        """
-        if self.cert is None or self.key is None:
-            raise ValueError("no certificate is configured")
-        return _server_context(self.cert.path, self.key.path)
-
-
-def _server_context(cert: Path, key: Path) -> ssl.SSLContext:
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+def _try_on(cert: Path, key: Path) -> None:
     try:
         # The password keeps OpenSSL from asking for one at the terminal.
-        context.load_cert_chain(cert, key, password="")
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(cert, key, password="")
     except (OSError, ValueError):
         raise ValueError(
             "cert and key are not a certificate in PEM form and its unencrypted key"
         ) from None
-    return context

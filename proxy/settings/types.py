@@ -25,11 +25,11 @@ from pydantic import (
 MASK = "********"
 
 MILLISECONDS = {"d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1_000, "ms": 1}
-# Nine digits are 11 days in milliseconds and 31 years in seconds; three decimals, because what is
-# below a millisecond no clock of ours could tell.
-DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)(ms|s|m|h|d)")
+# Twelve digits are 31 years in milliseconds; three decimals, because what is below a millisecond
+# no clock of ours could tell.
+DURATION = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,3})?)(ms|s|m|h|d)")
 BYTES = {"GiB": 2**30, "GB": 10**9, "MiB": 2**20, "MB": 10**6, "KiB": 2**10, "KB": 10**3, "B": 1}
-SIZE = re.compile(r"([0-9]{1,12})(B|KB|MB|GB|KiB|MiB|GiB)?")
+SIZE = re.compile(r"([0-9]{1,15})(B|KB|MB|GB|KiB|MiB|GiB)?")
 INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,17})")
 NUMBER = re.compile(r"[-+]?[0-9]{1,9}(?:\.[0-9]{1,9})?")
 # A token of RFC 9110 §5.6.2: what header and cookie names are made of.

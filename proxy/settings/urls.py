@@ -20,6 +20,8 @@ VISIBLE = re.compile(r"[!-~]{1,2048}")
 NAME = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,62})"
 HOST = re.compile(rf"{NAME}(?:\.{NAME})*\.?|\[[0-9A-Fa-f:.]{{2,45}}\]")
 AUTHORITY = re.compile(rf"({HOST.pattern})(?::([0-9]{{1,5}}))?")
+# What a path may hold (RFC 3986 §3.3): it is written into manifests.
+PATH = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})*")
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 MEMORY = "memory://"
@@ -86,6 +88,8 @@ def parse_base(text: str) -> str:
         raise ValueError("must be a URL without a user or password")
     if "?" in text or "#" in text:
         raise ValueError("must be a URL without a query or fragment")
+    if not PATH.fullmatch(url.path):
+        raise ValueError("must be a URL whose path is percent-encoded")
     authority = parse_authority(url.netloc)
     if authority.port == DEFAULT_PORTS[url.scheme]:
         authority = Authority(authority.host, None)
@@ -99,8 +103,8 @@ def parse_origin(text: str) -> str:
         ValueError: no such URL.
     """
     base = parse_base(text)
-    if base.count("/") > 2:
-        raise ValueError("must be a URL without a path: scheme, host and port alone")
+    if base.count("/") > 2 or text.endswith("//"):
+        raise ValueError("must be scheme, host and port alone, without a path")
     return base
 
 
@@ -163,7 +167,7 @@ def check_store_url(secret: StoreUrl) -> StoreUrl:
 
 
 def _split_store(text: str) -> SplitResult:
-    if not VISIBLE.fullmatch(text):
+    if not VISIBLE.fullmatch(text) or text.endswith("#"):
         raise ValueError
     url = urlsplit(text)
     if url.scheme not in STORE_OPTIONS or not text.startswith(f"{url.scheme}://"):
@@ -175,7 +179,7 @@ def _check_place(url: SplitResult) -> None:
     """Check where the store is: user, host, port and path."""
     userinfo, _, authority = url.netloc.rpartition("@")
     encode = "a password's special characters are written percent-encoded"
-    if "#" in url.geturl() or "@" in f"{userinfo}{url.path}{url.query}":
+    if url.fragment or "@" in f"{userinfo}{url.path}{url.query}":
         raise ValueError(f"{STORE_FORMS}; {encode}")
     if url.scheme == "unix":
         if authority or not url.path.startswith("/") or url.path == "/":

@@ -1,0 +1,167 @@
+from pathlib import Path
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+
+from proxy.settings.load import ConfigError, from_mapping
+from proxy.settings.schema import Settings
+from tests.settings.samples import Pair, minimal, pem
+
+RSA_KEY = rsa.generate_private_key(65537, 2048)
+PAIRS = {
+    "RS256": Pair.of(RSA_KEY),
+    "ES256": Pair.of(ec.generate_private_key(ec.SECP256R1())),
+    "EdDSA": Pair.of(ed25519.Ed25519PrivateKey.generate()),
+}
+OTHERS = {
+    "RS256": Pair.of(rsa.generate_private_key(65537, 2048)),
+    "ES256": Pair.of(ec.generate_private_key(ec.SECP256R1())),
+    "EdDSA": Pair.of(ed25519.Ed25519PrivateKey.generate()),
+}
+
+
+def with_key(base: Path | None = None, **key: str) -> Settings:
+    return from_mapping(minimal(auth={"keys": [key]}), base)
+
+
+def errors(base: Path | None = None, **key: str) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        with_key(base, **key)
+    return [f"{problem.key}: {problem.message}" for problem in caught.value.problems]
+
+
+@pytest.mark.parametrize("algorithm", PAIRS)
+def test_what_one_half_signs_the_other_verifies(algorithm: str) -> None:
+    pair = PAIRS[algorithm]
+    settings = with_key(algorithm=algorithm, public_key=pair.public, private_key=pair.private)
+    key = settings.auth.keys[0]
+    assert key.private_pem is not None
+    assert key.public_pem is not None
+    token = jwt.encode({"sub": "alice"}, key.private_pem, algorithm)
+    assert jwt.decode(token, key.public_pem, [algorithm]) == {"sub": "alice"}
+
+
+@pytest.mark.parametrize("algorithm", PAIRS)
+def test_keys_may_come_from_files(tmp_path: Path, algorithm: str) -> None:
+    pair = PAIRS[algorithm]
+    (tmp_path / "public.pem").write_bytes(b"Schl\xfcssel\n" + pair.public.encode())
+    (tmp_path / "private.pem").write_text(pair.private)
+    key = with_key(
+        tmp_path,
+        algorithm=algorithm,
+        public_key_file="public.pem",
+        private_key_file="private.pem",
+    ).auth.keys[0]
+    assert key.public_pem is not None
+    assert pair.public.strip() in key.public_pem
+    assert key.private_pem == pair.private.strip()
+
+
+@pytest.mark.parametrize("algorithm", PAIRS)
+def test_a_key_of_another_type_is_refused(algorithm: str) -> None:
+    for other, pair in PAIRS.items():
+        if other != algorithm:
+            assert errors(algorithm=algorithm, public_key=pair.public) == [
+                f"auth.keys[0].public_key: is not a key for {algorithm}"
+            ]
+
+
+@pytest.mark.parametrize("algorithm", PAIRS)
+def test_halves_of_two_pairs_are_refused(algorithm: str) -> None:
+    public, private = PAIRS[algorithm].public, OTHERS[algorithm].private
+    assert errors(algorithm=algorithm, public_key=public, private_key=private) == [
+        "auth.keys[0].private_key: is not the other half of the public key"
+    ]
+
+
+def test_a_private_key_in_the_public_keys_place_is_refused() -> None:
+    assert errors(algorithm="RS256", public_key=PAIRS["RS256"].private) == [
+        "auth.keys[0].public_key: holds a private key; the public key belongs here"
+    ]
+
+
+def test_an_encrypted_private_key_is_refused_without_asking_for_its_password() -> None:
+    locked = pem(RSA_KEY, password="secret")
+    assert errors(algorithm="RS256", public_key=PAIRS["RS256"].public, private_key=locked) == [
+        "auth.keys[0].private_key: is not an unencrypted private key in PEM form"
+    ]
+
+
+def test_a_curve_of_another_algorithm_is_refused() -> None:
+    wide = Pair.of(ec.generate_private_key(ec.SECP384R1()))
+    assert errors(algorithm="ES256", public_key=wide.public) == [
+        "auth.keys[0].public_key: is not a key for ES256"
+    ]
+
+
+def test_a_short_rsa_key_is_refused() -> None:
+    short = Pair.of(rsa.generate_private_key(65537, 1024))
+    assert errors(algorithm="RS256", public_key=short.public) == [
+        "auth.keys[0].public_key: has 1024 bits; RS256 needs at least 2048"
+    ]
+
+
+@pytest.mark.parametrize("text", ["x", PAIRS["ES256"].public.replace("M", "N")])
+def test_what_is_no_key_is_refused(text: str) -> None:
+    assert errors(algorithm="ES256", public_key=text) == [
+        "auth.keys[0].public_key: is not a public key in PEM form"
+    ]
+
+
+def test_a_public_key_is_never_an_hmac_secret() -> None:
+    assert errors(algorithm="HS256", public_key=PAIRS["RS256"].public) == [
+        "auth.keys[0].secret: HS256 needs secret or secret_file",
+        "auth.keys[0].public_key: has no use with HS256, which takes a secret",
+    ]
+
+
+def test_a_private_key_has_no_use_with_hmac() -> None:
+    found = errors(algorithm="HS256", secret="s" * 32, private_key=PAIRS["RS256"].private)
+    assert found == ["auth.keys[0].private_key: has no use with HS256, which takes a secret"]
+
+
+@pytest.mark.parametrize(("algorithm", "least"), [("HS256", 32), ("HS384", 48), ("HS512", 64)])
+def test_a_secret_is_as_long_as_its_hash(algorithm: str, least: int) -> None:
+    key = with_key(algorithm=algorithm, secret="é" * (least // 2)).auth.keys[0]
+    assert key.shared_secret == "é".encode() * (least // 2)
+    assert errors(algorithm=algorithm, secret="s" * (least - 1)) == [
+        f"auth.keys[0].secret: has {least - 1} bytes; {algorithm} needs at least {least}"
+    ]
+
+
+@pytest.mark.parametrize("end", [b"", b"\n", b"\r\n"])
+def test_a_secret_file_may_end_with_one_line_end(tmp_path: Path, end: bytes) -> None:
+    secret = b"\xff\x00 binary secrets are secrets too \n"
+    (tmp_path / "jwt.secret").write_bytes(secret + b"x" + end)
+    key = with_key(tmp_path, algorithm="HS256", secret_file="jwt.secret").auth.keys[0]
+    assert key.shared_secret == secret + b"x"
+
+
+def test_a_secret_given_twice_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "jwt.secret").write_text("f" * 32)
+    assert errors(tmp_path, algorithm="HS256", secret="s" * 32, secret_file="jwt.secret") == [
+        "auth.keys[0].secret: secret and secret_file exclude each other"
+    ]
+
+
+def test_neither_repr_nor_dump_shows_a_secret(tmp_path: Path) -> None:
+    canary = "c4n4ry" * 8
+    (tmp_path / "ticket.secret").write_text(canary)
+    settings = from_mapping(
+        minimal(
+            auth={"keys": [{"algorithm": "HS256", "secret": canary}]},
+            tickets={"secret_file": "ticket.secret"},
+            admin={"token": canary},
+            store={"url": f"redis://:{canary}@h"},
+        ),
+        tmp_path,
+    )
+    assert settings.tickets.key == canary.encode()
+    for shown in (
+        repr(settings),
+        str(settings),
+        repr(settings.tickets),
+        settings.model_dump_json(),
+    ):
+        assert canary not in shown

@@ -8,13 +8,14 @@ import contextlib
 import signal
 import ssl
 import time
+from collections.abc import Callable
 
 import structlog
 from aiohttp import web
 
 from proxy import __version__, wiring
 from proxy.admission.memory import MemoryStore
-from proxy.admission.outage import OutageGuard, OutageMode
+from proxy.admission.outage import OnOutage, OutageGuard
 from proxy.admission.redis import RedisStore
 from proxy.admission.store import Store
 from proxy.admit import Admission
@@ -101,8 +102,8 @@ class Service:
         store = self._settings.store
         rules = wiring.policy(self._settings)
         url = store.url.get_secret_value()
+        self._store_well(available=True)
         if url == "memory://":
-            self._store_well(available=True)
             return MemoryStore(rules, time.time)
         primary = RedisStore(
             url,
@@ -114,7 +115,7 @@ class Service:
         return OutageGuard(
             primary,
             rules,
-            mode=OutageMode(store.on_outage),
+            OnOutage(store.on_outage),
             clock=time.time,
             on_change=lambda available: self._store_well(available=available),
         )
@@ -192,8 +193,13 @@ class Service:
             await asyncio.sleep(STORE_CHECK_SECONDS)
 
 
-async def run(settings: Settings, *, require_store: bool = False) -> None:
-    """Serve until SIGTERM or SIGINT, then drain.
+async def run(
+    settings: Settings,
+    *,
+    require_store: bool = False,
+    ready: Callable[[Service], None] | None = None,
+) -> None:
+    """Serve until SIGTERM or SIGINT, then drain; ``ready`` is called once both ports are open.
 
     Raises:
         OSError: a port could not be opened.
@@ -208,6 +214,8 @@ async def run(settings: Settings, *, require_store: bool = False) -> None:
         await service.start()
         if require_store:
             await service.store.ping()
+        if ready is not None:
+            ready(service)
         await stop.wait()
         log.info("draining", at_most=settings.listen.drain_timeout)
     finally:

@@ -1,0 +1,5 @@
+"""``python -m proxy`` is the ``playgate`` command."""
+
+from proxy.cli import main
+
+main()

@@ -1,0 +1,86 @@
+import json
+import logging
+from collections.abc import Iterator
+
+import pytest
+import structlog
+
+from proxy.telemetry.logs import Redactor, configure
+from tests.support.playlists import serve_channels
+from tests.support.stack import ADMIN_TOKEN, JWT_SECRET, TICKET_SECRET, Stack
+
+
+@pytest.fixture
+def as_configured() -> Iterator[None]:
+    """Log as a running proxy does, and restore what pytest set up."""
+    root = logging.getLogger()
+    before = root.handlers, root.level
+    configure("json", "debug", {"token", "_sid", "session"})
+    yield
+    root.handlers, root.level = before
+    structlog.reset_defaults()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "GET /live/x.m3u8?token=canary&a=1",
+        "https://h/x?a=1&_sid=canary.canary#t",
+        "Cookie: theme=dark; session=canary",
+        "Authorization: Bearer canary",
+        "authorization: basic canary",
+        "a token eyJcanary.eyJcanary.canary in passing",
+        "half of one eyJcanary.eyJcanary",
+    ],
+)
+def test_a_secret_in_a_text_is_cut_out(text: str) -> None:
+    clean = Redactor({"token", "_sid", "session"}).text(text)
+    assert "canary" not in clean
+    assert "[redacted]" in clean
+
+
+def test_what_is_no_secret_stays() -> None:
+    text = "GET /live/x.m3u8?broken=1&mytoken=2 took 3 ms"
+    assert Redactor({"token", "_sid"}).text(text) == text
+
+
+def test_secrets_are_cut_out_however_deep_they_lie() -> None:
+    event = Redactor({"token"})(
+        None, "info", {"event": "x", "a": [{"b": b"token=canary"}], "c": ValueError("token=canary")}
+    )
+    assert "canary" not in repr(event)
+
+
+@pytest.mark.usefixtures("as_configured")
+def test_a_librarys_traceback_is_redacted_too(capsys: pytest.CaptureFixture[str]) -> None:
+    failure = RuntimeError("GET /x?token=canary")
+    logging.getLogger("library").error("failed with eyJcanary.eyJcanary.canary", exc_info=failure)
+    logged = capsys.readouterr().err
+    assert "canary" not in logged
+    assert json.loads(logged)["level"] == "error"
+
+
+@pytest.mark.usefixtures("as_configured")
+async def test_a_running_proxy_logs_neither_secret_nor_account(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    account = "alice-canary"
+    async with Stack(limits={"default": 1}) as stack:
+        serve_channels(stack.origin, "one", "two")
+        token = stack.token(account)
+        entry = await stack.ask(f"/live/one/master.m3u8?token={token}")
+        ticket = entry.ticket()
+        await stack.ask(f"/live/two/master.m3u8?token={token}")
+        await stack.ask(f"/live/two/master.m3u8?_sid={ticket}")
+        await stack.ask("/live/one/master.m3u8?token=canary-of-a-bad-token")
+        await stack.ask("/nowhere", Authorization=f"Bearer {token}", Cookie=f"session={token}")
+        await stack.operate(f"/admin/v1/accounts/{account}/streams")
+        await stack.operate("/admin/v1/accounts/x/streams", token="canary-of-a-wrong-token")
+        stack.origin.answers["/live/one/master.m3u8"] = ("text/html", "no manifest")
+        await stack.ask(f"/live/one/master.m3u8?token={token}")
+    logged = capsys.readouterr().err
+    assert '"code": "stream_limit"' in logged
+    assert '"code": "origin_invalid"' in logged
+    signature, seal = token.rpartition(".")[2], ticket.partition(".")[0]
+    for secret in ("canary", signature, seal, JWT_SECRET, TICKET_SECRET, ADMIN_TOKEN):
+        assert secret not in logged

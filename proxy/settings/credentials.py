@@ -37,11 +37,9 @@ class ClaimSettings(Section):
 class AuthSettings(Section):
     """Which tokens are good."""
 
-    sources: Annotated[
-        tuple[Literal["query", "header", "cookie"], ...],
-        not_empty,
-        distinct,
-    ] = Field(("query", "header", "cookie"), description="Where a token is looked for, in order.")
+    sources: Annotated[tuple[Literal["query", "header", "cookie"], ...], not_empty, distinct] = (
+        Field(("query", "header", "cookie"), description="Where a token is looked for, in order.")
+    )
     query_param: ParameterName = Field("token", description="The query parameter's name.")
     cookie: TokenName = Field("session", description="The cookie's name.")
     keys: Annotated[tuple[AuthKey, ...], not_empty, together(no_twins("auth.keys", "kid"))] = Field(
@@ -50,7 +48,7 @@ class AuthSettings(Section):
     issuer: NonEmpty | None = Field(
         None, description="The `iss` every token must have; null: not looked at."
     )
-    audience: Annotated[tuple[NonEmpty, ...], one_or_many] | None = Field(
+    audience: Annotated[tuple[NonEmpty, ...], not_empty, one_or_many] | None = Field(
         None, description="The `aud` of ours, one or several; null: not looked at."
     )
     leeway: Annotated[Duration, at_most("1h")] = Field(

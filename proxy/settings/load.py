@@ -10,10 +10,9 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from proxy.settings.nodes import MAX_LENGTH
 from proxy.settings.problems import ConfigError, Problem, dotted, explain
 from proxy.settings.schema import Settings
-from proxy.settings.source import Fault, KeyPath, read_source
+from proxy.settings.source import MAX_LENGTH, Fault, KeyPath, read_source
 
 __all__ = ["ConfigError", "Problem", "from_mapping", "load"]
 

@@ -1,7 +1,7 @@
 """YAML as a tree of nodes that know their lines.
 
 PyYAML parses; here its choices are narrowed to what a configuration needs: the plain forms of
-YAML 1.2's core schema (so ``on`` and ``12:30`` are texts), one document, bounded size and depth.
+YAML 1.2's core schema (so ``on`` and ``12:30`` are texts), one document, bounded depth.
 Every way in which a text can fail to be YAML ends in ``NotYaml``, whose message never repeats more
 than one character of the text: a secret may stand unquoted where it breaks the syntax.
 """
@@ -10,8 +10,7 @@ import re
 
 import yaml
 
-# A large configuration is some hundred lines; these bounds are far beyond any.
-MAX_LENGTH = 512 * 1024
+# The deepest key of a configuration is five levels down.
 MAX_DEPTH = 24
 
 NULL, BOOL, INT, FLOAT, STR = (
@@ -72,8 +71,6 @@ def compose(text: str) -> yaml.MappingNode:
 
 
 def _compose(text: str) -> yaml.Node | None:
-    if len(text) > MAX_LENGTH:
-        raise NotYaml(1, "the file is larger than any configuration")
     try:
         loader = _Loader(text)
     except yaml.reader.ReaderError as error:

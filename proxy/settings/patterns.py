@@ -7,6 +7,7 @@ stranger may send makes matching expensive. Patterns never look at host, query o
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from urllib.parse import quote, unquote
 
@@ -47,17 +48,15 @@ class PathPattern:
         """Tell whether a canonical path is one of the pattern's."""
         return self._regex.fullmatch(path) is not None
 
-    def covers(self, other: "PathPattern") -> bool:
-        """Tell whether every path of ``other`` is surely one of this pattern's too.
+    def covering(self) -> Iterator[str]:
+        """Give the patterns that surely match whatever this one does, itself among them.
 
-        Certain for equal patterns and for a literal prefix with ``/**`` behind it; where telling
-        would take more than that the answer is no.
+        These are the folders on the way to its first wildcard, each with ``**`` beneath it. There
+        are others, but telling would take more than is gained.
         """
-        if self.text == other.text:
-            return True
-        return self.text == f"{self.literal_prefix}**" and other.literal_prefix.startswith(
-            self.literal_prefix
-        )
+        yield self.text
+        for slash in re.finditer("/", self.literal_prefix):
+            yield f"{self.literal_prefix[: slash.end()]}**"
 
 
 def _segments(text: str) -> list[str]:

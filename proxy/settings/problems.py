@@ -1,7 +1,7 @@
 """What is wrong with a configuration, said so that one finds the place and knows what to write.
 
 A problem is printed ``FILE:LINE: key: message``. Messages name what would be right and never
-repeat what was given: it may be a secret on the wrong line.
+repeat a text that was given: it may be a secret on the wrong line.
 """
 
 import json

@@ -104,20 +104,20 @@ class RouteSettings(Section):
 
 def _reachable(routes: Sequence[object]) -> Iterator[InitErrorDetails]:
     """Find the routes whose every request an earlier one takes."""
-    earlier: list[tuple[int, object, PathPattern]] = []
+    first: dict[tuple[str | None, str], int] = {}
     for index, route in enumerate(routes):
+        host = written(route, "host")
         try:
             pattern = _pattern(written(route, "path"))
         except ValueError:
             continue
-        host = written(route, "host")
-        for position, other_host, other in earlier:
-            if other_host in (None, host) and other.covers(pattern):
-                yield conflict(
-                    f"is never reached: routes[{position}] ({other}) takes it all", index, "path"
-                )
-                break
-        earlier.append((index, host, pattern))
+        if not isinstance(host, str | None):
+            continue
+        host = host.lower() if host else None
+        wider = ((taker, text) for text in pattern.covering() for taker in (None, host))
+        if taken := next(filter(first.__contains__, wider), None):
+            yield conflict(f"is never reached: routes[{first[taken]}] takes it all", index, "path")
+        first.setdefault((host, pattern.text), index)
 
 
 Routes = Annotated[

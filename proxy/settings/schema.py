@@ -34,6 +34,7 @@ from proxy.settings.types import (
 )
 from proxy.settings.urls import BindHost, StoreLocation, StoreUrl, WebOrigin
 
+CREDENTIAL_HEADERS = {"authorization", "cookie"}
 # What a socket on every address is bound to.
 ANY_ADDRESS = {"0.0.0.0", "::"}  # noqa: S104  # compared with
 
@@ -133,6 +134,13 @@ class IdentitySettings(Section):
     jti_per_playback: bool = Field(
         default=False, description="The issuer gives each playback a token of its own (`jti`)."
     )
+
+    @field_validator("device_header")
+    @classmethod
+    def _is_no_credential(cls, name: str | None) -> str | None:
+        if name and name.lower() in CREDENTIAL_HEADERS:
+            raise ValueError("carries credentials: each new one would be a new device")
+        return name
 
 
 class OriginSettings(Section):

@@ -6,7 +6,7 @@ be read is handed on as ``Unreadable``, which nothing accepts: whoever reads on 
 mistakes and leaves this one to its fault.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import yaml
@@ -25,11 +25,22 @@ from proxy.settings.nodes import (
     line_of,
 )
 
-# A large configuration holds some thousand values; aliases of aliases make millions of a few.
+# A large configuration has some thousand lines and as many values; aliases of aliases make
+# millions of a few. In characters, and in values with aliases followed.
+MAX_LENGTH = 512 * 1024
 MAX_VALUES = 50_000
 MAP = "tag:yaml.org,2002:map"
 SEQ = "tag:yaml.org,2002:seq"
 NO_TAGS = "tags have no use here; a text that begins with '!' needs quotes"
+
+# What a form's text stands for.
+VALUES: Mapping[str, Callable[[str], object]] = {
+    NULL: lambda _: None,
+    BOOL: lambda text: text.lower() == "true",
+    INT: int,
+    FLOAT: float,
+    STR: str,
+}
 
 KeyPath = tuple[str | int, ...]
 
@@ -65,6 +76,8 @@ class Source:
 
 def read_source(text: str, environ: Mapping[str, str]) -> Source:
     """Read YAML with its environment variables put in; what is wrong is among the faults."""
+    if len(text) > MAX_LENGTH:
+        return _unusable(1, "the file is larger than any configuration")
     try:
         shield = Shield.over(text)
     except ValueError as error:
@@ -96,7 +109,7 @@ class _Reader:
         """Give a node's value.
 
         Raises:
-            NotYaml: aliases make it larger or deeper than any configuration.
+            NotYaml: with aliases followed it is larger or deeper than any configuration.
         """
         self._count(node, len(at))
         match node:
@@ -111,7 +124,7 @@ class _Reader:
     def _count(self, node: yaml.Node, depth: int) -> None:
         self._values += 1
         if self._values > MAX_VALUES or depth > MAX_DEPTH:
-            raise NotYaml(line_of(node), "aliases multiply this beyond any configuration")
+            raise NotYaml(line_of(node), "is more than any configuration holds, aliases followed")
 
     def _fault(self, at: KeyPath, node: yaml.Node, message: str) -> None:
         self.source.faults.append(Fault(at, line_of(node), message))
@@ -179,7 +192,7 @@ class _Reader:
             tag = NULL
         if tag != STR and (tag not in FORMS or not FORMS[tag].fullmatch(text)):
             return self._unreadable(at, node, NO_TAGS)
-        return _typed(tag, text)
+        return VALUES[tag](text)
 
 
 def _is_unicode(text: str) -> bool:
@@ -189,16 +202,3 @@ def _is_unicode(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-def _typed(tag: str, text: str) -> object:
-    match tag:
-        case _ if tag == NULL:
-            return None
-        case _ if tag == BOOL:
-            return text.lower() == "true"
-        case _ if tag == INT:
-            return int(text)
-        case _ if tag == FLOAT:
-            return float(text)
-    return text

@@ -99,6 +99,15 @@ MISTAKES = {
         "identity: {device_header: 'X Device'}",
         ["c.yaml:12: identity.device_header: must be a name without spaces or separators"],
     ),
+    "header that carries a credential": (
+        "identity: {device_header: Authorization}",
+        [
+            (
+                "c.yaml:12: identity.device_header: carries credentials: each new one would be a"
+                " new device"
+            )
+        ],
+    ),
     "network with a slip": (
         "listen: {trusted_proxies: [10.0.0.0/8, 10.1.2.3/8]}",
         [
@@ -263,7 +272,18 @@ CHANGES = {
     ),
     "route behind another": (
         {"  - name: live": "  - {name: all, path: /**, origins: [http://a]}\n  - name: live"},
-        ["c.yaml:11: routes[1].path: is never reached: routes[0] (/**) takes it all"],
+        ["c.yaml:11: routes[1].path: is never reached: routes[0] takes it all"],
+    ),
+    "route behind another of the same host": (
+        {
+            "  - name: live": "  - {name: all, host: H, path: /live/**, origins: [http://a]}\n"
+            "  - name: live\n    host: h"
+        },
+        ["c.yaml:12: routes[1].path: is never reached: routes[0] takes it all"],
+    ),
+    "no audience": (
+        {"auth:": "auth:\n  audience: []"},
+        ["c.yaml:2: auth.audience: must have at least one item"],
     ),
     "two keys of one id": (
         {
@@ -273,6 +293,15 @@ CHANGES = {
         ["c.yaml:4: auth.keys[1].kid: is the kid of auth.keys[0] already"],
     ),
 }
+
+# One path on three hosts, the last of them any that is left.
+ROUTES_BY_HOST = MINIMAL.replace(
+    "  - name: live",
+    """\
+  - {name: a, host: A, path: /live/**, origins: [http://a]}
+  - {name: b, host: b:8080, path: /live/**, origins: [http://b]}
+  - name: live""",
+)
 
 # Whole files that are no configuration at all.
 FILES = {
@@ -370,6 +399,11 @@ def test_the_minimal_configuration_loads(load_text: Loader) -> None:
 
 def test_a_byte_order_mark_and_windows_lines_do_not_matter(load_text: Loader) -> None:
     assert load_text("\ufeff" + MINIMAL.replace("\n", "\r\n")) == load_text(MINIMAL)
+
+
+def test_a_route_for_one_host_hides_no_other(load_text: Loader) -> None:
+    hosts = [route.host for route in load_text(ROUTES_BY_HOST).routes]
+    assert hosts == ["a", "b:8080", None]
 
 
 def test_sections_left_empty_are_left_out(load_text: Loader) -> None:

@@ -1,0 +1,232 @@
+"""HLS playlists (RFC 8216 and its successor draft) compiled to templates, line by line, on bytes.
+
+    URI lines                                            in a multivariant playlist: manifests
+                                                         in a media playlist: segments
+    MEDIA, I-FRAME-STREAM-INF, IMAGE-STREAM-INF,
+    RENDITION-REPORT                                     manifests
+    KEY, SESSION-KEY, MAP, PART, PRELOAD-HINT,
+    SESSION-DATA                                         segments
+
+All go through one function: Media3 compares a rendition report with the playlist's own URI as
+text. Nothing else is touched: a content steering server answers about pathways, not media, and
+the assets of a DATERANGE (X-ASSET-URI, X-ASSET-LIST) are playbacks of their own, which this
+stream's ticket must not open.
+
+Variables (EXT-X-DEFINE) that the playlist itself defines are put in wherever a URI is rewritten.
+Imported ones and query parameters are known to the player alone: a segment below a folder that is
+certain still gets its ticket, anything else is left as it is.
+
+A playlist that is no playlist is refused whole, with the line where it breaks.
+"""
+
+import re
+from collections.abc import Mapping
+
+from proxy.errors import OriginInvalid
+from proxy.manifests.kinds import BYTE_ORDER_MARK
+from proxy.manifests.linker import Holes, Linker, Role
+from proxy.manifests.links import Links
+from proxy.manifests.template import Template, TemplateBuilder
+from proxy.model import Pace
+
+CONTENT_TYPE = "application/vnd.apple.mpegurl"
+
+BLANKS = " \t\r"
+FIRST_LINE = re.compile(rb"#EXTM3U(?=[ \t\r\n]|$)")
+EXTINF = b"\n#EXTINF:"
+STREAM_INF = b"#EXT-X-STREAM-INF"
+TARGETDURATION = b"#EXT-X-TARGETDURATION"
+PLAYLIST_TYPE = b"#EXT-X-PLAYLIST-TYPE"
+ENDLIST = b"#EXT-X-ENDLIST"
+DEFINE = b"#EXT-X-DEFINE"
+# The tags whose URI attribute is rewritten, and what it stands for.
+LINKS: Mapping[bytes, Role] = {
+    b"#EXT-X-MEDIA": Role.MANIFEST,
+    b"#EXT-X-I-FRAME-STREAM-INF": Role.MANIFEST,
+    b"#EXT-X-IMAGE-STREAM-INF": Role.MANIFEST,
+    b"#EXT-X-RENDITION-REPORT": Role.MANIFEST,
+    b"#EXT-X-SESSION-DATA": Role.SEGMENT,
+    b"#EXT-X-SESSION-KEY": Role.SEGMENT,
+    b"#EXT-X-KEY": Role.SEGMENT,
+    b"#EXT-X-MAP": Role.SEGMENT,
+    b"#EXT-X-PART": Role.SEGMENT,
+    b"#EXT-X-PRELOAD-HINT": Role.SEGMENT,
+}
+# A playlist with tags of both kinds must not be played (RFC 8216 §4.3.3, §4.3.4). ENDLIST,
+# PLAYLIST-TYPE and KEY do stand in multivariant playlists that every player plays.
+MULTIVARIANT_ONLY = (
+    STREAM_INF,
+    b"#EXT-X-MEDIA",
+    b"#EXT-X-I-FRAME-STREAM-INF",
+    b"#EXT-X-IMAGE-STREAM-INF",
+    b"#EXT-X-SESSION-DATA",
+    b"#EXT-X-SESSION-KEY",
+)
+MEDIA_ONLY = (
+    TARGETDURATION,
+    b"#EXT-X-MAP",
+    b"#EXT-X-PART",
+    b"#EXT-X-PRELOAD-HINT",
+    b"#EXT-X-RENDITION-REPORT",
+)
+TAGS = dict.fromkeys((*LINKS, STREAM_INF, TARGETDURATION, PLAYLIST_TYPE, ENDLIST, DEFINE))
+# What of a playlist is read: these tags and the URI lines. The rest is most of a long playlist.
+LINE = re.compile(
+    rb"\n(?:(%s)(?=[:\s]|$):?([^\n]*)|[ \t]*([^#\s][^\n]*))" % b"|".join(map(re.escape, TAGS))
+)
+# Durations are read all at once. At most nine digits: more is no duration of anything.
+DURATION = rb"[ \t]*([0-9]{1,9}(?:\.[0-9]*)?|\.[0-9]+)(?=[ \t\r\n,]|$)"
+SEGMENT_DURATION = re.compile(EXTINF + DURATION)
+TARGET_DURATION = re.compile(DURATION)
+# One attribute of a list (RFC 8216 §4.2). Commas may stand in quotes; lower case and unquoted
+# strings stand in no RFC but in playlists that play.
+ATTRIBUTE = re.compile(rb'[ \t]*([A-Za-z0-9_-]+)=(?:"([^"]*)"[ \t]*|([^",]*))(?:,|$)')
+VARIABLE = re.compile(r"\{\$([A-Za-z0-9_-]+)\}")
+# A player's value for a variable may hold anything, another host included.
+VARIABLES = Holes(VARIABLE, tame=False)
+
+
+def compile_hls(body: bytes, links: Links) -> Template:
+    """Compile a playlist.
+
+    Raises:
+        OriginInvalid: it breaks the rules that players depend on.
+    """
+    return _Compiler(body, links).compile()
+
+
+class _Compiler:
+    """One walk over one playlist."""
+
+    def __init__(self, body: bytes, links: Links) -> None:
+        self._body = body
+        self._builder = TemplateBuilder(body)
+        self._linker = Linker(links)
+        self._multivariant = any(b"\n%s:" % name in body for name in MULTIVARIANT_ONLY)
+        self._at = 0  # the beginning of the line that is read
+        self._last_uri = 0
+        self._awaited: int | None = None  # the beginning of a STREAM-INF line without its URI yet
+        self._variables: dict[str, str] = {}
+        self._target: float | None = None
+        self._complete = False
+
+    def compile(self) -> Template:
+        if not FIRST_LINE.match(self._body.removeprefix(BYTE_ORDER_MARK)):
+            raise self._broken("a playlist begins with #EXTM3U")
+        length = self._read_durations()
+        for match in LINE.finditer(self._body):
+            self._at = match.start() + 1
+            tag, value, uri = match.groups()
+            if uri is None:
+                self._read_tag(tag, value, match.start(2))
+            else:
+                self._awaited = None
+                self._last_uri = self._at
+                role = Role.MANIFEST if self._multivariant else Role.SEGMENT
+                self._rewrite(match.start(3), uri, role)
+        self._check_end()
+        return Template(
+            chunks=self._builder.chunks(),
+            pace=self._pace(length),
+            content_type=CONTENT_TYPE,
+            media_playlist=not self._multivariant,
+        )
+
+    def _read_durations(self) -> float:
+        """Give the sum of all segments' durations, in seconds."""
+        found = SEGMENT_DURATION.findall(self._body)
+        if len(found) < self._body.count(EXTINF) or (found and self._multivariant):
+            good = {match.start() for match in SEGMENT_DURATION.finditer(self._body)}
+            every = (match.start() for match in re.finditer(EXTINF, self._body))
+            self._at = 1 + next(at for at in every if self._multivariant or at not in good)
+            raise self._broken("#EXTINF needs a duration, and a media playlist around it")
+        return sum(map(float, found))
+
+    def _read_tag(self, tag: bytes, value: bytes, position: int) -> None:
+        if tag in (MEDIA_ONLY if self._multivariant else MULTIVARIANT_ONLY):
+            raise self._broken(f"{tag.decode()} has no place in this kind of playlist")
+        if role := LINKS.get(tag):
+            for name, text, start in self._attributes(value):
+                if name == b"URI":
+                    self._rewrite(position + start, text, role)
+        elif tag == STREAM_INF:
+            self._check_awaited()
+            self._awaited = self._at
+        elif tag == TARGETDURATION:
+            self._target = self._read_target(value)
+        elif tag == DEFINE:
+            self._read_definition(value)
+        elif tag == ENDLIST or (tag == PLAYLIST_TYPE and value.strip() == b"VOD"):
+            self._complete = True
+
+    def _read_target(self, value: bytes) -> float:
+        match = TARGET_DURATION.match(value)
+        if match is None:
+            raise self._broken("#EXT-X-TARGETDURATION needs a duration")
+        return float(match[1])
+
+    def _read_definition(self, value: bytes) -> None:
+        given = {name: text for name, text, _ in self._attributes(value)}
+        if b"NAME" in given and b"VALUE" in given:
+            self._variables[_text(given[b"NAME"])] = _text(given[b"VALUE"])
+
+    def _attributes(self, value: bytes) -> list[tuple[bytes, bytes, int]]:
+        """Give each attribute's name, its text without quotes, and where that begins."""
+        value = value.rstrip(b" \t\r")
+        found: list[tuple[bytes, bytes, int]] = []
+        position = 0
+        while position < len(value):
+            match = ATTRIBUTE.match(value, position)
+            if match is None:
+                raise self._broken("an attribute list cannot be read")
+            quoted = 2 if match[2] is not None else 3
+            found.append((match[1], match[quoted], match.start(quoted)))
+            position = match.end()
+        return found
+
+    def _rewrite(self, start: int, raw: bytes, role: Role) -> None:
+        spelled = _text(raw)
+        uri = spelled.strip(BLANKS)
+        if "{$" in uri:
+            meant = VARIABLE.sub(lambda name: self._variables.get(name[1], name[0]), uri)
+            parts = self._linker.link(meant.strip(BLANKS), role, holes=VARIABLES)
+        else:
+            parts = self._linker.link(uri, role)
+        if parts is not None:
+            start += len(spelled) - len(spelled.lstrip(BLANKS))  # blanks are a byte each
+            end = start + len(_bytes(uri))
+            self._builder.replace(start, end, *map(_bytes, parts))
+
+    def _check_awaited(self) -> None:
+        if self._awaited is not None:
+            self._at = self._awaited
+            raise self._broken("no URI follows #EXT-X-STREAM-INF")
+
+    def _check_end(self) -> None:
+        self._check_awaited()
+        last = self._body.rfind(EXTINF) + 1
+        if last > self._last_uri:
+            self._at = last
+            raise self._broken("no URI follows #EXTINF")
+        if not self._multivariant and self._target is None:
+            raise self._broken("a media playlist without #EXT-X-TARGETDURATION")
+
+    def _pace(self, length: float) -> Pace | None:
+        if self._multivariant:
+            return None
+        if self._complete:
+            return Pace(live=False, duration=length)
+        return Pace(live=True, interval=self._target or 0.0)
+
+    def _broken(self, reason: str) -> OriginInvalid:
+        line = self._body.count(b"\n", 0, self._at) + 1
+        return OriginInvalid(f"The origin's playlist is broken at line {line}: {reason}.")
+
+
+def _text(raw: bytes) -> str:
+    """Read UTF-8 so that what is no UTF-8 survives being written back."""
+    return raw.decode("utf-8", "surrogateescape")
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")

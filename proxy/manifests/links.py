@@ -1,0 +1,49 @@
+"""What a manifest's links need to know of the world around the manifest.
+
+Values only: where the manifest was found, which hosts are ours, what serves a path, and how a
+place is sealed. How links are rewritten with it is told in ``linker``.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The route that serves a path, as far as links to the path are concerned.
+
+    ``segment_base_url`` is set where ``segments`` is ``direct``. ``scope`` names the manifest at
+    a canonical path and a raw query, as the request for it will be named.
+    """
+
+    segments: Literal["signed", "open", "direct", "deny"]
+    segment_base_url: str | None
+    scope: Callable[[str, str], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """How links found in one manifest are treated.
+
+    Args:
+        base: the manifest's public path, canonical, without a query.
+        public_host: host and port the viewer asked for, in lower case.
+        origin_hosts: host and port of each origin, in lower case, as the configuration spells
+            them. Absolute URLs to them become public paths.
+        param: the query parameter that carries tickets.
+        place: what serves a canonical public path; None where no route of ours does.
+        to_public: gives the public path of an origin's path.
+        seal: gives the short URL-safe text that ties a ticket to a manifest's scope or to a
+            directory of segments; baked into the template.
+        query: the manifest's query as the origin sees it: no token, no ticket.
+    """
+
+    base: str
+    public_host: str
+    origin_hosts: frozenset[str]
+    param: str
+    place: Callable[[str], Place | None]
+    to_public: Callable[[str], str]
+    seal: Callable[[str], str]
+    query: str = ""

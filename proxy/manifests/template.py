@@ -1,0 +1,55 @@
+"""A manifest compiled once, rendered for each viewer.
+
+A template is the manifest's bytes cut at the places where a ticket goes; rendering is one join.
+Whatever no edit touches stays as the origin sent it, byte for byte: line ends, byte-order mark,
+blanks, tags and elements nobody here knows. Nothing here knows HLS from DASH.
+"""
+
+from dataclasses import dataclass
+
+from proxy.model import Pace
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A manifest with slots for tickets.
+
+    ``chunks`` are the bytes between the slots, so there is one slot fewer than chunks. ``pace``
+    is None where the manifest says nothing of its tempo (a multivariant playlist).
+    ``media_playlist`` marks an HLS media playlist, which may be an entry of its own.
+    """
+
+    chunks: tuple[bytes, ...]
+    pace: Pace | None
+    content_type: str
+    media_playlist: bool
+
+    def render(self, ticket: bytes) -> bytes:
+        """Give the manifest with this ticket in each slot."""
+        return ticket.join(self.chunks)
+
+
+class TemplateBuilder:
+    """Takes the edits to a body from front to back, and gives its chunks."""
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+        self._kept = 0
+        self._chunks: list[bytes] = []
+        self._open: list[bytes] = []
+
+    def replace(self, start: int, end: int, *parts: bytes) -> None:
+        """Put ``parts`` in place of ``body[start:end]``, with a slot between each two of them.
+
+        Edits come in order and do not overlap.
+        """
+        first, *others = parts
+        self._open += (self._body[self._kept : start], first)
+        for part in others:
+            self._chunks.append(b"".join(self._open))
+            self._open = [part]
+        self._kept = end
+
+    def chunks(self) -> tuple[bytes, ...]:
+        """Give the edited body, cut at its slots."""
+        return (*self._chunks, b"".join((*self._open, self._body[self._kept :])))

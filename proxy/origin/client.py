@@ -153,7 +153,7 @@ class OriginClient:
                 if not isinstance(error, OriginUnreachable) or len(tried) > upstream.config.retries:
                     raise
             else:
-                return Exchange(response, attempt)
+                return Exchange(response, attempt, upstream.config.timeout)
 
 
 def _check_manifest(response: ClientResponse, *, conditional: bool) -> None:

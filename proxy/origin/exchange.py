@@ -5,8 +5,8 @@ Every exception of the HTTP client becomes one of the error tree here and nowher
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol, Self
@@ -128,18 +128,23 @@ class Attempt:
 
 
 class Exchange(AsyncIterator[bytes]):
-    """A response whose header has arrived; iterating gives its body as it comes."""
+    """A response whose header has arrived; iterating gives its body as it comes.
 
-    def __init__(self, response: ClientResponse, attempt: Attempt) -> None:
+    ``patience`` bounds each wait for more (seconds). It is counted here because aiohttp's
+    ``sock_read`` stops counting when a malformed chunk arrives, and tells the reader nothing.
+    """
+
+    def __init__(self, response: ClientResponse, attempt: Attempt, patience: float) -> None:
         self.response = response
         self._attempt = attempt
+        self._patience = patience
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> bytes:
         try:
-            with translated():
+            async with until(asyncio.get_running_loop().time() + self._patience):
                 data = await self.response.content.readany()
         except OriginError as error:
             self.fail(error)
@@ -164,17 +169,13 @@ class Exchange(AsyncIterator[bytes]):
 
 @asynccontextmanager
 async def until(deadline: float) -> AsyncIterator[None]:
-    """Bound a wait by an instant of the event loop's time, and raise the room's errors."""
-    with translated():
+    """Bound a wait by an instant of the event loop's time, and raise the room's errors.
+
+    Every exception of the HTTP client is translated here and nowhere else.
+    """
+    try:
         async with asyncio.timeout_at(deadline):
             yield
-
-
-@contextmanager
-def translated() -> Iterator[None]:
-    """Raise the room's errors instead of the HTTP client's."""
-    try:
-        yield
     except ConnectTimeout as error:
         raise OriginUnreachable from error
     except TimeoutError as error:
@@ -182,6 +183,6 @@ def translated() -> Iterator[None]:
     except ClientPayloadError as error:
         raise OriginInvalid("The origin's answer broke off.") from error
     except ClientResponseError as error:
-        raise OriginInvalid("The origin does not speak HTTP.") from error
+        raise OriginInvalid("The origin's answer is not HTTP.") from error
     except (ClientError, OSError) as error:
         raise OriginUnreachable from error

@@ -78,14 +78,13 @@ class Transport:
     ) -> ClientResponse:
         """Give the response once its header is here; whoever gets it closes it.
 
-        ``deadline`` is in the event loop's time; ``config.timeout`` bounds each later wait for a
-        part of the body. ``again`` says that an attempt failed before. Raises OriginUnreachable,
-        OriginTimeout, or OriginInvalid where what answers does not speak HTTP.
+        ``deadline`` is in the event loop's time. ``again`` says that an attempt failed before.
+        Raises OriginUnreachable, OriginTimeout, or OriginInvalid for what is not HTTP.
         """
         session = self._single if again else self._pooled
         if session is None:
             raise OriginUnreachable("The proxy is not connected to its origins.")
-        timeout = ClientTimeout(connect=config.connect_timeout, sock_read=config.timeout)
+        timeout = ClientTimeout(connect=config.connect_timeout)
         async with until(deadline):
             return await session.request(
                 method, url, headers=fields, timeout=timeout, allow_redirects=False

@@ -13,10 +13,11 @@ from yarl import URL
 
 from proxy.errors import OriginInvalid
 
-# All of printable ASCII but "#", which no request target may hold (RFC 9112 §3.2). What is not in
-# here (a space, a control, a byte above 127) is percent-encoded: it can neither end the request
-# line nor begin a header, and everything else goes to the origin exactly as it was given.
-TARGET_CHARACTERS = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) != "#")
+# What goes to the origin exactly as it was given: printable ASCII but "#", which no request target
+# may hold (RFC 9112 §3.2), and in a path "?", which would end it. What is not in here (a space, a
+# control, a byte above 127) is percent-encoded: it can't end the request line or begin a header.
+QUERY_CHARACTERS = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) != "#")
+PATH_CHARACTERS = QUERY_CHARACTERS.replace("?", "")
 
 SCHEME = re.compile(r"([a-z][a-z0-9+.-]*:)?", re.IGNORECASE)  # RFC 3986 §3.1; a "//" may do without
 
@@ -62,8 +63,8 @@ class Origin:
         return URL.build(
             scheme=self.base.scheme,
             authority=self.base.raw_authority,
-            path=_encoded(self.base.raw_path.rstrip("/") + target.path),
-            query_string=_encoded(target.query),
+            path=_encoded(self.base.raw_path.rstrip("/") + target.path, PATH_CHARACTERS),
+            query_string=_encoded(target.query, QUERY_CHARACTERS),
             encoded=True,
         )
 
@@ -122,8 +123,9 @@ class Upstream:
         return location
 
 
-def _encoded(text: str) -> str:
-    return quote(text, safe=TARGET_CHARACTERS, errors="surrogateescape")
+def _encoded(text: str, safe: str) -> str:
+    """Percent-encode what is not safe; a lone surrogate is a byte that was not UTF-8."""
+    return quote(text, safe=safe, errors="surrogateescape")
 
 
 @lru_cache(maxsize=256)

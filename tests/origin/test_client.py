@@ -1,0 +1,402 @@
+import asyncio
+import gzip
+import time
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from proxy.errors import OriginError, OriginInvalid, OriginTimeout, OriginUnreachable
+from proxy.origin.client import OriginClient
+from proxy.origin.exchange import Result
+from proxy.origin.headers import Validators
+from proxy.origin.health import FAILURES
+from proxy.origin.upstream import Target
+from tests.origin.conftest import Serve
+from tests.origin.support import (
+    PLAYLIST,
+    Behaviour,
+    Observed,
+    RawOrigin,
+    Talk,
+    always,
+    response,
+    until,
+    upstream,
+    viewer,
+)
+
+BODY = b"#EXTM3U\n#EXT-X-ENDLIST\n"
+TYPE = "Content-Type: application/vnd.apple.mpegurl"
+
+
+# --- A manifest, whole --------------------------------------------------------------------------
+
+
+async def test_a_manifest_comes_with_its_type_and_without_the_framing(
+    serve: Serve, client: OriginClient, observed: Observed
+) -> None:
+    origin = await serve(
+        always(response(BODY, "200 OK", TYPE, 'ETag: "1"', "Connection: X-Hop", "X-Hop: 1"))
+    )
+    fetched = await client.fetch(upstream(origin.url), PLAYLIST, viewer())
+    assert (fetched.status, fetched.body) == (200, BODY)
+    assert fetched.content_type == "application/vnd.apple.mpegurl"
+    assert fetched.validators == Validators('"1"', None)
+    assert [name.lower() for name, _ in fetched.headers] == ["content-type", "etag"]
+    assert observed.results == [Result.OK]
+
+
+async def test_path_and_query_reach_the_origin_as_they_were_given(
+    serve: Serve, client: OriginClient
+) -> None:
+    origin = await serve(always(response()))
+    target = Target("/live/a%2Fb%20c/~x;v=1/m.m3u8", "b=%zz&a=1&&b=%41+'\"{|}&_HLS_msn=3")
+    await client.fetch(upstream(origin.url + "/base/"), target, viewer())
+    assert origin.requests[0].line == f"GET /base{target.path}?{target.query} HTTP/1.1"
+
+
+async def test_a_query_cannot_end_the_request_line(serve: Serve, client: OriginClient) -> None:
+    origin = await serve(always(response()))
+    target = Target("/a", "x=1 HTTP/1.1\r\nX-Evil: 1\r\n\r\n#é\udcff")
+    await client.fetch(upstream(origin.url), target, viewer())
+    assert origin.requests[0].line == (
+        "GET /a?x=1%20HTTP/1.1%0D%0AX-Evil:%201%0D%0A%0D%0A%23%C3%A9%FF HTTP/1.1"
+    )
+    assert not origin.requests[0].all("X-Evil")
+
+
+async def test_host_is_the_origins_own(serve: Serve, client: OriginClient) -> None:
+    origin = await serve(always(response()))
+    await client.fetch(upstream(origin.url), PLAYLIST, viewer(("Host", "tv.example")))
+    assert origin.requests[0].all("Host") == [f"127.0.0.1:{origin.port}"]
+
+
+async def test_user_and_password_of_an_origins_address_are_sent_as_basic_and_named_nowhere(
+    serve: Serve, client: OriginClient, observed: Observed
+) -> None:
+    origin = await serve(always(response()))
+    url = f"http://playgate:secret@127.0.0.1:{origin.port}"
+    await client.fetch(upstream(url), PLAYLIST, viewer(("Authorization", "Bearer token")))
+    assert origin.requests[0].all("Authorization") == ["Basic cGxheWdhdGU6c2VjcmV0"]
+    assert observed.asked == [origin.url]
+
+
+@pytest.mark.parametrize("status", ["404 Not Found", "403 Forbidden", "500 Oops", "503 Busy"])
+async def test_the_origins_own_errors_are_answers(
+    serve: Serve, client: OriginClient, observed: Observed, status: str
+) -> None:
+    origin = await serve(always(response(b"why", status, "Content-Type: text/plain")))
+    fetched = await client.fetch(upstream(origin.url), PLAYLIST, viewer())
+    assert (fetched.status, fetched.body) == (int(status[:3]), b"why")
+    assert fetched.content_type == "text/plain"
+    assert observed.results == [Result.ERROR if status[0] == "5" else Result.OK]
+
+
+async def test_an_origin_that_answers_500_stays_up(
+    serve: Serve, client: OriginClient, observed: Observed
+) -> None:
+    origin = await serve(always(response(b"", "500 Oops")))
+    for _ in range(FAILURES + 1):
+        await client.fetch(upstream(origin.url), PLAYLIST, viewer())
+    assert observed.healthy == {origin.url: True}
+
+
+async def test_a_manifest_is_asked_for_again_by_its_validators(
+    serve: Serve, client: OriginClient
+) -> None:
+    async def behave(talk: Talk) -> None:
+        received = await talk.request()
+        assert received.all("If-None-Match") == ['W/"a"']
+        assert received.all("If-Modified-Since") == ["Sat, 01 Jan 2022 00:00:00 GMT"]
+        await talk.send(b"HTTP/1.1 304 Not Modified\r\nCache-Control: max-age=3\r\n\r\n")
+        await talk.gone()
+
+    origin = await serve(behave)
+    validators = Validators('W/"a"', "Sat, 01 Jan 2022 00:00:00 GMT")
+    fetched = await client.fetch(upstream(origin.url), PLAYLIST, viewer(), validators)
+    assert (fetched.status, fetched.body) == (304, b"")
+    assert fetched.freshness.seconds == 3
+
+
+# --- What is no manifest --------------------------------------------------------------------------
+
+
+async def refuses(
+    client: OriginClient, origin: RawOrigin, kind: type[OriginError], **config: object
+) -> None:
+    with pytest.raises(kind) as caught:
+        await client.fetch(upstream(origin.url, **config), PLAYLIST, viewer())
+    assert "127.0.0.1" not in caught.value.detail
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n#EXTM3U\n", id="short"),
+        pytest.param(
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n8\r\n#EXTM3U\n\r\n",
+            id="no last chunk",
+        ),
+        pytest.param(
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n#EXTM3U\n", id="no chunk"
+        ),
+        pytest.param(b"220 mail.example ESMTP\r\n", id="not HTTP"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nX: " + b"x" * 99_999 + b"\r\n\r\n", id="huge header"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nX: y\r\n" * 999 + b"\r\n", id="many headers"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n", id="negative length"),
+        pytest.param(
+            b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
+            id="two lengths",
+        ),
+        pytest.param(
+            b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n"
+            b"1\r\na\r\n0\r\n\r\n",
+            id="length and chunks",
+        ),
+        pytest.param(response(BODY, "302 Found", "Location: http://cdn.example/"), id="redirect"),
+        pytest.param(response(BODY, "304 Not Modified"), id="304 nobody asked for"),
+        pytest.param(response(BODY, "206 Partial Content"), id="a part nobody asked for"),
+        pytest.param(response(b"", "204 No Content"), id="nothing"),
+        pytest.param(b"HTTP/1.1 101 Switching\r\nUpgrade: x\r\n\r\n", id="another protocol"),
+        pytest.param(response(BODY, "999 What"), id="no such status"),
+        pytest.param(response(b"abc", "200 OK", "Content-Encoding: zstd"), id="unknown coding"),
+        pytest.param(response(BODY, "200 OK", "Content-Encoding: gzip"), id="not gzip at all"),
+        pytest.param(
+            response(gzip.compress(BODY)[:-4], "200 OK", "Content-Encoding: gzip"), id="cut gzip"
+        ),
+        pytest.param(
+            response(gzip.compress(bytes(50_000_000)), "200 OK", "Content-Encoding: gzip"),
+            id="bomb",
+        ),
+    ],
+)
+async def test_an_answer_that_is_no_whole_manifest_is_invalid(
+    serve: Serve, client: OriginClient, observed: Observed, answer: bytes
+) -> None:
+    origin = await serve(always(answer, then_close=True))
+    await refuses(client, origin, OriginInvalid)
+    assert observed.results == [Result.INVALID]
+    assert observed.healthy == {origin.url: True}
+
+
+async def test_a_manifest_over_the_limit_is_invalid_and_one_at_the_limit_is_not(
+    serve: Serve, client: OriginClient
+) -> None:
+    origin = await serve(always(response(bytes(1000))))
+    await refuses(client, origin, OriginInvalid, max_manifest=999)
+    fetched = await client.fetch(upstream(origin.url, max_manifest=1000), PLAYLIST, viewer())
+    assert len(fetched.body) == 1000
+
+
+async def test_an_endless_manifest_is_stopped(serve: Serve, client: OriginClient) -> None:
+    async def behave(talk: Talk) -> None:
+        await talk.request()
+        await talk.send(b"HTTP/1.1 200 OK\r\n\r\n")
+        while True:
+            await talk.send(bytes(65536))
+
+    origin = await serve(behave)
+    await refuses(client, origin, OriginInvalid, max_manifest=1_000_000)
+    await until(lambda: not origin.tasks)
+
+
+# --- Attempts, and whom they are made at ----------------------------------------------------------
+
+
+async def test_an_attempt_that_was_refused_is_made_at_another_origin(
+    serve: Serve, client: OriginClient, observed: Observed, refusing: str
+) -> None:
+    origin = await serve(always(response(BODY)))
+    fetched = await client.fetch(upstream(refusing, origin.url), PLAYLIST, viewer())
+    assert fetched.body == BODY
+    assert observed.asked == [refusing, origin.url]
+    assert observed.results == [Result.ERROR, Result.OK]
+
+
+@pytest.mark.parametrize("retries", [0, 1, 3])
+async def test_attempts_are_as_many_as_the_retries_say(
+    client: OriginClient, observed: Observed, refusing: str, retries: int
+) -> None:
+    with pytest.raises(OriginUnreachable):
+        await client.fetch(upstream(refusing, retries=retries), PLAYLIST, viewer())
+    assert observed.results == [Result.ERROR] * (1 + retries)
+
+
+async def test_nobody_but_the_config_retries(
+    serve: Serve, client: OriginClient, observed: Observed
+) -> None:
+    async def behave(talk: Talk) -> None:
+        await talk.request()  # and closes
+
+    origin = await serve(behave)
+    await refuses(client, origin, OriginUnreachable, retries=0)
+    assert len(origin.requests) == 1
+    assert observed.results == [Result.ERROR]
+
+
+async def test_a_name_that_does_not_resolve_is_unreachable(client: OriginClient) -> None:
+    with pytest.raises(OriginUnreachable):
+        await client.fetch(upstream("http://origin.invalid"), PLAYLIST, viewer())
+
+
+async def test_origins_take_turns(serve: Serve, client: OriginClient, observed: Observed) -> None:
+    origins = [await serve(always(response())) for _ in range(3)]
+    urls = [origin.url for origin in origins]
+    for _ in range(6):
+        await client.fetch(upstream(*urls), PLAYLIST, viewer())
+    assert observed.asked == urls * 2
+
+
+async def test_an_origin_that_keeps_failing_is_skipped_until_it_answers_again(
+    serve: Serve, observed: Observed
+) -> None:
+    broken = True
+
+    async def behave(talk: Talk) -> None:
+        await talk.request()
+        if not broken:
+            await talk.send(response())
+            await talk.gone()
+
+    weak, strong = await serve(behave), await serve(always(response()))
+    both = upstream(weak.url, strong.url)
+    now = 0.0
+    async with OriginClient(observed, clock=lambda: now) as client:
+        while observed.healthy.get(weak.url, True):
+            await client.fetch(both, PLAYLIST, viewer())
+        assert len(weak.requests) == FAILURES
+
+        for _ in range(5):
+            await client.fetch(both, PLAYLIST, viewer())
+        assert len(weak.requests) == FAILURES
+
+        broken, now = False, 60.0
+        for _ in range(2):
+            await client.fetch(both, PLAYLIST, viewer())
+        assert len(weak.requests) == FAILURES + 1
+        assert observed.healthy == {weak.url: True, strong.url: True}
+
+
+# --- Time -----------------------------------------------------------------------------------------
+
+
+async def hang(talk: Talk) -> None:
+    await talk.request()
+    await talk.gone()
+
+
+async def drip_header(talk: Talk) -> None:
+    await talk.request()
+    await talk.send(b"HTTP/1.1 200 OK\r\n")
+    while True:
+        await talk.send(b"X: y\r\n")
+        await asyncio.sleep(0.05)
+
+
+async def drip_body(talk: Talk) -> None:
+    await talk.request()
+    await talk.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
+    while True:
+        await talk.send(b".")
+        await asyncio.sleep(0.05)
+
+
+@pytest.mark.parametrize("behave", [hang, drip_header, drip_body])
+async def test_a_manifest_that_takes_too_long_is_given_up_and_not_asked_for_again(
+    serve: Serve, client: OriginClient, observed: Observed, behave: Behaviour
+) -> None:
+    origin = await serve(behave)
+    await refuses(client, origin, OriginTimeout, timeout=0.2, retries=3)
+    assert observed.results == [Result.TIMEOUT]
+    await until(lambda: not origin.tasks)
+
+
+async def test_a_connection_that_takes_too_long_counts_as_refused(
+    serve: Serve, client: OriginClient, observed: Observed
+) -> None:
+    async def no_handshake(talk: Talk) -> None:
+        await talk.gone()
+
+    deaf, origin = await serve(no_handshake), await serve(always(response(BODY)))
+    both = upstream(f"https://127.0.0.1:{deaf.port}", origin.url, connect_timeout=0.1, timeout=30)
+    assert (await client.fetch(both, PLAYLIST, viewer())).body == BODY
+    assert observed.results == [Result.ERROR, Result.OK]
+
+
+async def test_a_fetch_that_is_called_off_closes_its_connection_and_counts_as_nothing(
+    serve: Serve, client: OriginClient, observed: Observed
+) -> None:
+    origin = await serve(hang)
+    fetch = asyncio.create_task(client.fetch(upstream(origin.url), PLAYLIST, viewer()))
+    await until(lambda: bool(origin.requests))
+    fetch.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await fetch
+    await until(lambda: not origin.tasks)
+    assert observed.results == []
+
+
+async def test_a_closed_client_is_not_connected(serve: Serve, observed: Observed) -> None:
+    origin = await serve(always(response()))
+    client = OriginClient(observed, clock=time.monotonic)
+    for _ in range(2):
+        await refuses(client, origin, OriginUnreachable)
+        await client.start()
+        await client.fetch(upstream(origin.url), PLAYLIST, viewer())
+        await client.close()
+        await client.close()
+
+
+# --- Anything at all ------------------------------------------------------------------------------
+
+LINES = st.sampled_from(
+    [
+        *("Content-Length: 5", "Content-Length: x", "Transfer-Encoding: chunked", "Connection: ,"),
+        *("Content-Encoding: gzip", "Content-Encoding: br", "Content-Encoding: deflate, br"),
+        *("Location: //[", "Location: \x00", "Vary: ,", 'Cache-Control: ="', "Age: -1", "\udcff: "),
+        *("Expires: Thu, 99 Jan 0000 00:00:00 -9999", "Content-Type: \xe9", ": x", " folded"),
+    ]
+)
+ANSWERS = st.one_of(
+    st.binary(max_size=200),
+    st.builds(
+        lambda status, lines, body: (
+            "\r\n".join((f"HTTP/1.1 {status} X", *lines, "", "")).encode("utf-8", "surrogateescape")
+            + body
+        ),
+        st.one_of(st.sampled_from([200, 203, 301, 304, 404]), st.integers(0, 1000)),
+        st.lists(LINES, max_size=4),
+        st.one_of(st.binary(max_size=50), st.just(b"5\r\nabcde\r\n0\r\n\r\n"), st.just(b"abcde")),
+    ),
+)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(ANSWERS)
+def test_whatever_an_origin_sends_is_an_answer_or_an_origin_error(answer: bytes) -> None:
+    async def ask() -> None:
+        observed = Observed()
+        async with (
+            RawOrigin(always(answer, then_close=True)) as origin,
+            OriginClient(observed, clock=time.monotonic) as client,
+        ):
+            route = upstream(origin.url, retries=0)
+            try:
+                fetched = await client.fetch(route, PLAYLIST, viewer())
+                assert fetched.status in {200, 203} or 400 <= fetched.status < 600
+                assert fetched.freshness.seconds is None or fetched.freshness.seconds >= 0
+            except OriginError:
+                pass
+            try:
+                opened = await client.open(route, PLAYLIST, viewer())
+                try:
+                    async for _ in opened.stream:
+                        pass
+                finally:
+                    opened.close()
+            except OriginError:
+                pass
+            assert len(observed.results) == 2
+
+    asyncio.run(ask())

@@ -13,12 +13,16 @@ from typing import Protocol, Self
 
 from aiohttp import ClientError, ClientPayloadError, ClientResponse, ClientResponseError
 from aiohttp import ConnectionTimeoutError as ConnectTimeout
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.connector import Connection
 
 from proxy.errors import OriginError, OriginInvalid, OriginTimeout, OriginUnreachable
 from proxy.origin.freshness import Freshness, freshness
 from proxy.origin.headers import Fields, Validators, first
 from proxy.origin.health import Health, HealthObserver
 from proxy.origin.upstream import Origin
+
+BROKE_OFF = "The origin's answer broke off."
 
 
 class Result(StrEnum):
@@ -127,6 +131,27 @@ class Attempt:
         return first_report
 
 
+class Answer(ClientResponse):
+    """A response that remembers its connection, to tell a body's end from the connection's.
+
+    A body with neither a length nor chunks ends when the connection does (RFC 9112 §6.3), and
+    aiohttp takes a reset for that end as well: half a manifest would pass for a whole one.
+    """
+
+    wire: ResponseHandler | None = None
+
+    async def start(self, connection: Connection) -> ClientResponse:
+        """Wait for the header."""
+        self.wire = connection.protocol
+        return await super().start(connection)
+
+    def was_reset(self) -> bool:
+        """Tell whether a body that has ended was cut off by a connection that failed."""
+        if "Content-Length" in self.headers or "Transfer-Encoding" in self.headers:
+            return False  # it would not have ended
+        return self.wire is not None and isinstance(self.wire.exception(), OSError)
+
+
 class Exchange(AsyncIterator[bytes]):
     """A response whose header has arrived; iterating gives its body as it comes.
 
@@ -134,7 +159,7 @@ class Exchange(AsyncIterator[bytes]):
     ``sock_read`` stops counting when a malformed chunk arrives, and tells the reader nothing.
     """
 
-    def __init__(self, response: ClientResponse, attempt: Attempt, patience: float) -> None:
+    def __init__(self, response: Answer, attempt: Attempt, patience: float) -> None:
         self.response = response
         self._attempt = attempt
         self._patience = patience
@@ -146,6 +171,8 @@ class Exchange(AsyncIterator[bytes]):
         try:
             async with until(asyncio.get_running_loop().time() + self._patience):
                 data = await self.response.content.readany()
+            if not data and self.response.was_reset():
+                raise OriginInvalid(BROKE_OFF)
         except OriginError as error:
             self.fail(error)
             raise
@@ -181,7 +208,7 @@ async def until(deadline: float) -> AsyncIterator[None]:
     except TimeoutError as error:
         raise OriginTimeout from error
     except ClientPayloadError as error:
-        raise OriginInvalid("The origin's answer broke off.") from error
+        raise OriginInvalid(BROKE_OFF) from error
     except ClientResponseError as error:
         raise OriginInvalid("The origin's answer is not HTTP.") from error
     except (ClientError, OSError) as error:

@@ -28,7 +28,7 @@ from aiohttp.tracing import Trace
 from yarl import URL
 
 from proxy.errors import OriginUnreachable
-from proxy.origin.exchange import until
+from proxy.origin.exchange import Answer, until
 from proxy.origin.headers import Fields
 from proxy.origin.upstream import OriginConfig
 
@@ -75,7 +75,7 @@ class Transport:
         *,
         deadline: float,
         again: bool,
-    ) -> ClientResponse:
+    ) -> Answer:
         """Give the response once its header is here; whoever gets it closes it.
 
         ``deadline`` is in the event loop's time. ``again`` says that an attempt failed before.
@@ -86,9 +86,11 @@ class Transport:
             raise OriginUnreachable("The proxy is not connected to its origins.")
         timeout = ClientTimeout(connect=config.connect_timeout)
         async with until(deadline):
-            return await session.request(
+            response = await session.request(
                 method, url, headers=fields, timeout=timeout, allow_redirects=False
             )
+        assert isinstance(response, Answer)  # noqa: S101  # the session makes no others
+        return response
 
 
 class _CarefulConnector(TCPConnector):
@@ -121,6 +123,7 @@ def _session(connector: TCPConnector) -> ClientSession:
         cookie_jar=DummyCookieJar(),
         trust_env=False,
         auto_decompress=False,
+        response_class=Answer,
         read_bufsize=READ_AHEAD,
         skip_auto_headers=("Accept", "Accept-Encoding", "User-Agent"),
         middlewares=(_without_resending,),

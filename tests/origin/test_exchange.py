@@ -204,6 +204,22 @@ async def test_a_segment_may_take_longer_than_the_timeout_as_long_as_it_comes(
     assert len(await whole(opened)) == 12
 
 
+@pytest.mark.parametrize("pause", [False, True])
+async def test_a_body_may_end_with_its_connection(
+    serve: Serve, client: OriginClient, *, pause: bool
+) -> None:
+    async def behave(talk: Talk) -> None:
+        await talk.request()
+        await talk.send(b"HTTP/1.0 200 OK\r\n\r\nfirst")
+        if pause:
+            await asyncio.sleep(0.05)
+        await talk.send(b" last")
+
+    origin = await serve(behave)
+    opened = await client.open(upstream(origin.url), SEGMENT, viewer())
+    assert await whole(opened) == b"first last"
+
+
 # --- Cut short ------------------------------------------------------------------------------------
 
 
@@ -218,6 +234,12 @@ async def cut_by_reset(talk: Talk) -> None:
     talk.reset()
 
 
+async def cut_by_reset_where_only_a_close_would_be_the_end(talk: Talk) -> None:
+    await talk.request()
+    await talk.send(b"HTTP/1.1 200 OK\r\n\r\npart")
+    talk.reset()
+
+
 async def cut_by_silence(talk: Talk) -> None:
     await talk.request()
     await talk.send(HEADER + b"part")
@@ -229,6 +251,10 @@ async def cut_by_silence(talk: Talk) -> None:
     [
         (cut_by_close, {OriginInvalid: Result.INVALID}),
         (cut_by_reset, {OriginInvalid: Result.INVALID, OriginUnreachable: Result.ERROR}),
+        (
+            cut_by_reset_where_only_a_close_would_be_the_end,
+            {OriginInvalid: Result.INVALID, OriginUnreachable: Result.ERROR},
+        ),
         (cut_by_silence, {OriginTimeout: Result.TIMEOUT}),
     ],
 )
@@ -240,10 +266,9 @@ async def test_a_segment_that_breaks_off_never_looks_like_a_whole_one(
     expected: dict[type[OriginError], Result],
 ) -> None:
     origin = await serve(behave)
-    opened = await client.open(upstream(origin.url, timeout=0.2), SEGMENT, viewer())
+    route = upstream(origin.url, timeout=0.2, retries=0)
     with pytest.raises(OriginError) as caught:
-        await whole(opened)
-    opened.close()
+        await whole(await client.open(route, SEGMENT, viewer()))
     assert observed.results == [expected[type(caught.value)]]
     await until(lambda: not origin.tasks)
 

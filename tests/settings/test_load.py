@@ -108,6 +108,10 @@ MISTAKES = {
             )
         ],
     ),
+    "admin token that no client could send": (
+        "admin: {token: two words}",
+        ["c.yaml:12: admin.token: may hold letters, digits and -._~+/ only, '=' at its end"],
+    ),
     "network with a slip": (
         "listen: {trusted_proxies: [10.0.0.0/8, 10.1.2.3/8]}",
         [
@@ -226,6 +230,10 @@ CHANGES = {
     "origin with a path": (
         {"    origins: [http://origin:8000]": "    origins:\n    - http://a\n    - http://b/c"},
         [("c.yaml:13: routes[0].origins[1]: must be scheme, host and port alone, without a path")],
+    ),
+    "origin with a password": (
+        {"    origins: [http://origin:8000]": "    origins: ['http://me:pw@origin']"},
+        ["c.yaml:11: routes[0].origins[0]: must be a URL without a user or password"],
     ),
     "origin twice": (
         {"    origins: [http://origin:8000]": "    origins: [http://a, http://A:80/]"},

@@ -25,7 +25,23 @@ def test_durations_are_seconds(text: str, seconds: float) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "s", "30", "30 s", "-1s", "1h30m", "1e3s", "٣s", "30S", "1s\n", "1.0001s", None, True, []],
+    [
+        "",
+        "s",
+        "30",
+        "30 s",
+        "-1s",
+        "1h30m",
+        "1e3s",
+        "٣s",
+        "30S",
+        "1s\n",
+        "1.0001s",
+        "0.5ms",
+        None,
+        True,
+        [],
+    ],
 )
 def test_what_is_no_duration_is_refused(text: object) -> None:
     with pytest.raises(ValueError, match=r"must be a duration|whole number of milliseconds"):

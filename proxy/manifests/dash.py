@@ -23,8 +23,8 @@ from typing import TypeAlias
 
 from proxy.manifests.durations import parse_duration
 from proxy.manifests.edits import Edits
-from proxy.manifests.linker import SAMPLE, Base, Holes, Linker, Role
-from proxy.manifests.links import Links, Place
+from proxy.manifests.linker import SAMPLE, Linker
+from proxy.manifests.links import Base, Holes, Links, Place, Role
 from proxy.manifests.markup import Element, broken, read
 from proxy.manifests.paths import directory
 from proxy.manifests.template import Template
@@ -65,10 +65,6 @@ IDENTIFIER = re.compile(
 )
 # An id that, put at the front of a template, could make it absolute or foreign, does not match.
 TAME_ID = re.compile(r"[^\s:/\\][^\s:\\]*")
-# BaseURLs multiply from level to level, and a shared URI is tried against each. Honest MPDs have
-# a handful; these keep others from costing seconds.
-MAX_BASES = 64
-MAX_SHARED_LINKS = 100_000
 BLANKS = " \t\r\n"
 
 Resolved: TypeAlias = list[tuple[Element, tuple[Base, ...]]]
@@ -92,7 +88,6 @@ class _Compiler:
         self._linker = Linker(links)
         self._home = Base(directory(links.base))
         self._holes = Holes(IDENTIFIER, tame=True)
-        self._shared_links = 0
 
     def compile(self) -> Template:
         mpd = read(self._body, NAMES)
@@ -139,8 +134,6 @@ class _Compiler:
         )
         own = dict.fromkeys(base for _, resolved in found for base in resolved)
         bases = list(own) or parents
-        if len(bases) > MAX_BASES:
-            raise broken(element.line, "its BaseURLs lead to too many places")
         if element.name == "Representation":
             place = self._linker.place(sample, bases[0], self._holes)
             if place is not None and place.segments == "direct":
@@ -178,10 +171,6 @@ class _Compiler:
             self._edits.insert(element, "BaseURL", (folder,), at)
 
     def _link_attribute(self, owner: Element, name: str, bases: Sequence[Base]) -> None:
-        if len(bases) > 1:
-            self._shared_links += len(bases)
-            if self._shared_links > MAX_SHARED_LINKS:
-                raise broken(owner.line, "too many representations share too many URIs")
         uri = owner.attributes[name].strip(BLANKS)
         parts = self._linker.link(uri, Role.SEGMENT, bases, self._holes)
         if parts is not None:

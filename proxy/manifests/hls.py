@@ -24,8 +24,8 @@ from collections.abc import Mapping
 
 from proxy.errors import OriginInvalid
 from proxy.manifests.kinds import BYTE_ORDER_MARK
-from proxy.manifests.linker import Holes, Linker, Role
-from proxy.manifests.links import Links
+from proxy.manifests.linker import Linker
+from proxy.manifests.links import Holes, Links, Role
 from proxy.manifests.template import Template, TemplateBuilder
 from proxy.model import Pace
 
@@ -84,6 +84,8 @@ ATTRIBUTE = re.compile(rb'[ \t]*([A-Za-z0-9_-]+)=(?:"([^"]*)"[ \t]*|([^",]*))(?:
 VARIABLE = re.compile(r"\{\$([A-Za-z0-9_-]+)\}")
 # A player's value for a variable may hold anything, another host included.
 VARIABLES = Holes(VARIABLE, tame=False)
+# Characters that variables may add up to: one long value, used often, must not fill the memory.
+MAX_EXPANSION = 2**20
 
 
 def compile_hls(body: bytes, links: Links) -> Template:
@@ -107,6 +109,7 @@ class _Compiler:
         self._last_uri = 0
         self._awaited: int | None = None  # the beginning of a STREAM-INF line without its URI yet
         self._variables: dict[str, str] = {}
+        self._expansion = 0
         self._target: float | None = None
         self._complete = False
 
@@ -188,14 +191,22 @@ class _Compiler:
         spelled = _text(raw)
         uri = spelled.strip(BLANKS)
         if "{$" in uri:
-            meant = VARIABLE.sub(lambda name: self._variables.get(name[1], name[0]), uri)
-            parts = self._linker.link(meant.strip(BLANKS), role, holes=VARIABLES)
+            parts = self._linker.link(self._expanded(uri), role, holes=VARIABLES)
         else:
             parts = self._linker.link(uri, role)
         if parts is not None:
             start += len(spelled) - len(spelled.lstrip(BLANKS))  # blanks are a byte each
             end = start + len(_bytes(uri))
             self._builder.replace(start, end, *map(_bytes, parts))
+
+    def _expanded(self, uri: str) -> str:
+        """Put the values of those variables in that the playlist itself defines."""
+        names = [name for name in VARIABLE.findall(uri) if name in self._variables]
+        self._expansion += sum(len(self._variables[name]) for name in names)
+        if self._expansion > MAX_EXPANSION:
+            raise self._broken("its variables grow too long")
+        expanded = VARIABLE.sub(lambda match: self._variables.get(match[1], match[0]), uri)
+        return expanded.strip(BLANKS)
 
     def _check_awaited(self) -> None:
         if self._awaited is not None:
@@ -209,6 +220,7 @@ class _Compiler:
             self._at = last
             raise self._broken("no URI follows #EXTINF")
         if not self._multivariant and self._target is None:
+            self._at = 0
             raise self._broken("a media playlist without #EXT-X-TARGETDURATION")
 
     def _pace(self, length: float) -> Pace | None:

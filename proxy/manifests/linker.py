@@ -22,11 +22,11 @@ that went to a foreign host cannot be called back.
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import Enum, auto
 from urllib.parse import quote
 
+from proxy.errors import OriginInvalid
 from proxy.manifests.kinds import is_manifest_path
-from proxy.manifests.links import Links, Place
+from proxy.manifests.links import Base, Holes, Links, Place, Role
 from proxy.manifests.paths import canonical, common_directory, directory, without_dots
 from proxy.manifests.reference import Owner, Reference, read
 from proxy.query import pairs, without
@@ -41,39 +41,11 @@ PLAIN = re.compile(
 )
 # What a query may hold unencoded; players encode the rest before they ask.
 QUERY_SAFE = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) not in '"#<>')
+# A playlist of two days in segments of two seconds has 86,400 links. Each costs microseconds here
+# and a ticket's length for each viewer; in DASH it is tried against each base it may have.
+MAX_LOOKUPS = 100_000
 # Stands in a look-up for what only the player knows.
 SAMPLE = "1"
-
-
-class Role(Enum):
-    """What a URI stands for. FOLDER: others are resolved against it; it never needs a ticket."""
-
-    MANIFEST = auto()
-    SEGMENT = auto()
-    FOLDER = auto()
-
-
-@dataclass(frozen=True, slots=True)
-class Base:
-    """What relative references are resolved against.
-
-    ``path`` is a public path, None on a foreign host. ``moved`` says that players are given
-    another base instead, on ``segment_base_url``.
-    """
-
-    path: str | None
-    moved: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Holes:
-    """Parts of a URI that only the player can fill in: DASH identifiers, HLS variables.
-
-    ``tame`` says that no filling leads to another host.
-    """
-
-    pattern: re.Pattern[str]
-    tame: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,19 +64,24 @@ class _Aim:
 
 
 class Linker:
-    """Rewrites the links of one manifest; remembers the seals it has asked for."""
+    """Rewrites the links of one manifest; remembers the seals it has asked for.
+
+    Raises:
+        OriginInvalid: (all methods) the manifest has more links than any honest one.
+    """
 
     def __init__(self, links: Links) -> None:
         self.own = Base(links.base)
         self._links = links
-        self._folder = directory(links.base)
+        self._folders: dict[Base, str | None] = {}
         self._seals: dict[str, str] = {}
+        self._lookups = 0
 
     def link(
         self,
         uri: str,
         role: Role,
-        bases: Sequence[Base] | None = None,
+        bases: Sequence[Base] = (),
         holes: Holes | None = None,
     ) -> Parts | None:
         """Give what to write in place of a URI, or None where it is left as it is.
@@ -115,14 +92,16 @@ class Linker:
             bases: all that it may be resolved against; if not given, the manifest itself.
             holes: what of it only the player knows.
         """
-        if bases is None and role is Role.SEGMENT and (plain := PLAIN.fullmatch(uri)):
+        bases = bases or (self.own,)
+        self._spend(len(bases))
+        if role is Role.SEGMENT and len(bases) == 1 and (plain := PLAIN.fullmatch(uri)):
             name, query = plain.groups()
-            if not is_manifest_path(name) and self._links.param not in (query or ""):
-                return self._link_plain(name, query)
+            folder = self._folder(bases[0])
+            is_simple = not is_manifest_path(name) and self._links.param not in (query or "")
+            if folder is not None and is_simple:
+                return self._link_plain(folder, name, query)
         reference = read(uri, self._links)
-        if reference is None:
-            return None
-        return self._link(reference, role, bases or (self.own,), holes)
+        return self._link(reference, role, bases, holes) if reference else None
 
     def refresh(self) -> Parts:
         """Give the manifest's own URL with a ticket: path, and query as the origin saw it."""
@@ -132,6 +111,7 @@ class Linker:
 
     def bases(self, uri: str, parents: Sequence[Base]) -> tuple[Base, ...]:
         """Resolve a base URI against each base it may itself be resolved against."""
+        self._spend(len(parents))
         reference = read(uri, self._links)
         if reference is None:
             return (Base(None),)
@@ -152,9 +132,17 @@ class Linker:
             return None
         return _joined(place, path) + reference.tail
 
-    def _link_plain(self, name: str, query: str | None) -> Parts | None:
+    def _folder(self, base: Base) -> str | None:
+        """Give the directory of a base, if it is one that names can simply be put behind."""
+        if base not in self._folders:
+            folder = directory(base.path or "")
+            is_simple = folder and not base.moved and canonical(folder) == folder
+            self._folders[base] = folder if is_simple else None
+        return self._folders[base]
+
+    def _link_plain(self, folder: str, name: str, query: str | None) -> Parts | None:
         """Do what ``_link`` does, for a relative segment whose path is canonical as it stands."""
-        path = self._folder + name
+        path = folder + name
         place = self._links.place(path)
         if place is None:
             return None
@@ -240,6 +228,11 @@ class Linker:
         if path.startswith("/"):
             return self._links.to_public(without_dots(path))
         return without_dots(directory(base.path) + path) if path else base.path
+
+    def _spend(self, lookups: int) -> None:
+        self._lookups += lookups
+        if self._lookups > MAX_LOOKUPS:
+            raise OriginInvalid("The origin's manifest holds too many links.")
 
     def _unsealed(self, query: str) -> str:
         """Give a query without the ticket of some earlier time."""

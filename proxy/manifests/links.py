@@ -1,11 +1,14 @@
-"""What a manifest's links need to know of the world around the manifest.
+"""What must be known to rewrite a manifest's links.
 
-Values only: where the manifest was found, which hosts are ours, what serves a path, and how a
-place is sealed. How links are rewritten with it is told in ``linker``.
+Values only: of the world around the manifest (where it was found, which hosts are ours, what
+serves a path, how a place is sealed), and of a link itself (its role, what it is resolved against).
+How links are rewritten is told in ``linker``.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import Literal
 
 
@@ -47,3 +50,34 @@ class Links:
     to_public: Callable[[str], str]
     seal: Callable[[str], str]
     query: str = ""
+
+
+class Role(Enum):
+    """What a URI stands for. FOLDER: others are resolved against it; it never needs a ticket."""
+
+    MANIFEST = auto()
+    SEGMENT = auto()
+    FOLDER = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """What relative references are resolved against.
+
+    ``path`` is a public path, None on a foreign host. ``moved`` says that players are given
+    another base instead, on ``segment_base_url``.
+    """
+
+    path: str | None
+    moved: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Holes:
+    """Parts of a URI that only the player can fill in: DASH identifiers, HLS variables.
+
+    ``tame`` says that no filling leads to another host.
+    """
+
+    pattern: re.Pattern[str]
+    tame: bool

@@ -82,6 +82,7 @@ class _Reader:
         self._namespace = ""
         self._root: Element | None = None
         self._open: list[Element | None] = []
+        self._text: list[str] = []
         parser = self._parser = expat.ParserCreate("UTF-8", SEPARATOR)
         parser.buffer_text = True
         parser.StartDoctypeDeclHandler = self._refuse_doctype
@@ -89,6 +90,9 @@ class _Reader:
         parser.EndElementHandler = self._end
 
     def read(self) -> Element:
+        if b"\0" in self._body:
+            # Expat would take it for UTF-16, whatever it was told.
+            raise broken(1, "it is no UTF-8")
         try:
             self._parser.Parse(self._body, True)  # noqa: FBT003 - expat takes no keywords
         except expat.ExpatError as error:
@@ -117,7 +121,8 @@ class _Reader:
         element = self._element(name, attributes)
         parent.children.append(element)
         self._open.append(element)
-        self._parser.CharacterDataHandler = self._text
+        self._text = []
+        self._parser.CharacterDataHandler = self._text.append
 
     def _element(self, name: str, attributes: dict[str, str]) -> Element:
         start = self._parser.CurrentByteIndex
@@ -132,16 +137,13 @@ class _Reader:
         element = self._open.pop()
         if element is None:
             return
+        element.text = "".join(self._text)
+        self._text = []
         if element.is_empty:
             element.inside_end = element.end = element.inside
         else:
             element.inside_end = self._parser.CurrentByteIndex
             element.end = self._body.index(b">", element.inside_end) + 1
-
-    def _text(self, data: str) -> None:
-        element = self._open[-1]
-        if element is not None:
-            element.text += data
 
     def _refuse_doctype(self, *_: object) -> NoReturn:
         raise broken(self._parser.CurrentLineNumber, "it declares a document type")

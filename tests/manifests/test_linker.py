@@ -3,7 +3,8 @@ from dataclasses import replace
 
 import pytest
 
-from proxy.manifests.linker import Base, Holes, Linker, Role
+from proxy.manifests.linker import Linker
+from proxy.manifests.links import Base, Holes, Role
 from tests.manifests.world import CDN, Mode, links
 
 ROUTES: dict[str, Mode] = {

@@ -19,19 +19,18 @@ ALTERNATIVES = ("secret", "public_key", "private_key")
 
 def effective(settings: Settings) -> str:
     """Write the configuration in force as YAML, defaults included and secrets masked."""
-    return yaml.safe_dump(effective_mapping(settings), sort_keys=False)
+    return yaml.safe_dump(_escaped(effective_mapping(settings)), sort_keys=False)
 
 
 def effective_mapping(settings: Settings) -> dict[str, Any]:
     """Give the configuration in force as plain values, defaults included and secrets masked."""
-    data = settings.model_dump(mode="json")
+    data: dict[str, Any] = settings.model_dump(mode="json")
     for holder in (data["tickets"], *data["auth"]["keys"]):
         for name in ALTERNATIVES:
             for key in (name, f"{name}_file"):
                 if key in holder and holder[key] is None:
                     del holder[key]
-    written: dict[str, Any] = _escaped(data)
-    return written
+    return data
 
 
 def _escaped(value: Any) -> Any:

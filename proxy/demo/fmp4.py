@@ -5,6 +5,7 @@ there, reads the few facts a manifest must state, and moves a fragment to anothe
 timeline by rewriting two of its fields. It never looks into the media itself.
 """
 
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from struct import pack_into, unpack_from
@@ -47,10 +48,10 @@ class Track:
         discontinuity where the track starts over.
         """
         segment = bytearray(self.fragments[number % len(self.fragments)])
-        places = dict(_walk(segment))
         # A decode time is 64 bits (checked by read_track); a sequence number is 32 and starts at 1.
-        pack_into(">Q", segment, places[b"tfdt"] + FULL_HEADER, number * self.ticks)
-        pack_into(">I", segment, places[b"mfhd"] + FULL_HEADER, (number + 1) & 0xFFFF_FFFF)
+        pack_into(">Q", segment, _place(segment, b"tfdt") + FULL_HEADER, number * self.ticks)
+        sequence = (number + 1) & 0xFFFF_FFFF
+        pack_into(">I", segment, _place(segment, b"mfhd") + FULL_HEADER, sequence)
         return bytes(segment)
 
 
@@ -60,6 +61,13 @@ def read_track(data: bytes) -> Track:
     Raises:
         ValueError: the file is not what this module serves: equal fragments from time zero.
     """
+    try:
+        return _read(data)
+    except struct.error as error:
+        raise ValueError("a box is shorter than its fields") from error
+
+
+def _read(data: bytes) -> Track:
     starts = [place for kind, place in _walk(data) if kind == b"moof"]
     if len(starts) < 2:
         raise ValueError("the file needs two fragments at least")
@@ -68,14 +76,13 @@ def read_track(data: bytes) -> Track:
         data[start:end] for start, end in zip(starts, [*starts[1:], len(data)], strict=True)
     )
     times = [_decode_time(fragment) for fragment in fragments]
-    if times != [number * times[1] for number in range(len(times))]:
+    if times[1] == 0 or times != [number * times[1] for number in range(len(times))]:
         raise ValueError("the fragments are not equally long")
-    places = dict(_walk(init))
-    width, height = _size(init, places[b"tkhd"])
+    width, height = _size(init)
     return Track(
         init=init,
         fragments=fragments,
-        timescale=_timescale(init, places[b"mdhd"]),
+        timescale=_timescale(init),
         ticks=times[1],
         codec=_codec(init),
         width=width,
@@ -91,30 +98,39 @@ def _walk(
     while start < end:
         size, kind = unpack_from(">I4s", data, start)
         if size < HEADER or start + size > end:
-            raise ValueError(f"the box {kind!r} at byte {start} does not fit")
+            raise ValueError(f"the box at byte {start} does not fit")
         yield kind, start
         if kind in CONTAINERS:
             yield from _walk(data, start + HEADER, start + size)
         start += size
 
 
+def _place(data: bytes | bytearray, wanted: bytes) -> int:
+    for kind, place in _walk(data):
+        if kind == wanted:
+            return place
+    raise ValueError(f"there is no {wanted.decode()} box")
+
+
 def _decode_time(fragment: bytes) -> int:
-    place = dict(_walk(fragment))[b"tfdt"]
+    place = _place(fragment, b"tfdt")
     if fragment[place + HEADER] != 1:
         raise ValueError("a fragment's decode time is not 64 bits wide")
     return int(unpack_from(">Q", fragment, place + FULL_HEADER)[0])
 
 
-def _timescale(init: bytes, mdhd: int) -> int:
+def _timescale(init: bytes) -> int:
     """Read mdhd's timescale, which follows two dates of 32 or 64 bits."""
-    wide = init[mdhd + HEADER] == 1
-    return int(unpack_from(">I", init, mdhd + FULL_HEADER + (16 if wide else 8))[0])
+    place = _place(init, b"mdhd")
+    wide = init[place + HEADER] == 1
+    return int(unpack_from(">I", init, place + FULL_HEADER + (16 if wide else 8))[0])
 
 
-def _size(init: bytes, tkhd: int) -> tuple[int, int]:
+def _size(init: bytes) -> tuple[int, int]:
     """Read tkhd's width and height: 16.16 fixed point, its last two fields."""
-    (length,) = unpack_from(">I", init, tkhd)
-    width, height = unpack_from(">II", init, tkhd + length - 8)
+    place = _place(init, b"tkhd")
+    (length,) = unpack_from(">I", init, place)
+    width, height = unpack_from(">II", init, place + length - 8)
     return width >> 16, height >> 16
 
 

@@ -121,8 +121,8 @@ FILMS = {
 }
 
 
-def picture(film: Film) -> str:
-    """Write the filter graph that draws a film; its output is [v]."""
+def picture(film: Film, *, lettering: bool = True) -> str:
+    """Write the filter graph that draws a film, with its name and seconds; its output is [v]."""
     x, y, radius = film.disc
     shape = f"hypot(X-{x},Y-{y})"
     sprites = [
@@ -139,14 +139,11 @@ def picture(film: Film) -> str:
     graph = [f"color=c={film.sky}:s={WIDTH}x{HEIGHT}:r={FRAME_RATE}[s0]"]
     for index, sprite in enumerate(sprites):
         graph += [f"{sprite}[p{index}]", f"[s{index}][p{index}]overlay[s{index + 1}]"]
-    seconds = f"%{{eif\\:mod(t\\,{LOOP})\\:d\\:2}}"
-    graph.append(
-        f"[s{len(sprites)}]"
-        f"drawtext=font='DejaVu Sans':text='{film.name}':x=36:y=36:fontsize=38"
-        f":fontcolor={film.ink},"
-        f"drawtext=font='DejaVu Sans':text='{seconds}':x={WIDTH}-36-tw:y=28:fontsize=54"
-        f":fontcolor={film.ink},format=yuv420p[v]"
-    )
+    name = f"text='{film.name}':x=36:y=36:fontsize=38"
+    seconds = f"text='%{{eif\\:mod(t\\,{LOOP})\\:d\\:2}}':x={WIDTH}-36-tw:y=28:fontsize=54"
+    words = [f"drawtext=font='DejaVu Sans':fontcolor={film.ink}:{text}" for text in (name, seconds)]
+    finish = ",".join([*(words if lettering else []), "format=yuv420p"])
+    graph.append(f"[s{len(sprites)}]{finish}[v]")
     return ";".join(graph)
 
 
@@ -160,7 +157,7 @@ def _sprite(colour: str, alpha: str, speed: float = 0) -> str:
 
 
 def encode_video(film: Film, folder: Path) -> None:
-    """Draw a film once and encode both renditions and the poster from it."""
+    """Draw a film once and encode both renditions from it."""
     master = folder / "master.mkv"
     ffmpeg("-filter_complex", picture(film), "-map", "[v]", "-t", LOOP, "-c:v", "ffv1", master)
     for name, (width, height), quality in (("high", (WIDTH, HEIGHT), 31), ("low", SMALL, 32)):
@@ -175,8 +172,15 @@ def encode_video(film: Film, folder: Path) -> None:
             *("-flags", "+global_header+bitexact", "-fflags", "+bitexact"),
             folder / f"{name}.mp4",
         )
-    ffmpeg("-ss", 13, "-i", master, "-frames:v", 1, "-q:v", 5, folder / "poster.jpg")
     master.unlink()
+
+
+def draw_poster(film: Film, folder: Path) -> None:
+    """Draw the film's first moment, without words: the page has its own."""
+    graph = picture(film, lettering=False)
+    ffmpeg(
+        "-filter_complex", graph, "-map", "[v]", "-frames:v", 1, "-q:v", 5, folder / "poster.jpg"
+    )
 
 
 def encode_audio(film: Film, folder: Path) -> None:
@@ -201,7 +205,8 @@ def encode_audio(film: Film, folder: Path) -> None:
     raw.write_bytes(b"".join(frames))
     ffmpeg(
         *("-i", raw, "-c:a", "copy", "-bsf:a", "aac_adtstoasc", "-fflags", "+bitexact"),
-        *("-movflags", "+empty_moov+default_base_moof+skip_trailer"),
+        # delay_moov: what the decoder must know is found in the first frame only.
+        *("-movflags", "+delay_moov+default_base_moof+skip_trailer"),
         *("-frag_duration", SEGMENT * 1_000_000, folder / "audio.mp4"),
     )
     raw.unlink()
@@ -236,6 +241,7 @@ def main(target: Path) -> None:
             folder = Path(scratch)
             encode_video(film, folder)
             encode_audio(film, folder)
+            draw_poster(film, folder)
             for path in folder.glob("*.mp4"):
                 check(path)
             (target / slug).mkdir(parents=True, exist_ok=True)

@@ -8,16 +8,18 @@
     /_log                            what it was asked, as JSON
 
 It knows nothing of viewers: whoever asks is served, which is why the proxy stands in front. What
-it was asked it writes down.
+it was asked it writes down. ``python -m proxy.demo.origin`` runs it by itself.
 """
 
+import argparse
+import time
 from collections.abc import Mapping
 
 from aiohttp import web
 
 from proxy.demo import manifests
 from proxy.demo.fmp4 import Track
-from proxy.demo.library import Title
+from proxy.demo.library import Title, load_library
 from proxy.demo.manifests import DASH_TYPE, HLS_TYPE
 from proxy.demo.request_log import LOG_PATH, RequestLog, log_handler
 from proxy.model import Clock
@@ -125,3 +127,17 @@ def respond(request: web.Request, body: str | bytes, kind: str, max_age: int) ->
         return web.Response(status=416, headers=headers)
     headers["Content-Range"] = f"bytes {part.start}-{part.stop - 1}/{len(data)}"
     return web.Response(status=206, body=data[part.start : part.stop], headers=headers)
+
+
+def main() -> None:
+    """Run the origin by itself, as a container does."""
+    parser = argparse.ArgumentParser(prog="proxy.demo.origin", description=__doc__)
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=8000)
+    options = parser.parse_args()
+    app = build_origin(load_library(), RequestLog(time.time), time.time)
+    web.run_app(app, host=options.host, port=options.port, access_log=None)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,207 @@
+// The page: who is watching, which players there are, and what became of each.
+
+import * as api from "./api.js";
+import { engineFor, play } from "./engines.js";
+import * as views from "./views.js";
+
+const DEVICES = [
+  "Living-room TV", "Kitchen tablet", "Phone", "Office laptop", "Bedroom TV", "Projector",
+  "Train seat 42", "Garden shed",
+];
+const ENTRIES = { hls: "master.m3u8", dash: "manifest.mpd" };
+const POLL_MS = 1000;
+const ORIGIN_LINES = 9;
+const ENDED = {
+  killed: (by) => `By somebody of this account${by ? `, from ${by}` : ""}.`,
+  superseded: (by) => `This device went on to something else${by ? `: ${by}` : ""}.`,
+  evicted: () => "It made room for a newer stream.",
+};
+
+const players = new Set();
+let known;
+let viewer;
+let session;
+let format = "hls";
+let originSeen = 0;
+
+async function begin() {
+  known = await api.catalogue();
+  views.shelf(known.titles, add);
+  showFormats();
+  await choose(known.viewers[0].user);
+  setInterval(refresh, POLL_MS);
+  setInterval(refreshOrigin, POLL_MS);
+}
+
+async function choose(user) {
+  for (const player of players) close(player);
+  viewer = known.viewers.find((one) => one.user === user);
+  views.viewers(known.viewers, user, choose);
+  session = await api.login(user);
+  await refresh();
+}
+
+function showFormats() {
+  const engines = Object.fromEntries(
+    Object.keys(ENTRIES).map((name) => [name, engineFor(name, known.players)]),
+  );
+  if (!engines[format]) format = Object.keys(engines).find((name) => engines[name]) ?? format;
+  const missing = Object.keys(engines).filter((name) => !engines[name]);
+  const note = missing.length
+    ? `For ${missing.map((name) => name.toUpperCase()).join(" and ")}, run “make node” and reload.`
+    : "";
+  const options = Object.entries(engines).map(([value, engine]) => ({
+    value,
+    label: value.toUpperCase(),
+    detail: engine === "browser" ? "the browser’s own player" : engine,
+    disabled: !engine,
+  }));
+  views.formats(options, format, note, (chosen) => {
+    format = chosen;
+    showFormats();
+  });
+}
+
+function add(title, form) {
+  const engine = engineFor(format, known.players);
+  if (!engine) return;
+  const taken = new Set([...players].map((player) => player.device));
+  const device = DEVICES.find((name) => !taken.has(name)) ?? `Screen ${players.size + 1}`;
+  const player = { title, form, format, engine, device, playing: null, ticket: null, stream: null };
+  player.screen = new views.Screen(player, () => close(player));
+  player.screen.video.addEventListener("ended", () => finish(player));
+  players.add(player);
+  start(player);
+}
+
+async function start(player) {
+  leave(player);
+  const run = (player.run = Symbol("run")); // a second click makes the first one void
+  player.screen.state("waiting", "Asking …");
+  let token;
+  try {
+    ({ token } = await api.login(viewer.user, player.device));
+  } catch (error) {
+    failed(player, error.message);
+    return;
+  }
+  if (!players.has(player) || player.run !== run) return;
+  const path = `/${player.form}/${player.title.slug}/${ENTRIES[player.format]}`;
+  const url = new URL(`${path}?${new URLSearchParams({ token })}`, location.href).href;
+  player.playing = play(player.engine, player.screen.video, url, {
+    admitted: (verdict) => admitted(player, verdict),
+    problem: (problem) => refused(player, problem),
+    failed: (text) => failed(player, text),
+  });
+}
+
+function admitted(player, { stream, decision, streams, ticket }) {
+  Object.assign(player, { stream, ticket });
+  player.screen.state("playing", `${decision}, ${streams}`, stream);
+  views.gate(200, `${nameOf(player)}: ${decision}, ${streams}`);
+  refresh();
+}
+
+function refused(player, problem) {
+  const { code, status, reason, by } = problem.document;
+  leave(player);
+  player.screen.state(code === "stream_limit" ? "refused" : "ended", `${status} ${code}`);
+  views.gate(status, `${nameOf(player)}: ${code}${reason ? `, ${reason}` : ""}`);
+  const again = () => start(player);
+  if (code === "stream_limit") {
+    player.screen.refused(problem, known.titles, (stream) => makeRoom(player, stream), again);
+  } else if (code === "stream_ended") {
+    player.screen.notice("Stopped", ENDED[reason]?.(by) ?? problem.message, "Watch again", again);
+  } else {
+    player.screen.notice("Not possible", problem.message, "Try again", again);
+  }
+  refresh();
+}
+
+function failed(player, text) {
+  leave(player);
+  player.screen.state("ended", "playback failed");
+  player.screen.notice("It broke off", text, "Try again", () => start(player));
+}
+
+function finish(player) {
+  release(player);
+  leave(player);
+  player.screen.state("ended", "finished");
+  player.screen.notice("The end", "The slot is free again.", "Watch again", () => start(player));
+}
+
+function close(player) {
+  players.delete(player);
+  release(player);
+  leave(player);
+  player.screen.remove();
+}
+
+function leave(player) {
+  player.playing?.stop();
+  Object.assign(player, { playing: null, ticket: null, stream: null });
+}
+
+function release(player) {
+  if (!player.ticket) return;
+  api.release(player.ticket);
+  views.gate(204, `${nameOf(player)}: released`);
+  setTimeout(refresh, 100);
+}
+
+async function makeRoom(player, stream) {
+  await stop(stream);
+  start(player);
+}
+
+async function stop(stream) {
+  const { name } = views.describe(stream.content, known.titles);
+  try {
+    await api.stop(session.token, stream.id);
+    views.gate(204, `${stream.device}, ${name}: stop asked for`);
+  } catch (problem) {
+    // 404: it has just ended by itself, which is what was wanted.
+    if (problem.code !== "not_found") views.gate(problem.document?.status ?? 0, problem.message);
+  }
+  await refresh();
+}
+
+async function refresh() {
+  const asked = session;
+  let list;
+  try {
+    list = await api.streams(asked.token);
+  } catch {
+    return; // the next poll may fare better
+  }
+  if (asked !== session) return;
+  views.headline(viewer.name, list.streams.length, list.limit);
+  views.slots(list.streams, list.limit, known.titles, stop);
+  const active = new Set(list.streams.map((stream) => stream.id));
+  for (const player of players) {
+    if (player.stream && !active.has(player.stream)) player.playing?.lost();
+  }
+}
+
+async function refreshOrigin() {
+  try {
+    const log = await api.originLog(originSeen, ORIGIN_LINES);
+    originSeen = log.total;
+    views.origin(log);
+  } catch {
+    // as above
+  }
+}
+
+const nameOf = (player) => `${player.device}, ${player.title.name}`;
+
+// A page that is closed gives its slots back at once; one that crashes does so when they lapse.
+addEventListener("pagehide", () => {
+  for (const player of players) if (player.ticket) api.release(player.ticket);
+});
+addEventListener("pageshow", (event) => event.persisted && location.reload());
+
+begin().catch((error) => {
+  document.getElementById("headline").textContent = error.message;
+});

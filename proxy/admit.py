@@ -43,7 +43,7 @@ class Tempo:
 
 UNKNOWN = Tempo()
 # The cadence of a beat that knows nothing of its stream: the slot keeps its own.
-KEPT = Cadence(ttl_ms=0)
+KEPT = Cadence(ttl_ms=0, guess=True)
 
 
 class Admission:
@@ -114,10 +114,11 @@ class Admission:
         return self._tempos.get(content, UNKNOWN)
 
     def shows_life(self, content: str, *, by_ticket: bool) -> bool:
-        """Tell whether a manifest request is a beat: the refresh of something live.
+        """Tell whether a request is a beat: one of many that come for as long as somebody watches.
 
-        Manifests of something on demand are read at the start and when renditions change, which
-        is no sign that anybody watches on.
+        Only what is live is asked for so. Something on demand is read ahead, manifests and
+        segments alike, and then nothing is heard of it while it plays to its end: its requests
+        keep the slot, for its whole length again, but promise no next one.
         """
         tempo = self.tempo(content)
         return tempo.pace is not None and tempo.pace.live and (by_ticket or tempo.self_refreshing)

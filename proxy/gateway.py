@@ -159,7 +159,7 @@ class Gateway:
         return Reply(opened.status, opened.headers, stream=opened.stream, close=opened.close)
 
     async def _signed(self, request: Request, notes: Notes) -> None:
-        """Check a segment's ticket; each segment is a beat of its stream."""
+        """Check a segment's ticket; each segment is a sign of life of its stream."""
         with self._metrics.phase("auth"):
             ticket = self._credentials.ticket_of(request)
             if ticket is None or not self._tickets.fits_within(ticket, request.path):
@@ -189,7 +189,7 @@ class Gateway:
         return walker.ticket is not None and self._tickets.fits(walker.ticket, content)
 
     async def _decide(self, walker: Walker, notes: Notes, intent: Intent) -> Decision:
-        beat = notes.kind is Kind.SEGMENT or self._admission.shows_life(
+        beat = self._admission.shows_life(
             walker.playback.content, by_ticket=walker.ticket is not None
         )
         notes.decision = await self._admission.decide(

@@ -153,12 +153,14 @@ class Cadence:
     ``ttl_ms`` counts from each beat, ``hold_ms`` from the start until the first beat (0: the same
     as ``ttl_ms``). ``interval_ms`` is when the next beat is due. ``self_refreshing`` marks an
     entry that is itself a live media playlist, so that each refresh looks like a new entry.
+    ``guess`` says that no manifest was read yet: a slot that knows better keeps its own.
     """
 
     ttl_ms: int
     hold_ms: int = 0
     interval_ms: int = 0
     self_refreshing: bool = False
+    guess: bool = False
 
 
 # --- Admission -----------------------------------------------------------------------------------

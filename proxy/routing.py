@@ -4,6 +4,7 @@ The first route of the configuration that matches wins. A route also says what a
 (its content), because only the route knows which query parameters are part of it.
 """
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
@@ -13,6 +14,9 @@ from proxy.manifests.links import Place
 from proxy.model import Request
 from proxy.playback.identity import content_of
 from proxy.settings.patterns import PathPattern
+
+# The port of a host, also of an IPv6 address in brackets.
+PORT = re.compile(r":\d+$")
 
 Segments = Literal["signed", "open", "direct", "deny"]
 
@@ -61,8 +65,9 @@ class RouteTable:
 
     def find(self, host: str, path: str) -> Route | None:
         """Give the first route that serves the path on the host; None where there is none."""
+        name = PORT.sub("", host)
         for route in self.routes:
-            if route.host in (None, host, host.partition(":")[0]) and route.pattern.matches(path):
+            if route.host in (None, host, name) and route.pattern.matches(path):
                 return route
         return None
 

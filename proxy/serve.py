@@ -164,7 +164,9 @@ class Service:
             return None
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
-        context.load_cert_chain(tls.cert.path, tls.key.path)
+        # An encrypted key was refused with the configuration; never ask at a terminal for its
+        # password, should it have been replaced by one since.
+        context.load_cert_chain(tls.cert.path, tls.key.path, password="")
         return context
 
     async def stop(self) -> None:

@@ -86,9 +86,9 @@ def policy(settings: Settings) -> Policy:
     return Policy(
         takeover=Takeover(settings.identity.takeover),
         on_limit=OnLimit(settings.limits.on_limit),
-        silent_after_ms=int(settings.streams.silent_after * 1000),
+        silent_after_ms=round(settings.streams.silent_after * 1000),
         max_networks=settings.identity.max_networks,
-        tombstone_ms=int(settings.tickets.ttl * 1000),
+        tombstone_ms=round(settings.tickets.ttl * 1000),
     )
 
 

@@ -34,13 +34,18 @@ def problem(error: PlaygateError) -> Reply:
         NO_STORE,
         *error.headers.items(),
     )
-    return Reply(error.status, headers, json.dumps(document).encode())
+    return Reply(error.status, headers, _written(document))
 
 
 def json_reply(document: object, status: int = 200) -> Reply:
     """Give a JSON document that is true for this moment."""
     headers = (("Content-Type", "application/json"), NO_STORE)
-    return Reply(status, headers, json.dumps(document).encode())
+    return Reply(status, headers, _written(document))
+
+
+def _written(document: object) -> bytes:
+    """Write JSON with a line end, for whoever reads it in a terminal."""
+    return json.dumps(document).encode() + b"\n"
 
 
 def empty_reply() -> Reply:

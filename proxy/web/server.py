@@ -29,6 +29,8 @@ from proxy.web.viewer_api import ViewerApi
 MAX_LINE_BYTES = 32 * 1024
 # Longer than the idle time of players' connection pools, far shorter than aiohttp's hour.
 KEEPALIVE_SECONDS = 75
+# Instead of aiohttp's, which tells every client the versions of what runs here.
+SERVER = "playgate"
 
 log = structlog.get_logger("playgate")
 
@@ -154,6 +156,7 @@ async def send(
 ) -> web.StreamResponse:
     """Send a reply; ``extra`` fields replace those of the same name."""
     headers = CIMultiDict(reply.headers)
+    headers["Server"] = SERVER
     for name, value in extra:
         if name == "Vary":
             headers.add(name, value)
@@ -212,6 +215,7 @@ class PlayerProtocol(RequestHandler):
         reply = problem(error)
         response = web.Response(status=reply.status, headers=reply.headers, body=reply.body)
         response.headers["Access-Control-Allow-Origin"] = "*"
+        response.headers["Server"] = SERVER
         response.force_close()
         return response
 

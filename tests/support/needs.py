@@ -1,0 +1,30 @@
+"""What a test needs and a machine may not have: a reason to skip, but in CI a reason to fail."""
+
+import os
+import shutil
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+NODE_MODULES = Path(__file__).parents[2] / "node_modules"
+
+
+def program(*names: str, install: str) -> str:
+    """Find a program; skip with the command that installs it, or fail in CI."""
+    found = next(filter(None, map(shutil.which, names)), None)
+    return found or _missing(f"{names[0]} is not installed: {install}")
+
+
+def node_module(path: str) -> Path:
+    """Find a file of an npm package; skip with the command that installs it, or fail in CI."""
+    file = NODE_MODULES / path
+    if not file.exists():
+        _missing(f"{path} is not installed: make node")
+    return file
+
+
+def _missing(reason: str) -> NoReturn:
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason)
+    pytest.skip(reason)

@@ -3,13 +3,14 @@
     0  slots whose time is up lapse
     1  a stream seen on too many networks at once sends the newest one astray: it goes on as a
        stream of its own
-    2  a stream that was ended stays ended for the tickets of that instance
+    2  a stream that was ended stays ended for the tickets of that instance; one that was released
+       has its last requests served without a slot
     3  a stream that has a slot keeps it
     4  a request that only keeps slots never takes one
     5  room under the limit is given
     6  a device replaces its own older stream (takeover); this never makes the account's streams
        more, so it is allowed even above a limit that was lowered meanwhile
-    7  streams that never beat make room
+    7  streams that never beat, and were not heard of for a while, make room
     8  the oldest make room, if the operator said so
     9  no
 
@@ -86,6 +87,8 @@ class _Ruling:
         slot = self.ledger.slots.get(self.playback.stream)
         if slot is not None:
             return self.renew(slot)
+        if tombstone is not None and (farewell := self.serve_out(tombstone)):
+            return farewell
         if self.attempt.intent is Intent.TOUCH:
             return self.answer(Outcome.ABSENT)
         if self.attempt.limit <= 0:
@@ -110,20 +113,23 @@ class _Ruling:
         return self.playback.network not in fresh and len(fresh) >= self.policy.max_networks
 
     def bar(self, tombstone: Tombstone) -> Decision | None:
+        if not tombstone.ends(self.playback.instance_ms, self.now_ms):
+            return None
+        if tombstone.reason is None:
+            return self.refuse(not_before_ms=tombstone.hold_until_ms)
+        return self.answer(Outcome.ENDED, reason=tombstone.reason, by=tombstone.by)
+
+    def serve_out(self, tombstone: Tombstone) -> Decision | None:
         instance_ms = self.playback.instance_ms
-        if tombstone.ends(instance_ms, self.now_ms):
-            if tombstone.reason is None:
-                return self.refuse(not_before_ms=tombstone.hold_until_ms)
-            return self.answer(Outcome.ENDED, reason=tombstone.reason, by=tombstone.by)
-        if tombstone.gave_back(instance_ms, self.now_ms):
-            return self.answer(Outcome.ENDED, reason=EndReason.RELEASED)
-        return None
+        if instance_ms is None or not tombstone.released(instance_ms, self.now_ms):
+            return None
+        return self.answer(Outcome.RENEWED, started_ms=instance_ms)
 
     def renew(self, slot: Slot) -> Decision:
         slot = slot.renewed(self.attempt, self.policy.max_networks, self.now_ms)
         self.ledger.put(slot)
         self.settle(slot)
-        return self.answer(Outcome.RENEWED, slot)
+        return self.answer(Outcome.RENEWED, started_ms=slot.started_ms)
 
     def settle(self, slot: Slot) -> None:
         """Let the stream that was just heard of settle who of a provisional pair stays."""
@@ -209,7 +215,7 @@ class _Ruling:
             slots = self.ledger.slots.values()
             moments.update(slot.expires_ms for slot in slots)
             silent_after_ms = self.policy.silent_after_ms
-            moments.update(s.started_ms + silent_after_ms for s in slots if s.beats == 0)
+            moments.update(s.seen_ms + silent_after_ms for s in slots if s.beats == 0)
             if self.policy.takeover.includes(Takeover.QUIET) and not self.playback.strong:
                 moments.update(slot.overdue_at() for slot in self.replaceable_by_guess())
         waits = [moment - self.now_ms for moment in moments if moment > self.now_ms]
@@ -229,14 +235,14 @@ class _Ruling:
         return [slot for slot in self.same_device() if slot.stream not in awaited]
 
     def is_silent(self, slot: Slot) -> bool:
-        return slot.beats == 0 and self.now_ms - slot.started_ms >= self.policy.silent_after_ms
+        return slot.beats == 0 and self.now_ms - slot.seen_ms >= self.policy.silent_after_ms
 
     def open(self, outcome: Outcome, rival: str | None = None) -> Decision:
         tombstone = self.ledger.tombstone(self.playback.stream, self.now_ms)
         started_ms = tombstone.first_instance(self.now_ms) if tombstone else self.now_ms
         slot = opened(self.attempt, self.playback, started_ms, self.now_ms, rival=rival)
         self.ledger.put(slot)
-        return self.answer(outcome, slot)
+        return self.answer(outcome, started_ms=started_ms)
 
     def bury(
         self, slot: Slot, reason: EndReason | None, *, by: str, hold_until_ms: int = 0
@@ -249,8 +255,8 @@ class _Ruling:
     def answer(
         self,
         outcome: Outcome,
-        slot: Slot | None = None,
         *,
+        started_ms: int = 0,
         reason: EndReason | None = None,
         by: str = "",
         retry_after_ms: int = 0,
@@ -259,7 +265,7 @@ class _Ruling:
         return Decision(
             outcome=outcome,
             stream=self.playback.stream,
-            started_ms=slot.started_ms if slot else 0,
+            started_ms=started_ms,
             active=len(self.ledger.slots),
             limit=self.attempt.limit,
             rule=self.attempt.rule,

@@ -14,8 +14,12 @@ from proxy.model import Cadence, Ended, EndReason, Stream
 # How long an account is remembered after its last slot lapsed: enough for a viewer who comes right
 # back to have the lapse reported.
 LINGER_MS = 10_000
-# How long a released stream's own requests, still under way, do not take its slot again.
-RELEASED_MS = 10_000
+# How long the last requests of a player that released its stream may be under way. They are served
+# and do not take the slot again; a second tab of the same title does so with a later one.
+RELEASED_MS = 2_000
+# A release is remembered for this long: a second one within it ends the playback, or a doctored
+# player would release after each request and never hold a slot for long.
+REPEATED_MS = 60_000
 # Tombstones live as long as a ticket, and each zap leaves one. From CROWDED on those that have
 # expired are swept; MAX is what a viewer who zaps all evening may leave, about 20 KB.
 CROWDED_TOMBSTONES = 64
@@ -63,19 +67,28 @@ class Ledger:
         if slot is not None and slot.expires_ms > now_ms:
             self.put(slot.paced(cadence, now_ms))
 
-    def release(self, stream: str, now_ms: int) -> Ended | None:
-        """Give a stream's slot back, as its own player asked; None where it has none."""
+    def release(self, stream: str, instance_ms: int | None, now_ms: int) -> Ended | None:
+        """Give a stream's slot back, as its own player asked.
+
+        None where it has no slot, or where the instance that asks (None: any) has none: it was
+        ended or released before, and what plays now is another.
+        """
         slot = self.slots.get(stream)
         if slot is None or slot.expires_ms <= now_ms:
             return None
-        until_ms = now_ms + RELEASED_MS
+        until_ms = now_ms + REPEATED_MS
         earlier = self.tombstone(stream, now_ms) or Tombstone(until_ms=until_ms)
+        if instance_ms is not None and instance_ms <= max(earlier.at_ms, earlier.released_ms):
+            return None
+        over_ms = max(now_ms, slot.started_ms)
         tombstone = replace(
             earlier,
             until_ms=max(earlier.until_ms, until_ms),
-            released_ms=max(now_ms, slot.started_ms),
-            released_until_ms=until_ms,
+            released_ms=over_ms,
+            released_until_ms=now_ms + RELEASED_MS,
         )
+        if earlier.released_ms:
+            tombstone = replace(tombstone, at_ms=over_ms, reason=EndReason.RELEASED, by="")
         self.remove(slot)
         self._lay(stream, tombstone, now_ms)
         return Ended(slot.as_stream(), EndReason.RELEASED, now_ms)

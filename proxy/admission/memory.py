@@ -50,10 +50,12 @@ class MemoryStore:
         if ledger := self._ledgers.get(account):
             ledger.amend(stream, cadence, now_ms)
 
-    async def release(self, account: str, stream: str) -> Ended | None:
+    async def release(
+        self, account: str, stream: str, instance_ms: int | None = None
+    ) -> Ended | None:
         """Give back the slot of a stream; None where it has none."""
         ledger = self._ledgers.get(account)
-        return ledger.release(stream, self.now_ms()) if ledger else None
+        return ledger.release(stream, instance_ms, self.now_ms()) if ledger else None
 
     async def end(
         self, account: str, stream: str | None, *, by: str, hold_ms: int = 0

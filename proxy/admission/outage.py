@@ -116,18 +116,20 @@ class OutageGuard:
         except StoreUnavailable:
             return  # the slot lapses a little early or late, there
 
-    async def release(self, account: str, stream: str) -> Ended | None:
+    async def release(
+        self, account: str, stream: str, instance_ms: int | None = None
+    ) -> Ended | None:
         """Give back the slot of a stream; None where it has none.
 
         Raises:
             StoreUnavailable: the store is away and the mode is closed.
         """
         try:
-            ended = await self._ask(lambda: self._primary.release(account, stream))
+            ended = await self._ask(lambda: self._primary.release(account, stream, instance_ms))
         except StoreUnavailable:
             self._insist()
-            return await self._shadow.release(account, stream)
-        await self._shadow.release(account, stream)
+            return await self._shadow.release(account, stream, instance_ms)
+        await self._shadow.release(account, stream, instance_ms)
         return ended
 
     async def end(

@@ -5,7 +5,7 @@ and the Lua scripts compare. Never reads a clock, a store or a request.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from proxy.model import Cadence, Pace, Subject
@@ -117,7 +117,8 @@ def cadence(pace: Pace | None, lifetimes: Lifetimes, *, self_refreshing: bool = 
     A tempo is the origin's word: it never makes a slot outlive ``max_hold``.
     """
     if pace is None:
-        return _beating(lifetimes.ttl, lifetimes.ttl / BEATS_PER_TTL, self_refreshing)
+        guess = _beating(lifetimes.ttl, lifetimes.ttl / BEATS_PER_TTL, self_refreshing)
+        return replace(guess, guess=True)
     if pace.live:
         interval = _within(pace.interval, lifetimes.max_hold)
         wanted = _within(lifetimes.live_ttl_factor * interval, lifetimes.max_hold)

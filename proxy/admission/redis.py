@@ -131,10 +131,13 @@ class RedisStore:
         async with self._boundary("amend"):
             await self._run(scripts.AMEND, account, stream, *wire.cadence_args(cadence))
 
-    async def release(self, account: str, stream: str) -> Ended | None:
+    async def release(
+        self, account: str, stream: str, instance_ms: int | None = None
+    ) -> Ended | None:
         """Give back the slot of a stream; None where it has none."""
         async with self._boundary("release"):
-            answer = await self._run(scripts.RELEASE, account, stream)
+            instance = "" if instance_ms is None else instance_ms
+            answer = await self._run(scripts.RELEASE, account, stream, instance)
             return next(iter(wire.ends(answer)), None)
 
     async def end(

@@ -36,6 +36,7 @@ _CONSTANTS: dict[str, int | str] = {
     "MIN_PATIENCE_MS": slot.MIN_PATIENCE_MS,
     "MIN_RETRY_MS": decision.MIN_RETRY_MS,
     "RELEASED_MS": ledger.RELEASED_MS,
+    "REPEATED_MS": ledger.REPEATED_MS,
     "TAKEOVER_PROVISIONAL": Takeover.PROVISIONAL.rank,
     "TAKEOVER_QUIET": Takeover.QUIET.rank,
     "TAKEOVER_STRONG": Takeover.STRONG.rank,

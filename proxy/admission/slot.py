@@ -37,8 +37,7 @@ class Slot:
     rival: str | None = None
 
     def paced(self, cadence: Cadence, now_ms: int) -> "Slot":
-        """Live by another cadence from now on; one without a TTL says nothing new."""
-        cadence = cadence if cadence.ttl_ms else self.cadence
+        """Live by another cadence from now on."""
         holds = self.beats == 0 and cadence.hold_ms > 0
         span = cadence.hold_ms if holds else cadence.ttl_ms
         return replace(self, cadence=cadence, expires_ms=now_ms + span)
@@ -46,7 +45,8 @@ class Slot:
     def renewed(self, attempt: Attempt, max_networks: int, now_ms: int) -> "Slot":
         """Take a sign of life: the slot lives on from now."""
         beats = self.beats + attempt.beat
-        slot = replace(self, seen_ms=now_ms, beats=beats).paced(attempt.cadence, now_ms)
+        cadence = self.cadence if attempt.cadence.guess else attempt.cadence
+        slot = replace(self, seen_ms=now_ms, beats=beats).paced(cadence, now_ms)
         here = attempt.playback.network
         others = [entry for entry in slot.fresh_networks(now_ms) if entry[0] != here]
         networks = ((here, now_ms), *others)[:max_networks]
@@ -81,9 +81,11 @@ class Tombstone:
 
     Instances that started up to ``at_ms`` may not go on, for ``reason``; None is the newcomer that
     lost its provisional place, which is a refusal rather than an end. Entries without a ticket may
-    not start a new instance before ``hold_until_ms``. Instances up to ``released_ms`` were given
-    back by their own player, and stay away until ``released_until_ms``; kept apart from the other
-    end because a release must not shorten it.
+    not start a new instance before ``hold_until_ms``.
+
+    A release is noted here too, beside an end it must not shorten: instances up to ``released_ms``
+    were given back by their own player, whose last requests may arrive until
+    ``released_until_ms``. One that is given back again and again is ended by that.
     """
 
     until_ms: int
@@ -100,8 +102,8 @@ class Tombstone:
             return self.hold_until_ms > now_ms
         return instance_ms <= self.at_ms
 
-    def gave_back(self, instance_ms: int | None, now_ms: int) -> bool:
-        """Tell whether an instance was released by its own player just now."""
+    def released(self, instance_ms: int | None, now_ms: int) -> bool:
+        """Tell whether an instance was released by its own player a moment ago."""
         if instance_ms is None or self.released_until_ms <= now_ms:
             return False
         return instance_ms <= self.released_ms

@@ -33,8 +33,14 @@ class Store(Protocol):
         No sign of life, and nothing at all where the stream has no slot.
         """
 
-    async def release(self, account: str, stream: str) -> Ended | None:
-        """Give back the slot of a stream, as its player asked; None where it has none."""
+    async def release(
+        self, account: str, stream: str, instance_ms: int | None = None
+    ) -> Ended | None:
+        """Give back the slot of a stream, as its player asked.
+
+        ``instance_ms`` is the start of the playback that asks, if its ticket tells. None where it
+        has no slot, or where that playback was over before.
+        """
 
     async def end(
         self, account: str, stream: str | None, *, by: str, hold_ms: int = 0

@@ -5,13 +5,14 @@ from typing import Any
 from proxy.model import Attempt, Cadence, Decision, Ended, EndReason, Outcome, Stream
 
 
-def cadence_args(cadence: Cadence) -> tuple[int, int, int, int]:
-    """Write a cadence as the scripts take it: ttl, hold, interval, self_refreshing."""
+def cadence_args(cadence: Cadence) -> tuple[int, int, int, int, int]:
+    """Write a cadence as the scripts take it: ttl, hold, interval, self_refreshing, guess."""
     return (
         cadence.ttl_ms,
         cadence.hold_ms,
         cadence.interval_ms,
         int(cadence.self_refreshing),
+        int(cadence.guess),
     )
 
 

@@ -5,23 +5,23 @@
 
 local intent, limit = ARGV[2], tonumber(ARGV[3])
 local ttl, hold, interval = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
-local self_refreshing, beat = tonumber(ARGV[7]), tonumber(ARGV[8])
-local takeover, evicts_oldest = tonumber(ARGV[9]), ARGV[10] == '1'
-local silent_after, max_networks = tonumber(ARGV[11]), tonumber(ARGV[12])
-local tombstone_ms = tonumber(ARGV[13])
-local id, device, strong, network = ARGV[14], ARGV[15], tonumber(ARGV[16]), ARGV[17]
-local instance = tonumber(ARGV[18]) -- nil: an entry by token
-local stray_id, stray_device = ARGV[19], ARGV[20] -- '': none
-local content, route, label = ARGV[21], ARGV[22], ARGV[23]
+local self_refreshing, guess, beat = tonumber(ARGV[7]), ARGV[8] == '1', tonumber(ARGV[9])
+local takeover, evicts_oldest = tonumber(ARGV[10]), ARGV[11] == '1'
+local silent_after, max_networks = tonumber(ARGV[12]), tonumber(ARGV[13])
+local tombstone_ms = tonumber(ARGV[14])
+local id, device, strong, network = ARGV[15], ARGV[16], tonumber(ARGV[17]), ARGV[18]
+local instance = tonumber(ARGV[19]) -- nil: an entry by token
+local stray_id, stray_device = ARGV[20], ARGV[21] -- '': none
+local content, route, label = ARGV[22], ARGV[23], ARGV[24]
 
 dry = intent == 'peek'
 local ended = {}
 
-local function answer(outcome, slot, reason, by, retry_after, conflicts)
+local function answer(outcome, started, reason, by, retry_after, conflicts)
   commit()
   return {
-    outcome, id, slot and slot[STARTED] or 0, count, reason or '', by or '',
-    retry_after or 0, conflicts or {}, dry and {} or ended,
+    outcome, id, started or 0, count, reason or '', by or '', retry_after or 0,
+    conflicts or {}, dry and {} or ended,
   }
 end
 
@@ -109,11 +109,15 @@ end
 local function renew(slot)
   slot[SEEN] = now
   slot[BEATS] = slot[BEATS] + beat
-  pace(slot, ttl, hold, interval, self_refreshing)
+  if guess then
+    pace(slot, slot[TTL], slot[HOLD], slot[INTERVAL], slot[SELF_REFRESHING])
+  else
+    pace(slot, ttl, hold, interval, self_refreshing)
+  end
   slot[NETWORKS] = seen_here(fresh_networks(slot))
   put(id, slot)
   settle()
-  return answer('renewed', slot)
+  return answer('renewed', slot[STARTED])
 end
 
 drop_lapsed()
@@ -127,15 +131,14 @@ if tombstone then
     over = tombstone[HELD_UNTIL] > now
   end
   if over and tombstone[REASON] ~= '' then
-    return answer('ended', nil, tombstone[REASON], tombstone[BY])
-  end
-  local released = instance and instance <= tombstone[RELEASED]
-  if not over and released and tombstone[RELEASED_UNTIL] > now then
-    return answer('ended', nil, 'released')
+    return answer('ended', 0, tombstone[REASON], tombstone[BY])
   end
 end
 if not over then
   if slots[id] then return renew(slots[id]) end
+  if tombstone and instance and instance <= tombstone[RELEASED] then
+    if tombstone[RELEASED_UNTIL] > now then return answer('renewed', instance) end
+  end
   if intent == 'touch' then return answer('absent') end
 end
 
@@ -167,7 +170,7 @@ local function open(outcome, rival)
     device, content, route, label, rival or '', seen_here({})}
   pace(slot, ttl, hold, interval, self_refreshing)
   put(id, slot)
-  return answer(outcome, slot)
+  return answer(outcome, started)
 end
 
 -- How long until the first moment that could change the answer.
@@ -179,7 +182,7 @@ local function until_room()
   if limit > 0 then
     for _, slot in pairs(slots) do
       consider(slot[EXPIRES])
-      if slot[BEATS] == 0 then consider(slot[STARTED] + silent_after) end
+      if slot[BEATS] == 0 then consider(slot[SEEN] + silent_after) end
     end
     if takeover >= TAKEOVER_QUIET and strong == 0 then
       for _, other in ipairs(replaceable_by_guess()) do consider(overdue_at(slots[other])) end
@@ -190,7 +193,7 @@ end
 
 local function refuse(not_before)
   local wait = math.max(until_room(), not_before - now, MIN_RETRY_MS)
-  return answer('refused', nil, '', '', wait, listing())
+  return answer('refused', 0, '', '', wait, listing())
 end
 
 -- --- 5 to 9: ways to a new slot, and none ---
@@ -231,7 +234,7 @@ local function evict_silent()
   local silent = {}
   for _, other in ipairs(oldest_first()) do
     local slot = slots[other]
-    if slot[BEATS] == 0 and now - slot[STARTED] >= silent_after then
+    if slot[BEATS] == 0 and now - slot[SEEN] >= silent_after then
       silent[#silent + 1] = other
     end
   end

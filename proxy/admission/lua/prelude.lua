@@ -8,7 +8,7 @@
 --          decision reads the one it needs by HGET.
 -- ARGV[1]  the time in milliseconds, or '' for the server's own.
 --
--- Both keys always expire: when nothing in them means anything any more. What cannot be decoded
+-- Both keys always expire, a moment after nothing in them means anything any more. What cannot be decoded
 -- is treated as absent and deleted. Nothing here relies on the server's locale (Lua's < on
 -- strings does).
 
@@ -211,7 +211,7 @@ local function lay(id, tombstone)
     redis.call('HSET', KEYS[2], id, packed)
   end
   if redis.call('HLEN', KEYS[2]) > CROWDED_TOMBSTONES then sweep_tombstones() end
-  local span = tombstone[UNTIL] - now
+  local span = tombstone[UNTIL] + LINGER_MS - now
   if redis.call('PTTL', KEYS[2]) < span then redis.call('PEXPIRE', KEYS[2], span) end
 end
 
@@ -228,12 +228,10 @@ local function bury(id, reason, by, hold_until, tombstone_ms)
   return told
 end
 
--- Makes a slot live by a cadence from now on; one without a TTL says nothing new.
+-- Makes a slot live by a cadence from now on.
 local function pace(slot, ttl, hold, interval, self_refreshing)
-  if ttl > 0 then
-    slot[TTL], slot[HOLD] = ttl, hold
-    slot[INTERVAL], slot[SELF_REFRESHING] = interval, self_refreshing
-  end
+  slot[TTL], slot[HOLD] = ttl, hold
+  slot[INTERVAL], slot[SELF_REFRESHING] = interval, self_refreshing
   local holds = slot[BEATS] == 0 and slot[HOLD] > 0
   slot[EXPIRES] = now + (holds and slot[HOLD] or slot[TTL])
 end

@@ -1,0 +1,391 @@
+"""The model, the memory store and Redis, driven through the same random histories.
+
+What they answer must be equal to the last field. The world is small on purpose, so that streams
+meet: one account, a handful of streams on three devices, steps in time around every threshold.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from enum import StrEnum
+from itertools import count
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from proxy.admission.decision import decide
+from proxy.admission.ledger import (
+    CROWDED_TOMBSTONES,
+    LINGER_MS,
+    MAX_TOMBSTONES,
+    RELEASED_MS,
+    Ledger,
+)
+from proxy.admission.memory import MemoryStore
+from proxy.admission.policy import OnLimit, Policy, Takeover
+from proxy.admission.redis import RedisStore
+from proxy.model import Attempt, Cadence, Decision, Ended, Intent, Outcome, Stray
+from tests.admission.samples import attempt, policy
+from tests.support.redis_server import RedisServer
+
+START_MS = 1_700_000_000_000
+# Each history is an account of its own, so that none needs an emptied Redis.
+accounts = count()
+
+# Stream ids with the device they play on. Capitals and lower case, for an order that must not
+# depend on a locale.
+STREAMS = {
+    "a": ("browser", False),
+    "B": ("browser", False),
+    "c": ("browser", False),
+    "D": ("tv", True),
+    "e": ("tv", True),
+    # A device may name itself what a guess gives for another; those are never the same.
+    "f": ("browser", True),
+    "astray": ("browser", False),
+}
+STRAY = Stray("astray", "browser")
+# Long enough that Redis's own clock, by which keys expire, never reaches a slot's end within a
+# history; that they expire is shown elsewhere.
+TTL, HOLD, INTERVAL, SILENT = 30_000, 200_000, 8_001, 20_000
+CADENCES = (
+    Cadence(TTL, 0, INTERVAL),
+    Cadence(TTL, 0, INTERVAL, self_refreshing=True),
+    Cadence(20_000, 0, 1_001),
+    Cadence(90_000, HOLD, 30_000),
+    Cadence(TTL, 0, INTERVAL, guess=True),
+)
+policies = st.builds(
+    policy,
+    st.sampled_from([*Takeover, Takeover.QUIET, *[Takeover.PROVISIONAL] * 3]),
+    st.sampled_from([*[OnLimit.REJECT] * 3, OnLimit.EVICT_OLDEST]),
+    silent_after_ms=st.sampled_from([0, SILENT, SILENT]),
+    max_networks=st.integers(1, 3),
+    tombstone_ms=st.sampled_from([RELEASED_MS, 150_000]),
+)
+
+
+class Who(StrEnum):
+    """Whom a step is about, so that histories are dense: picked by what is there when it comes."""
+
+    ANY = "any"
+    ACTIVE = "active"
+    ZAPPER = "zapper"  # not active, on the device of one that is
+    ENDED = "ended"
+
+
+class When(StrEnum):
+    """What a wait ends at."""
+
+    OVERDUE = "overdue"
+    SILENT = "silent"
+    LAPSE = "lapse"
+    FORGOTTEN = "forgotten"
+    NETWORK = "network"
+    HELD = "held"
+    RELEASED = "released"
+    TOMBSTONE = "tombstone"
+
+
+@dataclass(frozen=True)
+class Target:
+    who: Who
+    number: int
+
+
+@dataclass(frozen=True)
+class Ask:
+    """A request; its ``instance`` is one heard of before, the latest first, and 0 none."""
+
+    target: Target
+    instance: int
+    network: str
+    has_stray: bool
+    limit: int | None  # another than the account's: its plan was changed
+    cadence: Cadence
+    beat: bool
+    intent: Intent
+
+
+@dataclass(frozen=True)
+class Wait:
+    """Wait for some milliseconds, or until just before, at, or after something."""
+
+    ms: int
+    until: When | None = None
+    number: int = 0
+
+
+@dataclass(frozen=True)
+class Amend:
+    target: Target
+    cadence: Cadence
+
+
+@dataclass(frozen=True)
+class Release:
+    target: Target
+    instance: int
+
+
+@dataclass(frozen=True)
+class End:
+    target: Target | None
+    hold_ms: int
+
+
+Step = Ask | Wait | Amend | Release | End
+
+targets = st.builds(
+    Target,
+    st.sampled_from([Who.ANY, Who.ACTIVE, Who.ACTIVE, Who.ZAPPER, Who.ZAPPER, Who.ENDED]),
+    st.integers(0, 6),
+)
+cadences = st.sampled_from(CADENCES)
+instances = st.sampled_from([0, 0, 1, 1, 2])
+asks = st.builds(
+    Ask,
+    targets,
+    instances,
+    network=st.sampled_from(["home", "home", "mobile", "office", "bus"]),
+    has_stray=st.booleans(),
+    limit=st.sampled_from([*[None] * 12, 0, 1, 2, 3]),
+    cadence=cadences,
+    beat=st.booleans(),
+    intent=st.sampled_from([*[Intent.START] * 8, Intent.PEEK, Intent.TOUCH]),
+)
+waits = st.builds(Wait, st.sampled_from([1, 700, 3_000]))
+moments = st.builds(Wait, st.sampled_from([-1, 0, 1]), st.sampled_from(When), st.integers(0, 3))
+others: st.SearchStrategy[Step] = st.one_of(
+    st.builds(Amend, targets, cadences),
+    st.builds(Release, targets, instances),
+    st.builds(End, targets, st.sampled_from([0, 15_000])),
+    st.builds(End, st.none(), st.just(0)),
+)
+# Chosen among by weight; one_of would flatten what is nested and weigh all alike.
+kinds: list[st.SearchStrategy[Step]] = [*[asks] * 9, *[waits] * 2, *[moments] * 3, others]
+steps = st.sampled_from(kinds).flatmap(lambda kind: kind)
+histories = st.lists(steps, min_size=30, max_size=80)
+
+
+@dataclass
+class Trio:
+    """One account in three places, on one clock."""
+
+    policy: Policy
+    shared: RedisStore
+    clock: "Clock"
+    limit: int
+    account: str
+    ledger: Ledger = field(default_factory=Ledger)
+    instances: dict[str, list[int]] = field(default_factory=dict)
+    seen: Counter[str] = field(default_factory=Counter)
+
+    def __post_init__(self) -> None:
+        self.clock.now_ms = START_MS
+        self.memory = MemoryStore(self.policy, lambda: self.clock.now_ms / 1000)
+
+    async def take(self, step: Step) -> None:
+        answers: list[Any]
+        match step:
+            case Wait():
+                self.wait(step)
+                return
+            case Ask():
+                answers = await self.ask(step)
+            case Amend(target, cadence):
+                answers = await self.amend(self.pick(target), cadence)
+            case Release(target, number):
+                stream = self.pick(target)
+                answers = await self.release(stream, self.instance(stream, number))
+            case End(target_or_none, hold_ms):
+                answers = await self.end(
+                    self.pick(target_or_none) if target_or_none else None, hold_ms
+                )
+        assert answers == [answers[0]] * 3
+        listings = [
+            self.ledger.listing(self.clock.now_ms),
+            await self.memory.streams(self.account),
+            await self.shared.streams(self.account),
+        ]
+        assert listings == [listings[0]] * 3
+
+    async def ask(self, step: Ask) -> list[Decision]:
+        stream = self.pick(step.target)
+        device, strong = STREAMS[stream]
+        wanted = attempt(
+            stream,
+            account=self.account,
+            device=device,
+            strong=strong,
+            network=step.network,
+            stray=STRAY if step.has_stray else None,
+            instance_ms=self.instance(stream, step.instance),
+            limit=self.limit if step.limit is None else step.limit,
+            cadence=step.cadence,
+            beat=step.beat,
+            intent=step.intent,
+        )
+        before = len(self.ledger.listing(self.clock.now_ms))
+        told = decide(self.ledger, wanted, self.policy, self.clock.now_ms)
+        self.hold_the_limit(wanted, told, before)
+        known = self.instances.setdefault(told.stream, [])
+        if told.started_ms and told.started_ms not in known:
+            known.append(told.started_ms)
+        self.seen[f"{wanted.intent} {told.outcome} {told.reason}"] += 1
+        self.seen.update(f"ends {ended.reason}" for ended in told.ended)
+        return [told, await self.memory.decide(wanted), await self.shared.decide(wanted)]
+
+    async def amend(self, stream: str, cadence: Cadence) -> list[None]:
+        self.ledger.amend(stream, cadence, self.clock.now_ms)
+        await self.memory.amend(self.account, stream, cadence)
+        await self.shared.amend(self.account, stream, cadence)
+        return [None] * 3
+
+    async def release(self, stream: str, instance_ms: int | None) -> list[Ended | None]:
+        return [
+            self.ledger.release(stream, instance_ms, self.clock.now_ms),
+            await self.memory.release(self.account, stream, instance_ms),
+            await self.shared.release(self.account, stream, instance_ms),
+        ]
+
+    async def end(self, stream: str | None, hold_ms: int) -> list[tuple[Ended, ...]]:
+        return [
+            self.ledger.end(stream, self.policy, self.clock.now_ms, by="admin", hold_ms=hold_ms),
+            await self.memory.end(self.account, stream, by="admin", hold_ms=hold_ms),
+            await self.shared.end(self.account, stream, by="admin", hold_ms=hold_ms),
+        ]
+
+    def hold_the_limit(self, wanted: Attempt, told: Decision, before: int) -> None:
+        if told.outcome is Outcome.ADMITTED:
+            assert told.active <= wanted.limit
+        elif told.outcome is Outcome.PROVISIONAL:
+            assert told.active == wanted.limit + 1
+        else:
+            assert told.active <= before
+        rivals = [slot.rival for slot in self.ledger.slots.values() if slot.rival]
+        assert len(rivals) <= 1
+        assert set(rivals) <= set(self.ledger.slots)
+
+    def pick(self, target: Target) -> str:
+        active = [slot.stream for slot in self.ledger.active(self.clock.now_ms)]
+        busy = {self.ledger.slots[stream].device for stream in active}
+        zappers = [s for s, (device, _) in STREAMS.items() if device in busy and s not in active]
+        candidates = {
+            Who.ANY: [],
+            Who.ACTIVE: active,
+            Who.ZAPPER: zappers,
+            Who.ENDED: list(self.ledger.tombstones),
+        }[target.who] or list(STREAMS)
+        return candidates[target.number % len(candidates)]
+
+    def wait(self, step: Wait) -> None:
+        if step.until is None:
+            self.clock.now_ms += step.ms
+            return
+        moments = self.moments(step.until)
+        if moments:
+            then_ms = moments[step.number % len(moments)] + step.ms
+            self.clock.now_ms = max(self.clock.now_ms, then_ms)
+
+    def moments(self, when: When) -> list[int]:
+        slots = self.ledger.active(self.clock.now_ms)
+        tombstones = self.ledger.tombstones.values()
+        return {
+            When.OVERDUE: [slot.overdue_at() for slot in slots],
+            When.SILENT: [slot.started_ms + self.policy.silent_after_ms for slot in slots],
+            When.LAPSE: [slot.expires_ms for slot in slots],
+            When.FORGOTTEN: [slot.expires_ms + LINGER_MS for slot in slots],
+            When.NETWORK: [seen + s.cadence.ttl_ms for s in slots for _, seen in s.networks],
+            When.HELD: [tombstone.hold_until_ms for tombstone in tombstones],
+            When.RELEASED: [tombstone.released_until_ms for tombstone in tombstones],
+            When.TOMBSTONE: [tombstone.until_ms for tombstone in tombstones],
+        }[when]
+
+    def instance(self, stream: str, number: int) -> int | None:
+        known = self.instances.get(stream, [])
+        return known[-number] if 0 < number <= len(known) else None
+
+
+@dataclass
+class Clock:
+    """What the shared store takes for Redis's clock."""
+
+    now_ms: int = START_MS
+
+
+@dataclass(frozen=True)
+class World:
+    """What outlives one history: a server, the clock it is told, and a loop to ask it on."""
+
+    server: RedisServer
+    clock: Clock
+    runner: asyncio.Runner
+
+    @asynccontextmanager
+    async def shared(self, rules: Policy) -> AsyncIterator[RedisStore]:
+        store = RedisStore(
+            self.server.url, rules, key_prefix="agree", timeout=5, now_ms=lambda: self.clock.now_ms
+        )
+        await store.start()
+        try:
+            yield store
+        finally:
+            await store.close()
+
+
+@pytest.fixture
+def world(redis_server: RedisServer) -> Iterator[World]:
+    with asyncio.Runner() as runner:
+        yield World(redis_server, Clock(), runner)
+
+
+async def live_through(
+    world: World, rules: Policy, limit: int, history: list[Step]
+) -> Counter[str]:
+    async with world.shared(rules) as store:
+        trio = Trio(rules, store, world.clock, limit, account=f"account {next(accounts)}")
+        for step in history:
+            await trio.take(step)
+        return trio.seen
+
+
+@given(rules=policies, limit=st.sampled_from([1, 1, 2, 2, 3]), history=histories)
+@settings(
+    max_examples=120,
+    deadline=None,
+    # The fixture is a server and a loop: nothing in it is of one example.
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+def test_model_memory_and_redis_agree(
+    world: World, rules: Policy, limit: int, history: list[Step]
+) -> None:
+    world.runner.run(live_through(world, rules, limit, history))
+
+
+def test_they_agree_on_which_tombstones_are_kept(world: World) -> None:
+    """More ends than are remembered, many in one millisecond, some of them over already."""
+    zaps = [f"{number:03}" for number in range(MAX_TOMBSTONES + CROWDED_TOMBSTONES)]
+    clock = world.clock
+
+    async def zap_on() -> Counter[Outcome]:
+        rules = policy(on_limit=OnLimit.EVICT_OLDEST, tombstone_ms=TTL)
+        memory = MemoryStore(rules, lambda: clock.now_ms / 1000)
+        outcomes = Counter[Outcome]()
+        async with world.shared(rules) as store:
+            for number, zap in enumerate(zaps):
+                clock.now_ms += TTL - 10 if number == CROWDED_TOMBSTONES else number % 2
+                wanted = attempt(zap, account="zapper", limit=1)
+                assert await store.decide(wanted) == await memory.decide(wanted)
+            for zap in zaps:
+                stale = attempt(zap, account="zapper", instance_ms=START_MS, intent=Intent.TOUCH)
+                told = await store.decide(stale)
+                assert told == await memory.decide(stale)
+                outcomes[told.outcome] += 1
+        return outcomes
+
+    assert world.runner.run(zap_on())[Outcome.ENDED] == MAX_TOMBSTONES

@@ -28,7 +28,7 @@ from proxy.errors import OriginInvalid
 from proxy.manifests.kinds import is_manifest_path
 from proxy.manifests.links import Base, Holes, Links, Place, Role
 from proxy.manifests.paths import canonical, common_directory, directory, without_dots
-from proxy.manifests.reference import Owner, Reference, read
+from proxy.manifests.reference import MAX_LENGTH, Owner, Reference, read
 from proxy.query import pairs, without
 
 # The text between ticket slots: a single part has no slot.
@@ -97,8 +97,8 @@ class Linker:
         if role is Role.SEGMENT and len(bases) == 1 and (plain := PLAIN.fullmatch(uri)):
             name, query = plain.groups()
             folder = self._folder(bases[0])
-            is_simple = not is_manifest_path(name) and self._links.param not in (query or "")
-            if folder is not None and is_simple:
+            is_fresh = query is None or self._links.param not in query
+            if folder and is_fresh and len(uri) <= MAX_LENGTH and not is_manifest_path(name):
                 return self._link_plain(folder, name, query)
         reference = read(uri, self._links)
         return self._link(reference, role, bases, holes) if reference else None
@@ -113,10 +113,11 @@ class Linker:
         """Resolve a base URI against each base it may itself be resolved against."""
         self._spend(len(parents))
         reference = read(uri, self._links)
-        if reference is None:
+        if reference is None or reference.is_dubious:
             return (Base(None),)
         found = (self._resolve(reference, reference.path, parent) for parent in parents)
-        return tuple(Base(path) for path in dict.fromkeys(found))
+        usable = (path if path and len(path) <= MAX_LENGTH else None for path in found)
+        return tuple(Base(path) for path in dict.fromkeys(usable))
 
     def place(self, uri: str, base: Base, holes: Holes | None = None) -> Place | None:
         """Give what serves a URI; None where no route of ours does."""
@@ -196,6 +197,8 @@ class Linker:
         self, reference: Reference, bases: Sequence[Base], holes: Holes | None
     ) -> tuple[_Aim, ...]:
         """Give all that a reference may lead to; nothing if one of them is not surely ours."""
+        if reference.is_dubious:
+            return ()
         fixed = sample = reference.path
         hole = holes.pattern.search(reference.path) if holes else None
         if holes and hole:
@@ -207,10 +210,12 @@ class Linker:
         for base in bases:
             path = self._resolve(reference, reference.path, base)
             filled = path if hole is None else self._resolve(reference, sample, base)
-            before = path if hole is None else self._resolve(reference, fixed, base)
+            before = self._resolve(reference, fixed, base)
             if path is None or filled is None or before is None:
                 return ()
-            target, folder = canonical(filled), canonical(directory(before))
+            # A path that is known to its end lies *in* a directory, even if it ends with a slash.
+            folder = canonical(directory(before.rstrip("/") if hole is None else before))
+            target = canonical(filled)
             place = None if target is None else self._links.place(target)
             if target is None or folder is None or place is None:
                 return ()

@@ -7,6 +7,7 @@ spelling is needed here, before anybody asks. A path the server would refuse has
 
 import re
 from collections.abc import Iterable
+from posixpath import commonprefix
 from urllib.parse import quote, unquote_to_bytes
 
 # Everything a path segment may hold unencoded (RFC 3986 §3.3), beside letters, digits and -._~
@@ -64,8 +65,4 @@ def directory(path: str) -> str:
 
 def common_directory(directories: Iterable[str]) -> str:
     """Give the deepest directory that holds all of these."""
-    first, *others = directories
-    for other in others:
-        while not other.startswith(first):
-            first = directory(first[:-1])
-    return first
+    return directory(commonprefix(list(directories)))

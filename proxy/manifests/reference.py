@@ -1,7 +1,8 @@
 """A URI reference taken apart, and whose host it names.
 
 Nothing is decoded and nothing is resolved here. A reference that leads to a foreign host, or that
-two readers might take for different places, is no reference of ours: ``read`` gives None.
+two readers might take for different places, is no reference of ours: ``read`` gives None. Only an
+origin's own URLs are read whatever they look like, because they must not be passed on.
 """
 
 import re
@@ -16,6 +17,9 @@ REFERENCE = re.compile(
 )
 # What browsers drop or take for a slash: "/\t/evil.example" and "\\evil.example" lead elsewhere.
 MISLEADING = re.compile(r"[\x00-\x1f\x7f\\]")
+# With a ticket (2 KiB at most) behind it, a longer one would not fit a request line; and nobody
+# should pay for resolving it.
+MAX_LENGTH = 4096
 DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 
 
@@ -29,13 +33,17 @@ class Owner(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A reference; ``head`` is its text up to the query, ``path`` what of that is path."""
+    """A reference; ``head`` is its text up to the query, ``path`` what of that is path.
+
+    ``is_dubious`` marks an origin's URL that is good for nothing but being hidden.
+    """
 
     owner: Owner
     head: str
     path: str
     query: str | None = None
     fragment: str | None = None
+    is_dubious: bool = False
 
     @property
     def tail(self) -> str:
@@ -52,16 +60,17 @@ class Reference:
 
 def read(uri: str, links: Links) -> Reference | None:
     """Take a URI reference apart; None where it leads to no host of ours."""
-    if MISLEADING.search(uri):
-        return None
+    is_dubious = len(uri) > MAX_LENGTH or MISLEADING.search(uri) is not None
+    if is_dubious:
+        uri = MISLEADING.sub(lambda match: f"%{ord(match[0]):02X}", uri)
     match = REFERENCE.fullmatch(uri)
     if match is None:
         return None
     scheme, authority, path, query, fragment = match.groups()
     owner = _owner(scheme, authority, links)
-    if owner is None:
+    if owner is None or (is_dubious and owner is not Owner.ORIGIN):
         return None
-    return Reference(owner, uri[: match.end(3)], path, query, fragment)
+    return Reference(owner, uri[: match.end(3)], path, query, fragment, is_dubious)
 
 
 def _owner(scheme: str | None, authority: str | None, links: Links) -> Owner | None:

@@ -1,12 +1,16 @@
 import re
+from urllib.parse import urljoin, urlsplit
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from proxy.errors import OriginInvalid
 from proxy.manifests.hls import compile_hls
+from proxy.manifests.kinds import is_manifest_path
 from proxy.manifests.template import Template
 from proxy.model import Pace
-from tests.manifests.world import CDN, Mode, links, without_tickets
+from tests.manifests.world import CDN, Mode, Player, links, without_tickets
 
 MULTIVARIANT = """\
 #EXTM3U
@@ -273,3 +277,103 @@ def test_a_playlist_of_five_megabytes_is_rewritten_whole() -> None:
     assert len(template.chunks) == count + 1
     assert template.pace == Pace(live=False, duration=4.0 * count)
     assert template.render(b"T").count(b".m4s?_sid=[/live/a/segments/].T\n") == count
+
+
+# --- Properties ----------------------------------------------------------------------------------
+
+ROUTES: dict[str, Mode] = {
+    "/live/**": "signed",
+    "/open/**": "open",
+    "/cdn/**": "direct",
+    "/deny/**": "deny",
+}
+HEADS = ["", "", "", "/", "//play.example/", "https://play.example/", "http://origin-a:8000/"]
+HEADS += ["https://evil.example/", "//evil.example/", "data:", "\\\\", "/\\", "http:", "?", "../"]
+PIECES = ["live/", "open/", "cdn/", "deny/", "a", "b.ts", "c.m3u8", "../", "./", "%41"]
+PIECES += ["ä", " ", "%2f", "%", "{$x}", "{$y}", "\x01", "Manifest", "(", "="]
+TAILS = ["", "", "?", "?a=1&b", "?_sid=old", "?a=%5F&_sid=1&c", "#f", "?a#f?b", "?{$y}"]
+URIS = st.builds(
+    lambda head, pieces, tail: (head + "".join(pieces) + tail).strip(" #") or "a",
+    st.sampled_from(HEADS),
+    st.lists(st.sampled_from(PIECES), max_size=5),
+    st.sampled_from(TAILS),
+)
+DEFINITION = '#EXT-X-DEFINE:NAME="x",VALUE="live"'
+PLAYER = Player()
+
+
+def fetched(body: str, base: str) -> list[str]:
+    """The lines a viewer is given, rendered with real seals and a real ticket."""
+    template = compile_hls(body.encode(), PLAYER.sealed(links(base, ROUTES)))
+    return template.render(PLAYER.ticket).decode().split("\n")
+
+
+@given(
+    st.lists(URIS, min_size=1, max_size=5),
+    st.sampled_from(["/live/a/b/m.m3u8", "/open/m.m3u8", "/cdn/a/m.m3u8", "/deny/m.m3u8"]),
+    st.booleans(),
+)
+def test_every_link_still_leads_where_it_led_and_is_let_in_there(
+    uris: list[str], base: str, is_multivariant: bool
+) -> None:
+    before = "#EXT-X-STREAM-INF:A=1" if is_multivariant else "#EXTINF:1"
+    body = "\n".join(
+        [
+            "#EXTM3U",
+            DEFINITION,
+            "#EXT-X-INDEPENDENT-SEGMENTS" if is_multivariant else "#EXT-X-TARGETDURATION:1",
+            *(f"{before}\n{uri}" for uri in uris),
+        ]
+    )
+    for uri, served in zip(uris, fetched(body, base)[4::2], strict=True):
+        follow_link(uri, served, base, is_multivariant=is_multivariant)
+
+
+def follow_link(uri: str, served: str, base: str, *, is_multivariant: bool) -> None:
+    meant = uri.replace("{$x}", "live")
+    served = served.replace("{$x}", "live")
+    wanted = PLAYER.fetch(base, meant.replace("http://origin-a:8000/", "https://play.example/"))
+    assert not served.startswith("http://origin-a")
+    if served.startswith(CDN):
+        path = re.sub("[?#].*", "", served.removeprefix(CDN))
+        # urljoin leaves dots behind a host as they are.
+        assert "/." in meant or f"/{path}" == urlsplit(urljoin(base, meant)).path
+        assert path.startswith("cdn/")
+        assert "_sid=" not in served or "_sid=" in uri
+        return
+    got = PLAYER.fetch(base, served)
+    is_from_origin = meant.startswith("http://origin-a")
+    is_odd = "\\" in uri or "\x01" in uri or re.match(r"https?:(?!//)", meant)
+    if wanted.verdict == "foreign" or (is_odd and not is_from_origin):
+        assert served == meant
+        return
+    assert got.verdict != "foreign"
+    assert wanted.verdict == "bad" or got.path == wanted.path
+    if "{$y}" in uri.partition("?")[0].partition("#")[0] or is_odd or wanted.verdict == "bad":
+        return
+    if re.match(r"/(live|open|cdn|deny)/", wanted.path):
+        if is_manifest_path(wanted.path):
+            assert got.verdict == "manifest"
+        elif is_multivariant:
+            assert "_sid=" in served
+        elif wanted.path.startswith("/live/"):
+            assert got.verdict == "segment"
+        else:
+            assert is_from_origin or served == meant
+
+
+LINES = st.sampled_from(
+    [
+        *('#EXT-X-MAP:URI="i.mp4"', '#EXT-X-KEY:METHOD=X,URI="../k?a"', "#EXTINF:4,ä", "b.ts", ""),
+        *("# comment", "#EXT-X-ANY:URI=x", " c.ts ", "d.m3u8#f", "\xa0", "#EXTINF:4\r", "x:y"),
+        *('#EXT-X-PART:A="b,c",URI="/live/p.mp4",D=1', "https://cdn.elsewhere/x.ts", "ü?a=1\r"),
+    ]
+)
+
+
+@given(st.lists(LINES), st.sampled_from(["signed", "open", "deny"]))
+def test_all_but_tickets_is_served_as_it_came(lines: list[str], mode: Mode) -> None:
+    body = "\n".join(["#EXTM3U", "#EXT-X-TARGETDURATION:4", *lines, "end.ts"])
+    template = compiled(body, mode)
+    assert without_tickets(template.render(b"T").decode()) == body
+    assert b"".join(template.chunks).decode().count("_sid=") == len(template.chunks) - 1

@@ -33,6 +33,8 @@ def linked(uri: str, role: Role, base: str = BASE, strip_prefix: str = "") -> st
         ("seg-1.ts?", "seg-1.ts?_sid=[/live/a/].T"),
         ("seg-1.ts#t=1", "seg-1.ts?_sid=[/live/a/].T#t=1"),
         ("seg-1.ts?q#f?x", "seg-1.ts?q&_sid=[/live/a/].T#f?x"),
+        ("seg;v=1/a;b.ts", "seg;v=1/a;b.ts?_sid=[/live/a/seg;v=1/].T"),
+        ("seg/1/", "seg/1/?_sid=[/live/a/seg/].T"),
         ("./seg.ts", "./seg.ts?_sid=[/live/a/].T"),
         ("../b/seg.ts", "../b/seg.ts?_sid=[/live/b/].T"),
         ("%2e%2e/b/seg.ts", "%2e%2e/b/seg.ts?_sid=[/live/b/].T"),
@@ -147,6 +149,7 @@ def test_a_plain_name_and_its_longer_spelling_are_treated_alike() -> None:
         "%252e%252e/a.ts",
         "100%.ts",
         "a\udcff.ts",
+        "a" * 5000 + "/b.ts",
     ],
 )
 def test_what_is_not_surely_ours_is_left_as_it_is(uri: str, role: Role) -> None:
@@ -161,6 +164,9 @@ def test_what_is_not_surely_ours_is_left_as_it_is(uri: str, role: Role) -> None:
         ("http://origin-a:8000//evil.example/a.ts", "/evil.example/a.ts"),
         ("http://origin-a:8000/100%.ts", "/100%.ts"),
         ("http://origin-a:8000", "/"),
+        ("http://origin-a:8000/live\\a.ts", "/live%5Ca.ts"),
+        ("http://origin-a:8000/live/\ta.ts", "/live/%09a.ts"),
+        ("http://origin-a:8000/live/" + "a" * 5000, "/live/" + "a" * 5000),
     ],
 )
 def test_no_viewer_learns_an_origins_address(uri: str, role: Role, expected: str) -> None:

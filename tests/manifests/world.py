@@ -7,7 +7,7 @@ from typing import Literal
 from urllib.parse import urljoin, urlsplit
 
 from proxy.credentials.ticket import Tickets
-from proxy.errors import BadRequest
+from proxy.errors import BadRequest, TicketInvalid
 from proxy.manifests.kinds import is_manifest_path
 from proxy.manifests.links import Links, Place
 from proxy.model import Playback, Subject
@@ -107,7 +107,10 @@ class Player:
         value = value_of(query, "_sid")
         if value is None:
             return Fetch(path, "none")
-        ticket = self._tickets.read(value)
+        try:
+            ticket = self._tickets.read(value)
+        except TicketInvalid:
+            return Fetch(path, "misfit")
         if is_manifest_path(path):
             fits = self._tickets.fits(ticket, content_of(PUBLIC, path, query, ()))
             return Fetch(path, "manifest" if fits else "misfit")

@@ -3,9 +3,9 @@
     python -m proxy.demo.make_media proxy/demo/media
 
 Each film is a loop of 20 seconds that ends where it begins: layers of landscape that scroll by
-whole periods, a sound whose tones fit the loop. The origin repeats it without a seam, for ten
-minutes on demand and for ever live, so that few bytes make a long programme. The number in the
-corner is the second within the loop.
+whole periods, a sound whose tones fit the loop. The origin repeats it without a seam, for an hour
+on demand and for ever live, so that few bytes make a long programme. The number in the corner is
+the second within the loop.
 
 Everything is chosen for few bytes: flat colours, whole-pixel motion, text on what stands still.
 """

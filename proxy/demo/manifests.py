@@ -1,7 +1,7 @@
 """Writes the demo's HLS playlists and DASH MPDs: pure functions of a film and the time.
 
-Every film is one endless row of numbered segments. On demand it starts at 0 and ends after ten
-minutes; live, segment *n* is what was on air in the four seconds from *4n* after the sign-on, so
+Every film is one endless row of numbered segments. On demand it starts at 0 and ends after an
+hour; live, segment *n* is what was on air in the four seconds from *4n* after the sign-on, so
 that any number of origins show the same without knowing of each other, and a restart goes
 unnoticed. The same segments serve both, and both formats (CMAF, ISO/IEC 23000-19).
 """
@@ -16,8 +16,9 @@ SEGMENT_SECONDS = 4
 # When the channels went on air: any date that is past, but not 1970-01-01, which ffmpeg takes for
 # an absent availabilityStartTime.
 SIGN_ON = datetime(2020, 1, 1, tzinfo=UTC).timestamp()
-# Ten minutes: longer than any slot lives, short enough to watch a film end.
-VOD_SEGMENTS = 150
+# An hour. hls.js loads up to ten minutes ahead, and such small films it does load; a shorter one it
+# would have whole within seconds, and then not be heard of until it is over.
+VOD_SEGMENTS = 900
 # What a live playlist lists. Players start three segments from its end (RFC 8216 §6.3.3).
 WINDOW = 6
 # A segment stays available for a minute after it left the window, for players that lag behind.

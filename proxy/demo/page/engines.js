@@ -9,8 +9,8 @@
 import { Problem, ask, heartbeat, problemOf, ticketIn } from "./api.js";
 
 const NATIVE_TYPE = "application/vnd.apple.mpegurl";
-// Seconds kept ahead. The films are so small that hls.js would load ten minutes at once, and then
-// not be heard of until they are over.
+// Seconds kept ahead. The films are so small that hls.js would load its utmost, ten minutes, at
+// once: a burst in the origin's log that no film of a real size causes.
 const AHEAD = 20;
 
 export function engineFor(format, installed) {

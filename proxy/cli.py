@@ -178,6 +178,8 @@ def _private(settings: Settings) -> set[str]:
 def _run(service: Coroutine[Any, Any, None]) -> None:
     try:
         uvloop.run(service)
+    except ConfigError as error:  # the demo's settings come from its options
+        _fail("\n".join(str(problem) for problem in error.problems), WRONG_INPUT)
     except StoreUnavailable as error:
         _fail(f"the store cannot be reached: {error.detail}", UNREACHABLE)
     except OSError as error:

@@ -14,9 +14,8 @@ from email.utils import parsedate_to_datetime
 # only ones a Vary can make a difference by; the others are fixed or part of the cache's key.
 VIEWER_FIELDS = frozenset({"x-forwarded-for", "forwarded", "via", "*"})
 
-# A name, and perhaps a value that is a quoted string or a token (RFC 9111 §5.2). A string without
-# its end takes the rest: looking for the end from each quote again would take quadratic time.
-DIRECTIVE = re.compile(r'([\w!#$%&\'*+.^`|~-]+)(?:=(?:"((?:[^"\\]|\\.)*)"?|([^\s,;"]*)))?')
+# A name, and perhaps a value that is a quoted string or a token (RFC 9111 §5.2).
+DIRECTIVE = re.compile(r'([\w!#$%&\'*+.^`|~-]+)(?:=(?:"((?:[^"\\]|\\.)*)"|([^\s,;"]*)))?')
 
 
 @dataclass(frozen=True, slots=True)

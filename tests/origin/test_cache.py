@@ -189,6 +189,24 @@ async def test_an_error_is_everybodys_who_waited_and_nobodys_after() -> None:
     assert await world.put("k", Loaded("a")) == "a"
 
 
+async def test_who_asks_again_at_once_after_an_error_is_not_told_the_same_error() -> None:
+    world = World()
+
+    async def ask_twice() -> str:
+        try:
+            return await world.cache.get("k", world.source.loader())
+        except ValueError:
+            return await world.cache.get("k", world.source.loader())
+
+    tasks = [asyncio.create_task(ask_twice()) for _ in range(2)]
+    await settle()
+    world.source.loads[0].outcome.set_exception(ValueError())
+    await settle()
+    _, load = world.source.loads
+    load.outcome.set_result(Loaded("a"))
+    assert await asyncio.gather(*tasks) == ["a", "a"]
+
+
 async def test_a_first_asker_who_goes_away_takes_nothing_from_the_others() -> None:
     world = World()
     first, second, third = (world.ask() for _ in range(3))

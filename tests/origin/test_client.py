@@ -1,6 +1,7 @@
 import asyncio
 import gzip
 import time
+from contextlib import suppress
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -93,12 +94,14 @@ async def test_the_origins_own_errors_are_answers(
     assert observed.results == [Result.ERROR if status[0] == "5" else Result.OK]
 
 
-async def test_an_origin_that_answers_500_stays_up(
-    serve: Serve, client: OriginClient, observed: Observed
+@pytest.mark.parametrize("status", ["500 Oops", "302 Found"])
+async def test_an_origin_that_answers_is_up_whatever_the_answer(
+    serve: Serve, client: OriginClient, observed: Observed, status: str
 ) -> None:
-    origin = await serve(always(response(b"", "500 Oops")))
+    origin = await serve(always(response(b"", status)))
     for _ in range(FAILURES + 1):
-        await client.fetch(upstream(origin.url), PLAYLIST, viewer())
+        with suppress(OriginInvalid):
+            await client.fetch(upstream(origin.url), PLAYLIST, viewer())
     assert observed.healthy == {origin.url: True}
 
 
@@ -212,6 +215,15 @@ async def test_an_attempt_that_was_refused_is_made_at_another_origin(
     assert fetched.body == BODY
     assert observed.asked == [refusing, origin.url]
     assert observed.results == [Result.ERROR, Result.OK]
+
+
+async def test_a_second_attempt_goes_elsewhere_though_it_is_the_failed_ones_turn(
+    serve: Serve, client: OriginClient, refusing: str
+) -> None:
+    origin = await serve(always(response(BODY)))
+    both = upstream(refusing, origin.url)
+    fetches = (client.fetch(both, PLAYLIST, viewer()) for _ in range(2))
+    assert [fetched.body for fetched in await asyncio.gather(*fetches)] == [BODY, BODY]
 
 
 @pytest.mark.parametrize("retries", [0, 1, 3])

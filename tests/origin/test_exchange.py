@@ -111,6 +111,16 @@ async def test_nothing_is_asked_for_that_the_viewer_did_not_ask_for(
     }
 
 
+async def test_the_session_cookie_of_the_config_stays_here(
+    serve: Serve, client: OriginClient
+) -> None:
+    origin = await serve(always(response()))
+    route = upstream(origin.url, session_cookie="session")
+    cookies = viewer(("Cookie", "a=1; session=SECRET"))
+    await whole(await client.open(route, SEGMENT, cookies))
+    assert origin.requests[0].all("Cookie") == ["a=1"]
+
+
 async def test_a_redirect_is_not_followed(serve: Serve, client: OriginClient) -> None:
     away = "Location: https://cdn.example/a.ts"
     origin = await serve(always(response(b"", "302 Found", away)))

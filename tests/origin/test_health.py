@@ -90,6 +90,19 @@ def test_pauses_grow_up_to_the_longest() -> None:
     assert pauses == [1, 2, 4, 8, 16, LONGEST_PAUSE, LONGEST_PAUSE, LONGEST_PAUSE]
 
 
+def test_an_origin_that_was_back_starts_with_a_short_pause_again() -> None:
+    world = World()
+    for _ in range(3):
+        world.fail(A)
+        world.now += LONGEST_PAUSE
+        assert world.health.choose((A,)) == A
+    world.health.succeeded(A)
+    world.fail(A)
+    for pause in (FIRST_PAUSE, 2 * FIRST_PAUSE):
+        world.now += pause
+        assert A in [world.health.choose((A, B)) for _ in range(2)]
+
+
 def test_a_probe_nobody_reports_of_is_followed_by_another() -> None:
     world = World()
     world.fail(A)

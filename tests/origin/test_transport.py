@@ -105,8 +105,9 @@ async def test_a_body_longer_than_declared_is_never_taken_for_the_next_answer(
 
 async def test_cookies_of_an_answer_are_not_kept(serve: Serve, client: OriginClient) -> None:
     origin = await serve(always(response(b"", "200 OK", "Set-Cookie: a=b; Path=/")))
+    by_name = upstream(f"http://localhost:{origin.port}")  # an address would not get cookies
     for _ in range(2):
-        await client.fetch(upstream(origin.url), PLAYLIST, viewer())
+        await client.fetch(by_name, PLAYLIST, viewer())
     assert not origin.requests[1].all("Cookie")
 
 

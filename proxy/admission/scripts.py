@@ -13,6 +13,7 @@ from importlib.resources import files
 
 from proxy.admission import decision, ledger, slot
 from proxy.admission.policy import Takeover
+from proxy.model import EndReason
 
 # The fields of a slot and of a tombstone, as the scripts handle them: arrays from 1 on.
 _SLOT = (
@@ -20,15 +21,28 @@ _SLOT = (
     *("SELF_REFRESHING", "STRONG"),
     *("DEVICE", "CONTENT", "ROUTE", "LABEL", "RIVAL", "NETWORKS"),
 )
+# Why a stream ended, as the scripts store and tell it: the place here. The first is the newcomer
+# that lost its provisional place, which is a refusal rather than an end.
+REASONS = (
+    None,
+    EndReason.RELEASED,
+    EndReason.LAPSED,
+    EndReason.KILLED,
+    EndReason.SUPERSEDED,
+    EndReason.EVICTED,
+)
+_REASONS = ("LOST", "GIVEN_BACK", "LAPSED", "KILLED", "SUPERSEDED", "EVICTED")
 _TOMBSTONE = ("UNTIL", "AT", "HELD_UNTIL", "RELEASED", "RELEASED_UNTIL", "REASON", "BY")
 _CONSTANTS: dict[str, int | str] = {
     **{name: index for index, name in enumerate(_SLOT, 1)},
     **{name: index for index, name in enumerate(_TOMBSTONE, 1)},
+    **{name: index for index, name in enumerate(_REASONS)},
+    "LAST_REASON": len(_REASONS) - 1,
     # How they are stored (Lua's struct library): whole numbers in 6 bytes (2^48 ms is the year
     # 10889) or 1, strings after their length in 2. It takes half the time of MessagePack, and
     # what can be read at all has the right types.
     "SLOT_FORMAT": "'<I6I6I6I6I6I6I6BBHc0Hc0Hc0Hc0Hc0Hc0'",
-    "TOMBSTONE_FORMAT": "'<I6I6I6I6I6Hc0Hc0'",
+    "TOMBSTONE_FORMAT": "'<I6I6I6I6I6BHc0'",
     "NETWORK_FORMAT": "'<Hc0I6'",
     "CROWDED_TOMBSTONES": ledger.CROWDED_TOMBSTONES,
     "LINGER_MS": ledger.LINGER_MS,

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from proxy.model import Attempt, Cadence, Decision, Ended, EndReason, Outcome, Stream
+from proxy.admission.scripts import REASONS
+from proxy.model import Attempt, Cadence, Decision, Ended, Outcome, Stream
 
 
 def cadence_args(cadence: Cadence) -> tuple[int, int, int, int, int]:
@@ -28,7 +29,7 @@ def decision(answer: Any, attempt: Attempt) -> Decision:
         active=int(active),
         limit=attempt.limit,
         rule=attempt.rule,
-        reason=EndReason(_text(reason)) if reason else None,
+        reason=REASONS[reason],
         by=_text(by) or None,
         retry_after_ms=int(retry_after_ms),
         conflicts=streams(conflicts),
@@ -43,10 +44,15 @@ def streams(answer: Any) -> tuple[Stream, ...]:
 
 def ends(answer: Any) -> tuple[Ended, ...]:
     """Read the answer of ``end.lua`` and ``release.lua``."""
-    return tuple(
-        Ended(_stream(stream), EndReason(_text(reason)), int(at_ms))
-        for stream, reason, at_ms in answer
-    )
+    return tuple(_ended(fields) for fields in answer)
+
+
+def _ended(fields: Any) -> Ended:
+    stream, code, at_ms = fields
+    reason = REASONS[code]
+    if reason is None:
+        raise ValueError("an end without a reason")
+    return Ended(_stream(stream), reason, int(at_ms))
 
 
 def _stream(fields: Any) -> Stream:

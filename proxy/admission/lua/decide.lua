@@ -20,7 +20,7 @@ local ended = {}
 local function answer(outcome, started, reason, by, retry_after, conflicts)
   commit()
   return {
-    outcome, id, started or 0, count, reason or '', by or '', retry_after or 0,
+    outcome, id, started or 0, count, reason or LOST, by or '', retry_after or 0,
     conflicts or {}, dry and {} or ended,
   }
 end
@@ -51,7 +51,7 @@ local function drop_lapsed()
   end
   local told = recent or #lapsed < count
   for i, other in ipairs(sort(lapsed, EXPIRES)) do
-    if told then ended[i] = {stream(other, slots[other]), 'lapsed', slots[other][EXPIRES]} end
+    if told then ended[i] = {stream(other, slots[other]), LAPSED, slots[other][EXPIRES]} end
   end
   for _, other in ipairs(lapsed) do remove(other) end
 end
@@ -100,9 +100,9 @@ local function settle()
     slots[newcomer][RIVAL] = ''
     changed[newcomer] = true
   elseif id == older then
-    put_an_end_to(newcomer, '', slots[older][LABEL], now + slots[older][TTL])
+    put_an_end_to(newcomer, LOST, slots[older][LABEL], now + slots[older][TTL])
   elseif overdue_at(slots[older]) <= now then
-    put_an_end_to(older, 'superseded', slots[newcomer][LABEL])
+    put_an_end_to(older, SUPERSEDED, slots[newcomer][LABEL])
   end
 end
 
@@ -130,7 +130,7 @@ if tombstone then
   else
     over = tombstone[HELD_UNTIL] > now
   end
-  if over and tombstone[REASON] ~= '' then
+  if over and tombstone[REASON] ~= LOST then
     return answer('ended', 0, tombstone[REASON], tombstone[BY])
   end
 end
@@ -193,7 +193,7 @@ end
 
 local function refuse(not_before)
   local wait = math.max(until_room(), not_before - now, MIN_RETRY_MS)
-  return answer('refused', 0, '', '', wait, listing())
+  return answer('refused', 0, LOST, '', wait, listing())
 end
 
 -- --- 5 to 9: ways to a new slot, and none ---
@@ -212,7 +212,7 @@ local function take_over()
   end
   if not old then return end
   local rival = slots[old][RIVAL]
-  put_an_end_to(old, 'superseded', label)
+  put_an_end_to(old, SUPERSEDED, label)
   return open('takeover', rival)
 end
 
@@ -226,7 +226,7 @@ end
 local function make_room(evictable)
   local needed = count - limit + 1
   if #evictable < needed then return end
-  for i = 1, needed do put_an_end_to(evictable[i], 'evicted', label) end
+  for i = 1, needed do put_an_end_to(evictable[i], EVICTED, label) end
   return open('admitted')
 end
 

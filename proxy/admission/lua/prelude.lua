@@ -8,8 +8,8 @@
 --          decision reads the one it needs by HGET.
 -- ARGV[1]  the time in milliseconds, or '' for the server's own.
 --
--- Both keys always expire, a moment after nothing in them means anything any more. What cannot be decoded
--- is treated as absent and deleted. Nothing here relies on the server's locale (Lua's < on
+-- Both keys always expire, a moment after nothing in them means anything any more. What cannot be
+-- decoded is treated as absent and deleted. Nothing here relies on the server's locale (Lua's < on
 -- strings does).
 
 local function clock()
@@ -48,14 +48,15 @@ local function encode_slot(slot)
 end
 
 local function decode_tombstone(packed)
-  return all_of(#packed, pcall(struct.unpack, TOMBSTONE_FORMAT, packed))
+  local tombstone = all_of(#packed, pcall(struct.unpack, TOMBSTONE_FORMAT, packed))
+  if tombstone and tombstone[REASON] <= LAST_REASON then return tombstone end
 end
 
 local function encode_tombstone(tombstone)
   return struct.pack(TOMBSTONE_FORMAT,
     tombstone[UNTIL], tombstone[AT], tombstone[HELD_UNTIL],
     tombstone[RELEASED], tombstone[RELEASED_UNTIL],
-    #tombstone[REASON], tombstone[REASON], #tombstone[BY], tombstone[BY])
+    tombstone[REASON], #tombstone[BY], tombstone[BY])
 end
 
 -- Tells whether a command found something else than a hash; any other failure is the caller's.
@@ -221,7 +222,7 @@ local function bury(id, reason, by, hold_until, tombstone_ms)
   if slot[SELF_REFRESHING] == 1 then
     hold_until = math.max(hold_until, now + 2 * slot[INTERVAL])
   end
-  local told = {stream(id, slot), reason ~= '' and reason or 'superseded', now}
+  local told = {stream(id, slot), reason == LOST and SUPERSEDED or reason, now}
   remove(id)
   local at = math.max(now, slot[STARTED])
   lay(id, {math.max(now + tombstone_ms, hold_until), at, hold_until, 0, 0, reason, by})

@@ -49,6 +49,8 @@ def configure(form: Literal["json", "text"], level: str, private_params: Collect
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
         )
     )
+    # A handler that fails would print the bare message, secrets and all, beside its traceback.
+    logging.raiseExceptions = False
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(_number(level))

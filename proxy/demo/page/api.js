@@ -10,6 +10,11 @@ export class Problem extends Error {
   get code() {
     return this.document.code;
   }
+
+  /** A refusal, as opposed to a failure, which a player may try to get over. */
+  get isFinal() {
+    return this.document.status < 500;
+  }
 }
 
 const PROBLEM_TYPE = "application/problem+json";

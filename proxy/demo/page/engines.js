@@ -3,7 +3,7 @@
 //
 //   play(engine, video, url, on) -> {stop(), lost()}   lost: its stream left the list of active ones
 //   on.admitted({stream, decision, streams, ticket})   the entry manifest came
-//   on.problem(problem)                                the proxy refused, now or later
+//   on.problem(problem)                                the proxy said no, now or later
 //   on.failed(text)                                    anything else that ended playback
 
 import { Problem, ask, heartbeat, problemOf, ticketIn } from "./api.js";
@@ -37,8 +37,8 @@ function playHls(video, url, on) {
     });
     hls.on(Hls.Events.ERROR, (_, { fatal, details, networkDetails }) => {
       const problem = networkDetails && problemOfXhr(networkDetails);
-      if (problem) on.problem(problem);
-      else if (fatal) on.failed(details);
+      if (problem?.isFinal) on.problem(problem);
+      else if (fatal) on.failed(problem?.message ?? details);
     });
     hls.loadSource(url);
     hls.attachMedia(video);
@@ -77,7 +77,7 @@ function playDash(video, url, on) {
         const problem = problemOf(
           header("Content-Type"), response.data ?? "", header("Retry-After"),
         );
-        if (problem) on.problem(problem);
+        if (problem?.isFinal) on.problem(problem);
       } else if (!admitted && header("Playgate-Stream")) {
         admitted = true;
         on.admitted(verdict(header, ticketIn(String(response.data))));

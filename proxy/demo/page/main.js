@@ -37,8 +37,14 @@ async function choose(user) {
   for (const player of players) close(player);
   viewer = known.viewers.find((one) => one.user === user);
   views.viewers(known.viewers, user, choose);
-  session = await api.login(user);
+  await openSession();
   await refresh();
+}
+
+async function openSession() {
+  const asking = viewer;
+  const opened = await api.login(asking.user);
+  if (asking === viewer) session = opened;
 }
 
 function showFormats() {
@@ -172,8 +178,10 @@ async function refresh() {
   let list;
   try {
     list = await api.streams(asked.token);
-  } catch {
-    return; // the next poll may fare better
+  } catch (problem) {
+    // Expired, or of a demo that was started anew. Anything else may fare better at the next poll.
+    if (problem.code?.startsWith("token_")) await openSession().catch(() => {});
+    return;
   }
   if (asked !== session) return;
   views.headline(viewer.name, list.streams.length, list.limit);

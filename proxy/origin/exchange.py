@@ -149,6 +149,8 @@ class Answer(ClientResponse):
         """Tell whether a body that has ended was cut off by a connection that failed."""
         if "Content-Length" in self.headers or "Transfer-Encoding" in self.headers:
             return False  # it would not have ended
+        if self.method == "HEAD" or self.status in {204, 304}:
+            return False  # there was none
         return self.wire is not None and isinstance(self.wire.exception(), OSError)
 
 

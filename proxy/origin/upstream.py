@@ -19,6 +19,10 @@ from proxy.errors import OriginInvalid
 QUERY_CHARACTERS = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) != "#")
 PATH_CHARACTERS = QUERY_CHARACTERS.replace("?", "")
 
+# Labels of at most 63 characters (RFC 1035 §2.3.4): the resolver fails on others in ways of its
+# own. The underscore is not for hosts, but Docker and others name them so.
+HOST_NAME = re.compile(r"([0-9a-z_-]{1,63}\.)*[0-9a-z_-]{1,63}\.?", re.IGNORECASE)
+
 SCHEME = re.compile(r"([a-z][a-z0-9+.-]*:)?", re.IGNORECASE)  # RFC 3986 §3.1; a "//" may do without
 
 
@@ -53,6 +57,8 @@ class Origin:
         base = URL(url)
         if base.scheme not in {"http", "https"} or not base.raw_host or base.port is None:
             raise ValueError("an origin is http://host[:port] or https://host[:port]")
+        if ":" not in base.raw_host and not HOST_NAME.fullmatch(base.raw_host):
+            raise ValueError("an origin's host is a name or an address")
         if base.raw_query_string or base.raw_fragment:
             raise ValueError("an origin's URL has neither query nor fragment")
         name = f"{base.scheme}://{base.host_port_subcomponent}{base.raw_path.rstrip('/')}"
@@ -135,5 +141,5 @@ def _address(origin: Origin) -> re.Pattern[str]:
     port = f":{base.port}"
     if base.is_default_port():
         port = f"(?:{port})?"
-    host = re.escape(base.host_subcomponent or "")
+    host = re.escape((base.host_subcomponent or "").rstrip(".")) + r"\.?"
     return re.compile(rf"//(?:[^/@\s]*@)?{host}{port}(?![\w.:-])", re.IGNORECASE)

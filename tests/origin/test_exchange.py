@@ -230,6 +230,20 @@ async def test_a_body_may_end_with_its_connection(
     assert await whole(opened) == b"first last"
 
 
+async def test_an_answer_without_a_body_is_whole_however_its_connection_ends(
+    serve: Serve, client: OriginClient
+) -> None:
+    async def behave(talk: Talk) -> None:
+        await talk.request()
+        await talk.send(b"HTTP/1.1 304 Not Modified\r\n\r\n")
+        talk.reset()
+
+    origin = await serve(behave)
+    opened = await client.open(upstream(origin.url), SEGMENT, viewer())
+    await asyncio.sleep(0.02)  # the reset comes after the answer, and is of no consequence
+    assert (opened.status, await whole(opened)) == (304, b"")
+
+
 # --- Cut short ------------------------------------------------------------------------------------
 
 

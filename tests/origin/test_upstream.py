@@ -18,6 +18,8 @@ ROUTE = upstream("http://origin-a:8000", "https://origin-b/base", "http://[::1]:
         ("https://user:secret@origin-b/base/", "https://origin-b/base"),
         ("http://[::1]:81/", "http://[::1]:81"),
         ("HTTP://Origin-A/", "http://origin-a"),
+        ("http://origin_a.example.:8000", "http://origin_a.example:8000"),
+        ("http://bücher.example", "http://xn--bcher-kva.example"),
     ],
 )
 def test_an_origin_is_named_by_its_address_without_secrets(url: str, name: str) -> None:
@@ -26,7 +28,11 @@ def test_an_origin_is_named_by_its_address_without_secrets(url: str, name: str) 
 
 @pytest.mark.parametrize(
     "url",
-    ["", "origin-a:8000", "ftp://a", "http://", "http://a:99999", "http://a:b", "http://a?x", "/a"],
+    [
+        *("", "origin-a:8000", "ftp://a", "http://", "http://a:99999", "http://a:b", "http://a?x"),
+        *("/a", "http://a#b", "http://a..b", "http://.", "http://a b", "http://%41", "http://a,b"),
+        "http://" + "a" * 64,
+    ],
 )
 def test_what_is_no_origin_is_a_value_error(url: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011  # the message is the settings' to word
@@ -71,6 +77,7 @@ def test_a_target_that_is_well_formed_is_left_alone(text: str) -> None:
         ("https://origin-b/based/c.ts", "/based/c.ts"),
         ("http://[::1]:81/c", "/c"),
         ("https://cdn.example/live/b.ts", "https://cdn.example/live/b.ts"),
+        ("http://origin-a.:8000/c", "/c"),
         ("http://origin-a:80001/b", "http://origin-a:80001/b"),
         ("http://origin-a:8000.example/b", "http://origin-a:8000.example/b"),
         ("../b.ts", "../b.ts"),

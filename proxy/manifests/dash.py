@@ -19,6 +19,7 @@ clocks, steering, events, and whatever is not in the root's namespace.
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TypeAlias
 
 from proxy.manifests.durations import parse_duration
@@ -63,6 +64,8 @@ GUARDED = ("signed", "direct")
 IDENTIFIER = re.compile(
     r"\$(?:RepresentationID|Number|Bandwidth|Time|SubNumber)?(?:%0?[0-9]*[diuxXo])?\$"
 )
+# A URI that needs no base, or only its host.
+ABSOLUTE = re.compile(r"/|[A-Za-z][A-Za-z0-9+.-]*:")
 # An id that, put at the front of a template, could make it absolute or foreign, does not match.
 TAME_ID = re.compile(r"[^\s:/\\][^\s:\\]*")
 BLANKS = " \t\r\n"
@@ -106,19 +109,21 @@ class _Compiler:
     def _visit(self, element: Element, parents: Sequence[Base], sample: str) -> list[Base]:
         """Edit one level and all below it; give what segments named on it are resolved against.
 
-        ``sample`` is the URI of some segment that is named further out, "" while there is none.
+        ``sample`` is a relative URI of some segment that is named further out, "" while there is
+        none: it tells which route the bases lead to.
         """
         segments = _segments(element)
-        if segments:
-            owner, name = segments[0]
-            sample = owner.attributes[name].strip(BLANKS)
+        uris = (owner.attributes[name].strip(BLANKS) for owner, name in segments)
+        sample = next((uri for uri in uris if not ABSOLUTE.match(uri)), sample)
         bases = self._enter(element, parents, sample)
         below = [
             base
             for child in element.named(LEVELS.get(element.name, ""))
             for base in self._visit(child, bases, sample)
         ]
-        folders = (Base(base.path and directory(base.path), base.moved) for base in below or bases)
+        folders = (
+            Base(base.path and directory(base.path), moved=base.moved) for base in below or bases
+        )
         used = list(dict.fromkeys(folders))
         for owner, name in segments:
             self._link_attribute(owner, name, used)
@@ -132,18 +137,46 @@ class _Compiler:
                 for child in element.named("BaseURL")
             ]
         )
-        own = dict.fromkeys(base for _, resolved in found for base in resolved)
-        bases = list(own) or parents
-        if element.name == "Representation":
-            place = self._linker.place(sample, bases[0], self._holes)
-            if place is not None and place.segments == "direct":
-                self._move(element, parents, place)
-                return [Base(base.path, moved=True) for base in bases]
-        for child, resolved in found:
-            is_file = any(base.path and not base.path.endswith("/") for base in resolved)
-            role = Role.SEGMENT if is_file else Role.FOLDER
-            self._link_text(child, role, parents)
-        return bases
+        bases: list[Base] = []
+        for child, own in found:
+            bases += self._place_base(element, child, parents, own, sample)
+        if not found:
+            bases += self._lend_base(element, parents, sample)
+        return list(dict.fromkeys(bases))
+
+    def _place_base(
+        self,
+        element: Element,
+        child: Element,
+        parents: Sequence[Base],
+        own: Sequence[Base],
+        sample: str,
+    ) -> Sequence[Base]:
+        """Edit one BaseURL; give the bases that players make of it."""
+        place = self._direct_place(element, own[0], sample)
+        if place is not None:
+            self._edits.set_text(child, (self._linker.absolute(place, own[0]),))
+            return [replace(own[0], moved=True)]
+        role = Role.SEGMENT if self._is_file(own) else Role.FOLDER
+        self._link_text(child, role, parents)
+        return own
+
+    def _lend_base(self, element: Element, parents: Sequence[Base], sample: str) -> Sequence[Base]:
+        """Give a representation without a BaseURL one, where it needs one to be direct."""
+        place = self._direct_place(element, parents[0], sample)
+        if place is None:
+            return parents
+        holders = element.named("SubRepresentation", *HOLDERS)
+        at = next((holder.start for holder in holders), element.inside_end)
+        self._edits.insert(element, "BaseURL", (self._linker.absolute(place, parents[0]),), at)
+        return [replace(parents[0], moved=True)]
+
+    def _direct_place(self, element: Element, base: Base, sample: str) -> Place | None:
+        """Give what serves a representation's segments, if that is elsewhere."""
+        if element.name != "Representation":
+            return None
+        place = self._linker.place(sample, base, self._holes)
+        return place if place is not None and place.segments == "direct" else None
 
     def _without_foreign(self, found: Resolved) -> Resolved:
         """Take foreign BaseURLs out where they stand beside some of ours that are guarded."""
@@ -156,19 +189,12 @@ class _Compiler:
                 self._edits.remove(child)
         return ours
 
-    def _move(self, element: Element, parents: Sequence[Base], place: Place) -> None:
-        """Give a representation its BaseURLs on its place's segment_base_url."""
-        own = list(element.named("BaseURL"))
-        for child in own:
-            url = self._linker.absolute(place, child.text.strip(BLANKS), parents[0])
-            if url is not None:
-                self._edits.set_text(child, (url,))
-        folder = self._linker.absolute(place, "", parents[0])
-        # A file named further out is absolute already: it was linked as the segment it is.
-        if folder is not None and folder.endswith("/") and not own:
-            holders = element.named("SubRepresentation", *HOLDERS)
-            at = next((holder.start for holder in holders), element.inside_end)
-            self._edits.insert(element, "BaseURL", (folder,), at)
+    def _is_file(self, bases: Sequence[Base]) -> bool:
+        """Tell whether a BaseURL is a file that viewers get from here; others may need a base."""
+        places = (self._linker.place("", base) for base in bases)
+        return all(base.path and not base.path.endswith("/") for base in bases) and not any(
+            place is not None and place.segments == "direct" for place in places
+        )
 
     def _link_attribute(self, owner: Element, name: str, bases: Sequence[Base]) -> None:
         uri = owner.attributes[name].strip(BLANKS)

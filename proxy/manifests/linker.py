@@ -115,9 +115,14 @@ class Linker:
         reference = read(uri, self._links)
         if reference is None or reference.is_dubious:
             return (Base(None),)
-        found = (self._resolve(reference, reference.path, parent) for parent in parents)
-        usable = (path if path and len(path) <= MAX_LENGTH else None for path in found)
-        return tuple(Base(path) for path in dict.fromkeys(usable))
+        found: list[Base] = []
+        for parent in parents:
+            path = self._resolve(reference, reference.path, parent)
+            is_usable = path is not None and len(path) <= MAX_LENGTH
+            is_same = not reference.path and reference.query is None
+            query = parent.query if is_same else reference.query
+            found.append(Base(path, query) if is_usable else Base(None))
+        return tuple(dict.fromkeys(found))
 
     def place(self, uri: str, base: Base, holes: Holes | None = None) -> Place | None:
         """Give what serves a URI; None where no route of ours does."""
@@ -125,13 +130,10 @@ class Linker:
         aims = self._aims(reference, (base,), holes) if reference else ()
         return aims[0].place if aims else None
 
-    def absolute(self, place: Place, uri: str, base: Base) -> str | None:
-        """Give the URL of a URI on the segment_base_url of a place; None for a foreign URI."""
-        reference = read(uri, self._links)
-        path = self._resolve(reference, reference.path, base) if reference else None
-        if reference is None or path is None:
-            return None
-        return _joined(place, path) + reference.tail
+    def absolute(self, place: Place, base: Base) -> str:
+        """Give the URL of a base on the segment_base_url of a place."""
+        query = "" if base.query is None else f"?{base.query}"
+        return _joined(place, base.path or "/") + query
 
     def _folder(self, base: Base) -> str | None:
         """Give the directory of a base, if it is one that names can simply be put behind."""

@@ -64,11 +64,12 @@ class Role(Enum):
 class Base:
     """What relative references are resolved against.
 
-    ``path`` is a public path, None on a foreign host. ``moved`` says that players are given
-    another base instead, on ``segment_base_url``.
+    ``path`` is a public path, None on a foreign host; ``query`` matters where a base is itself a
+    file. ``moved`` says that players are given another base instead, on ``segment_base_url``.
     """
 
     path: str | None
+    query: str | None = None
     moved: bool = False
 
 

@@ -1,10 +1,17 @@
+import re
+from urllib.parse import urljoin
+from xml.etree import ElementTree as ET
+from xml.sax.saxutils import quoteattr
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from proxy.errors import OriginInvalid
 from proxy.manifests.dash import compile_dash
 from proxy.manifests.template import Template
 from proxy.model import Pace
-from tests.manifests.world import CDN, Mode, links
+from tests.manifests.world import CDN, Mode, Player, links
 
 BASE = "/live/a/main.mpd"
 ROUTES: dict[str, Mode] = {
@@ -241,20 +248,21 @@ def test_direct_representations_are_given_absolute_base_urls() -> None:
     )
 
 
-def test_direct_files_are_absolute_wherever_they_are_named() -> None:
+def test_direct_files_are_named_by_each_representation() -> None:
     text = period(
-        "<AdaptationSet><Representation><BaseURL>v.mp4?a&amp;b</BaseURL></Representation></AdaptationSet>"
-        "<AdaptationSet><BaseURL>s.vtt</BaseURL><Representation/></AdaptationSet>"
+        "<AdaptationSet><Representation><BaseURL>v.mp4?a&amp;b</BaseURL></Representation>"
+        "</AdaptationSet><AdaptationSet><BaseURL>s.vtt?c</BaseURL><Representation/></AdaptationSet>"
     )
     assert within(text, "/cdn/a/main.mpd") == text.replace("v.mp4", f"{CDN}cdn/a/v.mp4").replace(
-        "s.vtt", f"{CDN}cdn/a/s.vtt"
+        "<Representation/>",
+        f"<Representation><BaseURL>{CDN}cdn/a/s.vtt?c</BaseURL></Representation>",
     )
 
 
 def test_direct_paths_and_origin_addresses_are_absolute_by_themselves() -> None:
     text = period(
         "<AdaptationSet><SegmentTemplate media='/cdn/b/$Number$.m4s'"
-        " initialization='http://origin-a:8000/live/i.mp4'/>"
+        " initialization='http://origin-a:8000/live/i.mp4' index='i.sidx'/>"
         "<Representation><BaseURL>v/</BaseURL></Representation></AdaptationSet>"
     )
     assert within(text, "/cdn/a/main.mpd") == (
@@ -411,3 +419,92 @@ def test_an_mpd_of_five_megabytes_is_rewritten_whole() -> None:
     result = rendered(text)
     assert result.count(".m4s?_sid=[/live/a/segments/video-1080p/].T' />") == count
     assert "$Time$.m4s?_sid=[/live/a/].T" in result
+
+
+# --- Properties ----------------------------------------------------------------------------------
+
+PLAYER = Player()
+PAGE = "https://play.example"
+BASE_URLS = st.sampled_from(
+    [
+        *("a/", "b/", "../c/", "v.mp4", "/live/x/", "/open/x/", "/cdn/x/", "/elsewhere/"),
+        *("https://play.example/live/y/", "//play.example/live/z/", "http://origin-a:8000/live/o/"),
+        *("https://evil.example/live/", "//evil.example/", "http://origin-a:8000/cdn/v.mp4"),
+    ]
+)
+URIS = st.sampled_from(
+    [
+        *("1.m4s", "$Number$.m4s", "$RepresentationID$/$Time$.m4s?q=1&r", "x/$Number%03d$.m4s"),
+        *("x/../1.m4s", "/live/t/$Number$.m4s", "/cdn/1.m4s", "http://origin-a:8000/live/1.m4s"),
+        *("https://evil.example/live/1.m4s", "x/1.m3u8", "s.m4s?_sid=old"),
+    ]
+)
+
+
+@st.composite
+def levels(draw: st.DrawFn, names: tuple[str, ...] = ("AdaptationSet", "Representation")) -> str:
+    """A Period, or what is below it, with BaseURLs and a SegmentTemplate wherever they may be."""
+    inside = "".join(f"<BaseURL>{url}</BaseURL>" for url in draw(st.lists(BASE_URLS, max_size=2)))
+    if draw(st.booleans()):
+        inside += f"<SegmentTemplate media={quoteattr(draw(URIS))} initialization='i.mp4'/>"
+    for _ in range(draw(st.integers(1, 2)) if names else 0):
+        inside += f"<{names[0]} id='r1'>{draw(levels(names[1:]))}</{names[0]}>"
+    return inside
+
+
+def segment_urls(text: str, base: str) -> list[tuple[str, ...]]:
+    """Every URL at which a player may look for each segment, by another parser than ours."""
+    found: list[tuple[str, ...]] = []
+
+    def visit(element: ET.Element, bases: tuple[str, ...], media: dict[str, str]) -> None:
+        own = [child.text or "" for child in element.iterfind("{*}BaseURL")]
+        bases = tuple(urljoin(base, url) for base in bases for url in own) if own else bases
+        for template in element.iterfind("{*}SegmentTemplate"):
+            media = {**media, **template.attrib}
+        for name in ("Period", "AdaptationSet", "Representation"):
+            for child in element.iterfind(f"{{*}}{name}"):
+                visit(child, bases, media)
+        if element.tag.endswith("}Representation"):
+            names = [re.sub(r"\$.*?\$", "7", uri) for _, uri in sorted(media.items())] or [""]
+            found.extend(tuple(urljoin(base, name) for base in bases) for name in names)
+
+    visit(ET.fromstring(text), (f"{PAGE}{base}",), {})
+    return found
+
+
+def place_of(url: str) -> str:
+    """A URL without what may be changed about it: ticket, scheme, the host of direct segments."""
+    url = url.replace("http:", "https:")
+    return re.sub(r"([?&])_sid=[^&]*&?", r"\1", url.replace(CDN, f"{PAGE}/")).rstrip("?&")
+
+
+@given(
+    levels(("Period", "AdaptationSet", "Representation")),
+    st.sampled_from(["/live/a/m.mpd", "/open/m.mpd", "/cdn/a/m.mpd"]),
+)
+def test_every_segment_is_where_it_was_and_is_let_in_there(inside: str, base: str) -> None:
+    text = mpd(f"{inside}<Period/>")
+    template = compile_dash(text.encode(), PLAYER.sealed(links(base, ROUTES)))
+    served = template.render(PLAYER.ticket).decode()
+    assert "origin-a" not in served
+    # What a foreign representation shares with one of ours cannot be put right for both.
+    is_shared_abroad = re.search("<BaseURL>[^<]*evil", text) is not None
+    is_all_signed = base.startswith("/live/") and not re.search(
+        "<BaseURL>[^<]*(evil|elsewhere|cdn|open)", text
+    )
+    for before, after in zip(segment_urls(text, base), segment_urls(served, base), strict=True):
+        meant = {place_of(url.replace("http://origin-a:8000", PAGE)) for url in before}
+        if meant == {f"{PAGE}{base}"}:
+            continue  # a representation of nothing
+        for url in after:
+            assert place_of(url) in meant or is_shared_abroad
+            fetch = PLAYER.fetch(base, url)
+            if fetch.verdict == "foreign":
+                assert "_sid=" not in url.replace("_sid=old", "")
+            elif fetch.path.startswith("/live/") and "_sid=old" not in url:
+                assert fetch.verdict != "misfit"
+            is_segment = fetch.path.startswith("/live/") and "m4s" in fetch.path
+            if is_all_signed and is_segment and fetch.verdict != "foreign":
+                assert fetch.verdict == "segment"
+            if all(one.startswith(f"{PAGE}/cdn/") for one in meant) and not is_shared_abroad:
+                assert url.startswith(CDN) or fetch.verdict == "manifest"

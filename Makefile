@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 PORT   ?= 8080
 PYTEST ?=
 
-.PHONY: help demo test unit e2e lint format node up clean
+.PHONY: help demo test unit e2e bench lint format node up clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,6 +21,9 @@ unit: $(VENV)/.installed-test  ## the tests that need neither browser nor ffmpeg
 
 e2e: $(VENV)/.installed-test  ## real players against a running proxy
 	$(BIN)/pytest -m e2e $(PYTEST)
+
+bench: $(VENV)/.installed-bench  ## what the parts of a request cost
+	$(BIN)/python bench/parts.py --quiet
 
 lint: $(VENV)/.installed-dev  ## ruff, mypy, import-linter
 	$(BIN)/ruff check
@@ -47,6 +50,10 @@ $(VENV)/.installed: pyproject.toml | $(VENV)/bin/python
 
 $(VENV)/.installed-test: pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --editable ".[test]"
+	@touch $@
+
+$(VENV)/.installed-bench: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --editable ".[bench]"
 	@touch $@
 
 $(VENV)/.installed-dev: pyproject.toml | $(VENV)/bin/python

@@ -15,7 +15,7 @@ COPY --from=build /opt/playgate /opt/playgate
 ENV PATH=/opt/playgate/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1
-USER playgate
+USER 10001
 EXPOSE 8080 9090
 HEALTHCHECK --interval=5s --timeout=2s --start-period=10s \
     CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:9090/readyz', timeout=1)"]

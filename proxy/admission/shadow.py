@@ -58,6 +58,9 @@ class Shadow(MemoryStore):
     def _hold(
         self, ledger: Ledger, slot: Slot | None, attempt: Attempt, told: Decision, now_ms: int
     ) -> None:
+        tombstone = ledger.tombstone(told.stream, now_ms)
+        if slot is None and tombstone and tombstone.released(attempt.playback.instance_ms, now_ms):
+            return  # its last request, served without a slot
         # Whatever ended it here while the store was away: the store lets it play.
         ledger.tombstones.pop(told.stream, None)
         if slot is not None:

@@ -1,0 +1,403 @@
+"""A store that goes away and comes back: a real Redis, killed, restarted, and made to hang."""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+
+import pytest
+
+from proxy.admission import shadow
+from proxy.admission.outage import BACKOFF, OnOutage, OutageGuard
+from proxy.admission.redis import RedisStore
+from proxy.errors import StoreUnavailable
+from proxy.model import Attempt, Decision, EndReason, Intent, Outcome, Stray
+from tests.admission.samples import ACCOUNT, FILM, KEPT, LIVE, TTL, attempt, policy
+from tests.support.redis_server import RedisServer
+
+START = 1_700_000_000.0
+# What a store answers in; far above what a busy machine needs.
+PATIENT = 10.0
+
+
+class Guarded:
+    """A guard before a Redis, and a clock that is set by hand."""
+
+    def __init__(self, server: RedisServer, mode: OnOutage, patience: float) -> None:
+        self.server = server
+        self.now = START
+        self.redis_ahead = 0.0
+        self.calls: list[tuple[str, bool]] = []
+        self.changes: list[bool] = []
+        self.redis = RedisStore(
+            server.url,
+            policy(),
+            key_prefix="outage",
+            timeout=patience,
+            now_ms=lambda: round((self.now + self.redis_ahead) * 1000),
+            observe=lambda operation, _seconds, succeeded: self.calls.append(
+                (operation, succeeded)
+            ),
+        )
+        self.guard = OutageGuard(
+            self.redis, policy(), mode, clock=lambda: self.now, on_change=self.changes.append
+        )
+
+    async def ask(self, wanted: Attempt) -> Outcome:
+        return (await self.guard.decide(wanted)).outcome
+
+    async def watch(self, *streams: str, limit: int = 2) -> list[Outcome]:
+        return [await self.ask(attempt(stream, limit=limit)) for stream in streams]
+
+    async def listed(self) -> list[str]:
+        return [stream.id for stream in await self.guard.streams(ACCOUNT)]
+
+    async def return_of_redis(self) -> None:
+        self.server.start()
+        self.now += BACKOFF
+        await self.guard.ping()
+
+
+@pytest.fixture
+def server() -> Iterator[RedisServer]:
+    with RedisServer() as server:
+        yield server
+
+
+@asynccontextmanager
+async def guarded(
+    server: RedisServer, mode: OnOutage = OnOutage.LOCAL, *, patience: float = PATIENT
+) -> AsyncIterator[Guarded]:
+    home = Guarded(server, mode, patience)
+    await home.guard.start()
+    try:
+        yield home
+    finally:
+        await home.guard.close()
+
+
+# --- While the store answers ---
+
+
+async def test_the_store_s_word_counts_while_it_answers(server: RedisServer) -> None:
+    async with guarded(server) as home:
+        told = await home.watch("a", "b", "c", "a")
+        assert told == [Outcome.ADMITTED, Outcome.ADMITTED, Outcome.REFUSED, Outcome.RENEWED]
+        assert await home.listed() == ["a", "b"]
+        assert await home.guard.release(ACCOUNT, "a") is not None
+        assert len(await home.guard.end(ACCOUNT, None, by="admin")) == 1
+        assert home.guard.available
+        assert home.changes == []
+
+
+# --- Known streams ---
+
+
+@pytest.mark.parametrize("mode", OnOutage)
+async def test_known_streams_play_on_in_every_mode(server: RedisServer, mode: OnOutage) -> None:
+    async with guarded(server, mode) as home:
+        first = await home.guard.decide(attempt("a"))
+        server.stop()
+        known = attempt("a", instance_ms=first.started_ms, beat=True)
+        told = await home.guard.decide(known)
+        assert told.outcome is Outcome.UNCHECKED
+        assert (told.started_ms, told.stream, told.limit) == (first.started_ms, "a", 2)
+        touch = replace(known, intent=Intent.TOUCH, cadence=KEPT)
+        assert await home.ask(touch) is Outcome.UNCHECKED
+        assert await home.ask(replace(known, intent=Intent.PEEK)) is Outcome.UNCHECKED
+
+
+async def test_a_stream_is_known_for_as_long_as_its_slot_lives(server: RedisServer) -> None:
+    async with guarded(server, OnOutage.CLOSED) as home:
+        await home.watch("a", "b")
+        await home.guard.amend(ACCOUNT, "b", FILM)
+        server.stop()
+        home.now += TTL / 1000
+        with pytest.raises(StoreUnavailable):
+            await home.watch("a")
+        assert await home.watch("b") == [Outcome.UNCHECKED]
+
+
+async def test_what_was_ended_stays_ended(server: RedisServer) -> None:
+    async with guarded(server) as home:
+        told = await home.guard.decide(attempt("a"))
+        await home.guard.end(ACCOUNT, "a", by="the operator")
+        server.stop()
+        late = await home.guard.decide(attempt("a", instance_ms=told.started_ms))
+        assert (late.outcome, late.reason) == (Outcome.ENDED, EndReason.KILLED)
+
+
+async def test_an_end_here_reaches_what_started_by_a_clock_ahead_of_ours(
+    server: RedisServer,
+) -> None:
+    async with guarded(server) as home:
+        home.redis_ahead = 3_600.0
+        told = await home.guard.decide(attempt("a"))
+        server.stop()
+        await home.guard.end(ACCOUNT, "a", by="admin")
+        assert await home.ask(attempt("a", instance_ms=told.started_ms)) is Outcome.ENDED
+
+
+async def test_a_stream_that_gave_way_in_the_store_does_not_play_on_without_it(
+    server: RedisServer,
+) -> None:
+    async with guarded(server) as home:
+        old = await home.guard.decide(attempt("a", device="tv", strong=True, limit=1))
+        new = await home.ask(attempt("b", device="tv", strong=True, limit=1))
+        assert new is Outcome.TAKEOVER
+        server.stop()
+        late = await home.guard.decide(attempt("a", instance_ms=old.started_ms, limit=1))
+        assert (late.outcome, late.reason) == (Outcome.ENDED, EndReason.SUPERSEDED)
+
+
+async def test_a_stream_another_proxy_ended_is_known_to_be_over(server: RedisServer) -> None:
+    async with guarded(server) as home:
+        told = await home.guard.decide(attempt("a"))
+        await home.redis.end(ACCOUNT, "a", by="another proxy")
+        ended = attempt("a", instance_ms=told.started_ms)
+        assert await home.ask(ended) is Outcome.ENDED
+        server.stop()
+        assert await home.ask(ended) is Outcome.ENDED
+
+
+async def test_a_new_instance_outlives_what_is_said_of_an_older_one(server: RedisServer) -> None:
+    async with guarded(server, OnOutage.CLOSED) as home:
+        old = await home.guard.decide(attempt("a"))
+        await home.guard.end(ACCOUNT, "a", by="admin")
+        new = await home.guard.decide(attempt("a"))
+        assert await home.ask(attempt("a", instance_ms=old.started_ms)) is Outcome.ENDED
+        server.stop()
+        known = attempt("a", instance_ms=new.started_ms)
+        assert await home.ask(known) is Outcome.UNCHECKED
+
+
+async def test_a_stray_is_known_by_its_own_name(server: RedisServer) -> None:
+    async with guarded(server, OnOutage.CLOSED) as home:
+        wanted = attempt("a", limit=3)
+        told = []
+        for network in ("home", "mobile", "neighbour"):
+            playback = replace(wanted.playback, network=network, stray=Stray("s", "s device"))
+            told.append(await home.guard.decide(replace(wanted, playback=playback)))
+        assert [one.stream for one in told] == ["a", "a", "s"]
+        server.stop()
+        assert await home.ask(attempt("s", device="s device")) is Outcome.UNCHECKED
+
+
+async def test_the_last_request_of_a_released_stream_makes_it_known_no_more(
+    server: RedisServer,
+) -> None:
+    async with guarded(server, OnOutage.CLOSED) as home:
+        told = await home.guard.decide(attempt("a"))
+        await home.guard.release(ACCOUNT, "a")
+        last = attempt("a", instance_ms=told.started_ms)
+        assert await home.ask(last) is Outcome.RENEWED
+        server.stop()
+        home.now += 60
+        with pytest.raises(StoreUnavailable):
+            await home.ask(last)
+
+
+async def test_a_peek_makes_nothing_known(server: RedisServer) -> None:
+    async with guarded(server, OnOutage.CLOSED) as home:
+        peek = attempt("a", intent=Intent.PEEK)
+        assert await home.ask(peek) is Outcome.ADMITTED
+        server.stop()
+        with pytest.raises(StoreUnavailable):
+            await home.ask(peek)
+
+
+async def test_only_so_many_accounts_are_remembered(
+    server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shadow, "MAX_REMEMBERED", 1)
+    async with guarded(server, OnOutage.CLOSED) as home:
+        await home.ask(attempt("a", account="first"))
+        await home.ask(attempt("a", account="second"))
+        server.stop()
+        assert await home.ask(attempt("a", account="first")) is Outcome.UNCHECKED
+        with pytest.raises(StoreUnavailable):
+            await home.ask(attempt("a", account="second"))
+
+
+# --- New streams ---
+
+
+async def test_local_counts_new_streams_beside_the_known_ones(server: RedisServer) -> None:
+    async with guarded(server, OnOutage.LOCAL) as home:
+        await home.watch("a")
+        server.stop()
+        assert await home.watch("b", "c") == [Outcome.ADMITTED, Outcome.REFUSED]
+        assert await home.listed() == ["a", "b"]
+        assert await home.guard.release(ACCOUNT, "a") is not None
+        assert await home.watch("c") == [Outcome.ADMITTED]
+        assert len(await home.guard.end(ACCOUNT, None, by="admin")) == 2
+        assert await home.listed() == []
+
+
+async def test_local_lets_a_device_zap(server: RedisServer) -> None:
+    async with guarded(server, OnOutage.LOCAL) as home:
+        await home.ask(attempt("a", device="tv", strong=True, limit=1))
+        server.stop()
+        told = await home.ask(attempt("b", device="tv", strong=True, limit=1))
+        assert told is Outcome.TAKEOVER
+
+
+async def test_open_lets_new_streams_pass_whatever_the_limit(server: RedisServer) -> None:
+    async with guarded(server, OnOutage.OPEN) as home:
+        server.stop()
+        assert await home.watch("a", "b", "c", "d") == [Outcome.UNCHECKED] * 4
+        told = await home.guard.decide(attempt("e", limit=0))
+        assert (told.outcome, told.limit) == (Outcome.UNCHECKED, 0)
+
+
+async def test_closed_refuses_new_streams_as_unavailable(server: RedisServer) -> None:
+    async with guarded(server, OnOutage.CLOSED) as home:
+        server.stop()
+        with pytest.raises(StoreUnavailable):
+            await home.watch("a")
+        for call in (
+            home.guard.release(ACCOUNT, "a"),
+            home.guard.end(ACCOUNT, None, by="admin"),
+            home.guard.streams(ACCOUNT),
+        ):
+            with pytest.raises(StoreUnavailable):
+                await call
+        await home.guard.amend(ACCOUNT, "a", LIVE)
+
+
+@pytest.mark.parametrize("mode", [OnOutage.LOCAL, OnOutage.OPEN])
+async def test_a_touch_of_a_stream_not_known_here_is_not_said_to_be_absent(
+    server: RedisServer, mode: OnOutage
+) -> None:
+    """It may have a slot in the store that is away."""
+    async with guarded(server, mode) as home:
+        server.stop()
+        touch = attempt("a", intent=Intent.TOUCH, cadence=KEPT)
+        assert await home.ask(touch) is Outcome.UNCHECKED
+        assert await home.listed() == []
+
+
+# --- Going and coming back ---
+
+
+async def test_a_change_is_told_once(server: RedisServer) -> None:
+    async with guarded(server) as home:
+        server.stop()
+        await home.watch("a", "b")
+        assert (home.changes, home.guard.available) == ([False], False)
+        await home.return_of_redis()
+        await home.watch("a", "b")
+        assert (home.changes, home.guard.available) == ([False, True], True)
+
+
+async def test_a_store_that_is_away_at_the_start_is_an_outage_like_any_other(
+    server: RedisServer,
+) -> None:
+    server.stop()
+    async with guarded(server) as home:
+        assert home.changes == [False]
+        assert await home.watch("a") == [Outcome.ADMITTED]
+        await home.return_of_redis()
+        assert await home.watch("a") == [Outcome.ADMITTED]
+
+
+async def test_a_store_that_is_away_is_left_alone_for_a_moment(server: RedisServer) -> None:
+    async with guarded(server) as home:
+        server.stop()
+        await home.watch("a")
+        tries = len(home.calls)
+        for _ in range(5):
+            home.now += BACKOFF / 10
+            await home.watch("a", "b", "c")
+            with pytest.raises(StoreUnavailable):
+                await home.guard.ping()
+        assert len(home.calls) == tries
+        home.now += BACKOFF
+        await home.watch("a")
+        assert len(home.calls) == tries + 1
+
+
+async def test_a_clock_that_is_set_back_does_not_keep_the_store_away(server: RedisServer) -> None:
+    async with guarded(server) as home:
+        server.stop()
+        await home.watch("a")
+        server.start()
+        home.now -= 3_600
+        await home.watch("a")
+        assert home.guard.available
+
+
+async def test_one_request_at_a_time_tries_a_store_that_hangs(server: RedisServer) -> None:
+    async with guarded(server, patience=0.1) as home:
+        assert server.process is not None
+        server.process.send_signal(signal.SIGSTOP)
+        try:
+            await home.watch("a")
+            tries = len(home.calls)
+            home.now += BACKOFF
+            told = await asyncio.gather(*[home.guard.decide(attempt("a")) for _ in range(50)])
+            assert {one.outcome for one in told} == {Outcome.UNCHECKED}
+            assert len(home.calls) == tries + 1
+        finally:
+            server.process.send_signal(signal.SIGCONT)
+
+
+async def test_a_try_that_is_cancelled_does_not_keep_others_from_trying(
+    server: RedisServer,
+) -> None:
+    async with guarded(server) as home:
+        server.stop()
+        await home.watch("a")
+        server.start()
+        assert server.process is not None
+        server.process.send_signal(signal.SIGSTOP)
+        try:
+            home.now += BACKOFF
+            trying = asyncio.create_task(home.guard.decide(attempt("a")))
+            await asyncio.sleep(0.02)  # let it ask
+            assert not trying.done()
+            trying.cancel()
+            with suppress(asyncio.CancelledError):
+                await trying
+        finally:
+            server.process.send_signal(signal.SIGCONT)
+        await home.watch("a")
+        assert home.guard.available
+
+
+async def test_what_was_let_in_meanwhile_claims_its_slot_with_its_next_beat(
+    server: RedisServer,
+) -> None:
+    async with guarded(server) as home:
+        server.stop()
+        first = await home.guard.decide(attempt("a", limit=1))
+        await home.return_of_redis()
+        assert await home.listed() == []
+        beat = attempt("a", instance_ms=first.started_ms, limit=1, beat=True)
+        assert await home.ask(beat) is Outcome.ADMITTED
+        assert await home.listed() == ["a"]
+
+
+async def test_what_the_store_refuses_afterwards_is_known_no_more(server: RedisServer) -> None:
+    async with guarded(server, OnOutage.OPEN) as home:
+        server.stop()
+        told: Decision = await home.guard.decide(attempt("a", limit=1))
+        await home.return_of_redis()
+        await home.redis.decide(attempt("b", limit=1))
+        beat = attempt("a", instance_ms=told.started_ms, limit=1)
+        assert await home.ask(beat) is Outcome.REFUSED
+        server.stop()
+        assert await home.listed() == []
+
+
+async def test_what_ended_here_only_may_go_on_when_the_store_says_so(server: RedisServer) -> None:
+    async with guarded(server) as home:
+        told = await home.guard.decide(attempt("a"))
+        server.stop()
+        await home.guard.end(ACCOUNT, "a", by="admin")
+        await home.return_of_redis()
+        beat = attempt("a", instance_ms=told.started_ms)
+        assert await home.ask(beat) is Outcome.ADMITTED
+        server.stop()
+        assert await home.ask(beat) is Outcome.UNCHECKED

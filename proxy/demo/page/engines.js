@@ -1,7 +1,7 @@
 // Three ways to play, one interface. The players are as they come from npm, or the browser's own:
 // they know nothing of Playgate. What is added here only listens to what they were answered.
 //
-//   play(engine, video, url, on) -> {stop(), lost()}   lost: its stream left the list of active ones
+//   play(engine, video, url, on) -> stop()
 //   on.admitted({stream, decision, streams, ticket})   the entry manifest came
 //   on.problem(problem)                                the proxy said no, now or later
 //   on.failed(text)                                    anything else that ended playback
@@ -43,12 +43,9 @@ function playHls(video, url, on) {
     hls.loadSource(url);
     hls.attachMedia(video);
   }, () => on.failed("hls.js could not be loaded"));
-  return {
-    stop() {
-      stopped = true;
-      hls?.destroy();
-    },
-    lost() {},
+  return () => {
+    stopped = true;
+    hls?.destroy();
   };
 }
 
@@ -87,13 +84,10 @@ function playDash(video, url, on) {
     player.on("error", ({ error }) => on.failed(error?.message ?? "dash.js gave up"));
     player.initialize(video, url, true);
   }, () => on.failed("dash.js could not be loaded"));
-  return {
-    stop() {
-      stopped = true;
-      // Not from within its own callback, where it would go on with what is gone.
-      setTimeout(() => player?.destroy());
-    },
-    lost() {},
+  return () => {
+    stopped = true;
+    // Not from within its own callback, where it would go on with what is gone.
+    setTimeout(() => player?.destroy());
   };
 }
 
@@ -118,16 +112,11 @@ function playNative(video, url, on) {
     video.addEventListener("error", broken);
     video.src = url;
   }).catch(tell);
-  return {
-    stop() {
-      stopped = true;
-      video.removeEventListener("error", broken);
-      video.removeAttribute("src");
-      video.load();
-    },
-    lost() {
-      if (ticket && !video.paused) heartbeat(ticket).catch(tell);
-    },
+  return () => {
+    stopped = true;
+    video.removeEventListener("error", broken);
+    video.removeAttribute("src");
+    video.load();
   };
 }
 

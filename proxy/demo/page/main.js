@@ -73,7 +73,7 @@ function add(title, form) {
   if (!engine) return;
   const taken = new Set([...players].map((player) => player.device));
   const device = DEVICES.find((name) => !taken.has(name)) ?? `Screen ${players.size + 1}`;
-  const player = { title, form, format, engine, device, playing: null, ticket: null, stream: null };
+  const player = { title, form, format, engine, device, halt: null, ticket: null };
   player.screen = new views.Screen(player, () => close(player));
   player.screen.video.addEventListener("ended", () => finish(player));
   players.add(player);
@@ -94,7 +94,7 @@ async function start(player) {
   if (!players.has(player) || player.run !== run) return;
   const path = `/${player.form}/${player.title.slug}/${ENTRIES[player.format]}`;
   const url = new URL(`${path}?${new URLSearchParams({ token })}`, location.href).href;
-  player.playing = play(player.engine, player.screen.video, url, {
+  player.halt = play(player.engine, player.screen.video, url, {
     admitted: (verdict) => admitted(player, verdict),
     problem: (problem) => refused(player, problem),
     failed: (text) => failed(player, text),
@@ -102,7 +102,7 @@ async function start(player) {
 }
 
 function admitted(player, { stream, decision, streams, ticket }) {
-  Object.assign(player, { stream, ticket });
+  player.ticket = ticket;
   player.screen.state("playing", `${decision}, ${streams}`, stream);
   views.gate(200, `${nameOf(player)}: ${decision}, ${streams}`);
   refresh();
@@ -125,14 +125,13 @@ function refused(player, problem) {
 }
 
 function failed(player, text) {
-  leave(player);
+  release(player);
   player.screen.state("ended", "playback failed");
   player.screen.notice("It broke off", text, "Try again", () => start(player));
 }
 
 function finish(player) {
   release(player);
-  leave(player);
   player.screen.state("ended", "finished");
   player.screen.notice("The end", "The slot is free again.", "Watch again", () => start(player));
 }
@@ -140,18 +139,19 @@ function finish(player) {
 function close(player) {
   players.delete(player);
   release(player);
-  leave(player);
   player.screen.remove();
 }
 
 function leave(player) {
-  player.playing?.stop();
-  Object.assign(player, { playing: null, ticket: null, stream: null });
+  player.halt?.();
+  Object.assign(player, { halt: null, ticket: null });
 }
 
 function release(player) {
-  if (!player.ticket) return;
-  api.release(player.ticket);
+  const { ticket } = player;
+  leave(player);
+  if (!ticket) return;
+  api.release(ticket);
   views.gate(204, `${nameOf(player)}: released`);
   setTimeout(refresh, 100);
 }
@@ -186,10 +186,6 @@ async function refresh() {
   if (asked !== session) return;
   views.headline(viewer.name, list.streams.length, list.limit);
   views.slots(list.streams, list.limit, known.titles, stop);
-  const active = new Set(list.streams.map((stream) => stream.id));
-  for (const player of players) {
-    if (player.stream && !active.has(player.stream)) player.playing?.lost();
-  }
 }
 
 async function refreshOrigin() {

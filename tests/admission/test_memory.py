@@ -32,6 +32,16 @@ async def test_accounts_are_forgotten_when_their_slots_are() -> None:
     assert len(home.store) == 50
 
 
+async def test_accounts_that_went_on_for_a_while_are_forgotten_too() -> None:
+    home = Home()
+    for _ in range(5):
+        await home.watch("gone")
+        home.passed_ms += TTL - 1
+    home.passed_ms += LINGER_MS + 1
+    await home.watch("next")
+    assert len(home.store) == 1
+
+
 async def test_an_account_that_is_watching_is_never_forgotten() -> None:
     home = Home()
     for _ in range(200):

@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from proxy.admission import shadow
+from proxy.admission.ledger import RELEASED_MS
 from proxy.admission.outage import BACKOFF, OnOutage, OutageGuard
 from proxy.admission.redis import RedisStore
 from proxy.errors import StoreUnavailable
@@ -119,8 +120,9 @@ async def test_a_stream_is_known_for_as_long_as_its_slot_lives(server: RedisServ
         assert await home.watch("b") == [Outcome.UNCHECKED]
 
 
-async def test_what_was_ended_stays_ended(server: RedisServer) -> None:
-    async with guarded(server) as home:
+@pytest.mark.parametrize("mode", OnOutage)
+async def test_what_was_ended_stays_ended(server: RedisServer, mode: OnOutage) -> None:
+    async with guarded(server, mode) as home:
         told = await home.guard.decide(attempt("a"))
         await home.guard.end(ACCOUNT, "a", by="the operator")
         server.stop()
@@ -172,6 +174,33 @@ async def test_a_new_instance_outlives_what_is_said_of_an_older_one(server: Redi
         assert await home.ask(known) is Outcome.UNCHECKED
 
 
+async def test_an_instance_that_another_proxy_started_is_known_for_what_it_is(
+    server: RedisServer,
+) -> None:
+    async with guarded(server, OnOutage.CLOSED) as home:
+        old = await home.guard.decide(attempt("a"))
+        await home.redis.end(ACCOUNT, "a", by="admin")
+        new = await home.redis.decide(attempt("a"))
+        known = attempt("a", instance_ms=new.started_ms)
+        assert await home.ask(known) is Outcome.RENEWED
+        assert await home.ask(attempt("a", instance_ms=old.started_ms)) is Outcome.ENDED
+        server.stop()
+        assert await home.ask(known) is Outcome.UNCHECKED
+
+
+async def test_a_stream_first_met_by_a_touch_is_known_once_more_is_known_of_it(
+    server: RedisServer,
+) -> None:
+    async with guarded(server, OnOutage.CLOSED) as home:
+        await home.redis.decide(attempt("a"))
+        touch = attempt("a", intent=Intent.TOUCH, cadence=KEPT)
+        assert await home.ask(touch) is Outcome.RENEWED
+        guess = attempt("a", cadence=replace(LIVE, guess=True))
+        assert await home.ask(guess) is Outcome.RENEWED
+        server.stop()
+        assert await home.ask(touch) is Outcome.UNCHECKED
+
+
 async def test_a_stray_is_known_by_its_own_name(server: RedisServer) -> None:
     async with guarded(server, OnOutage.CLOSED) as home:
         wanted = attempt("a", limit=3)
@@ -193,7 +222,7 @@ async def test_the_last_request_of_a_released_stream_makes_it_known_no_more(
         last = attempt("a", instance_ms=told.started_ms)
         assert await home.ask(last) is Outcome.RENEWED
         server.stop()
-        home.now += 60
+        home.now += RELEASED_MS / 1000
         with pytest.raises(StoreUnavailable):
             await home.ask(last)
 

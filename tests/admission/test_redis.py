@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 from redis.crc import key_slot
 
 from proxy.admission.ledger import LINGER_MS
-from proxy.admission.policy import OnLimit
+from proxy.admission.policy import OnLimit, Takeover
 from proxy.admission.redis import RedisStore
 from proxy.model import EndReason, Outcome
 from tests.admission.samples import ACCOUNT, FILM, LIVE, TTL, attempt, policy
@@ -162,6 +162,23 @@ async def test_a_tombstone_that_cannot_be_read_ends_nothing_and_goes(
     again = await store.decide(attempt("a", instance_ms=told.started_ms))
     assert again.outcome is Outcome.ADMITTED
     assert not await redis.hexists(TOMBSTONES, "a")
+
+
+async def test_a_newcomer_whose_older_stream_cannot_be_read_stays(
+    redis_server: RedisServer, redis: Redis
+) -> None:
+    rules = policy(Takeover.PROVISIONAL)
+    store = RedisStore(redis_server.url, rules, key_prefix="playgate", timeout=10)
+    try:
+        await store.decide(attempt("a", device="browser", limit=1))
+        told = await store.decide(attempt("b", device="browser", limit=1))
+        assert told.outcome is Outcome.PROVISIONAL
+        await redis.hset(SLOTS, "a", b"garbage")
+        for _ in range(2):
+            told = await store.decide(attempt("b", device="browser", limit=0))
+            assert (told.outcome, told.active) == (Outcome.RENEWED, 1)
+    finally:
+        await store.close()
 
 
 async def test_a_key_that_is_no_hash_is_replaced(store: RedisStore, redis: Redis) -> None:

@@ -191,6 +191,19 @@ async def test_something_else_on_that_port_is_an_unavailable_store(answer: bytes
             await store.end(ACCOUNT, None, by="admin")
 
 
+async def test_an_answer_nobody_waited_for_is_never_taken_for_another() -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while await reader.read(65_536):
+            writer.write(b"*0\r\n" + b"-ERR of a call before\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with server, opened(f"redis://127.0.0.1:{port}") as store:
+        for _ in range(3):
+            assert await store.end(ACCOUNT, None, by="admin") == ()
+
+
 async def test_a_redis_out_of_memory_is_an_unavailable_store_and_stores_nothing(
     server: RedisServer,
 ) -> None:

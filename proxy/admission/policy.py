@@ -52,10 +52,10 @@ class OnLimit(StrEnum):
 class Policy:
     """The settings a decision depends on (milliseconds).
 
-    ``silent_after_ms`` is how long a stream may hold its slot without a beat while another needs
-    it. ``max_networks`` is on how many networks at once one stream may be. ``tombstone_ms`` is how
-    long a ticket could be used (``tickets.ttl``), and so for how long the end of a stream must be
-    remembered.
+    ``silent_after_ms`` is how long a stream that never beat may hold its slot unheard of while
+    another needs it. ``max_networks`` is on how many networks at once one stream may be.
+    ``tombstone_ms`` is how long a ticket could be used (``tickets.ttl``), and so for how long the
+    end of a stream must be remembered.
 
     Raises:
         ValueError: ``max_networks`` is below 1, or a time is negative.

@@ -74,8 +74,14 @@ class Shadow(MemoryStore):
         self, ledger: Ledger, slot: Slot, attempt: Attempt, told: Decision, now_ms: int
     ) -> None:
         instance_ms = attempt.playback.instance_ms
-        if told.outcome is Outcome.ABSENT:
+        is_older = instance_ms is not None and instance_ms < slot.started_ms
+        if is_older and told.outcome is not Outcome.ABSENT:
+            return  # what was said is no news of the instance that plays
+        if told.outcome is not Outcome.ENDED:
             ledger.remove(slot)
-        elif instance_ms is None or slot.started_ms <= instance_ms:
-            # It was said of this instance or of all, not of an older one than we know.
-            ledger.bury(slot, told.reason, self._policy, now_ms, by=told.by or "")
+            return
+        ledger.bury(slot, told.reason, self._policy, now_ms, by=told.by or "")
+        if instance_ms is not None:
+            # No more was said: a newer one may have been started through another proxy.
+            tombstone = ledger.tombstones[slot.stream]
+            ledger.tombstones[slot.stream] = replace(tombstone, at_ms=instance_ms)

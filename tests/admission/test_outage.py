@@ -174,6 +174,21 @@ async def test_a_new_instance_outlives_what_is_said_of_an_older_one(server: Redi
         assert await home.ask(known) is Outcome.UNCHECKED
 
 
+async def test_an_end_is_not_stretched_to_an_instance_that_came_after_it(
+    server: RedisServer,
+) -> None:
+    async with guarded(server) as home:
+        old = await home.guard.decide(attempt("a"))
+        await home.redis.end(ACCOUNT, "a", by="admin")
+        home.now += 1
+        new = await home.redis.decide(attempt("a"))
+        home.now += 1
+        assert await home.ask(attempt("a", instance_ms=old.started_ms)) is Outcome.ENDED
+        server.stop()
+        assert await home.ask(attempt("a", instance_ms=old.started_ms)) is Outcome.ENDED
+        assert await home.ask(attempt("a", instance_ms=new.started_ms)) is Outcome.ADMITTED
+
+
 async def test_an_instance_that_another_proxy_started_is_known_for_what_it_is(
     server: RedisServer,
 ) -> None:
@@ -418,6 +433,7 @@ async def test_what_the_store_refuses_afterwards_is_known_no_more(server: RedisS
         assert await home.ask(beat) is Outcome.REFUSED
         server.stop()
         assert await home.listed() == []
+        assert await home.ask(beat) is Outcome.UNCHECKED
 
 
 async def test_what_ended_here_only_may_go_on_when_the_store_says_so(server: RedisServer) -> None:

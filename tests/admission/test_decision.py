@@ -12,7 +12,7 @@ from itertools import count
 import pytest
 
 from proxy.admission.decision import decide
-from proxy.admission.ledger import LINGER_MS, MAX_TOMBSTONES, RELEASED_MS, Ledger
+from proxy.admission.ledger import LINGER_MS, MAX_TOMBSTONES, RELEASED_MS, REPEATED_MS, Ledger
 from proxy.admission.policy import OnLimit, Policy, Takeover
 from proxy.admission.redis import RedisStore
 from proxy.model import Attempt, Cadence, Decision, EndReason, Intent, Outcome, Stray
@@ -695,8 +695,25 @@ def test_a_release_does_not_shorten_an_earlier_end(build: Build) -> None:
     house.now_ms += 1_000
     house.watch("a")
     house.release("a")
-    told = house.ask(attempt("a", instance_ms=START_MS), after=RELEASED_MS)
+    told = house.ask(attempt("a", instance_ms=START_MS), after=REPEATED_MS)
     assert (told.outcome, told.reason) == (Outcome.ENDED, EndReason.KILLED)
+
+
+@pytest.mark.parametrize(
+    ("between_ms", "then"), [(REPEATED_MS - 1, Outcome.ENDED), (REPEATED_MS, Outcome.RENEWED)]
+)
+def test_two_releases_end_a_playback_only_if_they_come_within_a_minute(
+    build: Build, between_ms: int, then: Outcome
+) -> None:
+    house = build()
+    house.watch("a")
+    house.release("a")
+    house.now_ms += RELEASED_MS
+    tab = attempt("a", instance_ms=START_MS, cadence=FILM)
+    assert house.ask(tab).outcome is Outcome.ADMITTED
+    house.now_ms += between_ms - RELEASED_MS
+    house.release("a")
+    assert house.ask(tab).outcome is then
 
 
 # --- Networks ---

@@ -211,7 +211,8 @@ class Gateway:
         return manifest
 
     async def _give_back(self, walker: Walker, held: Decision | None) -> None:
-        if held is not None:
+        # Who comes with a ticket is in the middle of a stream, and will ask again.
+        if held is not None and walker.ticket is None:
             await self._admission.undo(walker.subject, held)
 
     def _render(

@@ -116,6 +116,24 @@ async def test_the_origins_own_errors_pass_through_and_cost_no_slot(stack: Stack
     assert await active(stack) == 0
 
 
+async def test_an_origin_that_fails_again_and_again_ends_nobodys_playback(stack: Stack) -> None:
+    child = "/live/one/low/index.m3u8"
+    entry = await stack.watch(ENTRY)
+    served = stack.origin.answers.pop(child)
+    released = f"/_playgate/release?_sid={entry.ticket()}"
+    assert (await stack.ask(released, method="POST")).status == 204
+    for _ in range(3):
+        assert (await stack.ask(f"{child}?_sid={entry.ticket()}")).status == 404
+    stack.origin.answers[child] = served
+    assert (await stack.ask(f"{child}?_sid={entry.ticket()}")).status == 200
+    for _ in range(3):
+        stack.origin.answers[ENTRY] = web.Response(status=500)
+        assert (await stack.watch(ENTRY)).status == 500
+    stack.origin.answers[ENTRY] = (HLS, MASTER)
+    again = await stack.watch(ENTRY)
+    assert (await stack.ask(f"{child}?_sid={again.ticket()}")).status == 200
+
+
 @pytest.mark.parametrize(
     "answer",
     [

@@ -187,7 +187,7 @@ class Linker:
             return reference.head if named and not away else None
         if reference.owner is Owner.NONE and any(base.path is None for base in bases):
             return None
-        path = without_dots(_rooted(reference.path))
+        path = _rooted(without_dots(reference.path))
         public = self._links.to_public(path)
         if away:
             return f"//{self._links.public_host}{public}"
@@ -229,7 +229,7 @@ class Linker:
         if reference.owner is Owner.PUBLIC:
             return without_dots(path or "/")
         if reference.owner is Owner.ORIGIN:
-            return self._links.to_public(without_dots(_rooted(path)))
+            return self._links.to_public(_rooted(without_dots(path)))
         if base.path is None:
             return None
         if path.startswith("/"):
@@ -274,5 +274,8 @@ def _joined(place: Place, path: str) -> str:
 
 
 def _rooted(path: str) -> str:
-    """Give an absolute path that cannot be taken for a host: ``//evil.example`` names one."""
+    """Give an absolute path that cannot be taken for a host: ``//evil.example`` names one.
+
+    To be asked last: taking dot segments out makes ``//evil.example`` of ``/.//evil.example``.
+    """
     return "/" + path.lstrip("/")

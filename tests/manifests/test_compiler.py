@@ -17,7 +17,10 @@ from proxy.manifests.template import Template
 from proxy.model import Pace
 from tests.manifests.test_dash import mpd
 from tests.manifests.test_hls import MEDIA, MULTIVARIANT
-from tests.manifests.world import Mode, Player, links, without_tickets
+from tests.manifests.world import Mode, Player, links, without_tickets, unhurried
+
+# The media is made once, for one process.
+pytestmark = pytest.mark.xdist_group("made by ffmpeg")
 
 MADE = ["ts/master.m3u8", "ts/0.m3u8", "ts/2.m3u8", "ranges/main.m3u8", "live/main.m3u8"]
 MADE += ["timeline/main.mpd", "number/main.mpd", "single/main.mpd", "dynamic/main.mpd"]
@@ -200,6 +203,7 @@ def tried(form: Format, body: bytes, mode: Mode) -> None:
         assert compile_manifest(again, form, world).render(b"T") == again
 
 
+@unhurried
 @given(mutants(), st.sampled_from(["signed", "open", "direct", "deny"]))
 def test_a_damaged_manifest_is_compiled_or_refused(
     damaged: tuple[Format, bytes], mode: Mode
@@ -207,6 +211,7 @@ def test_a_damaged_manifest_is_compiled_or_refused(
     tried(*damaged, mode)
 
 
+@unhurried
 @given(
     st.binary(), st.sampled_from(Format), st.sampled_from([b"", b"#EXTM3U\n", b"<MPD><Period/>"])
 )

@@ -11,7 +11,7 @@ from proxy.errors import OriginInvalid
 from proxy.manifests.dash import compile_dash
 from proxy.manifests.template import Template
 from proxy.model import Pace
-from tests.manifests.world import CDN, Mode, Player, links
+from tests.manifests.world import CDN, Mode, Player, links, unhurried
 
 BASE = "/live/a/main.mpd"
 ROUTES: dict[str, Mode] = {
@@ -272,6 +272,16 @@ def test_direct_paths_and_origin_addresses_are_absolute_by_themselves() -> None:
     )
 
 
+def test_a_relative_template_counts_where_it_leads() -> None:
+    text = period(
+        "<AdaptationSet><SegmentTemplate media='/cdn/$Number$.m4s'"
+        " initialization='../../live/b/i.mp4'/><Representation/></AdaptationSet>"
+    )
+    assert within(text, "/cdn/a/main.mpd") == text.replace("/cdn/", f"{CDN}cdn/").replace(
+        "i.mp4", "i.mp4?_sid=[/live/b/].T"
+    )
+
+
 def test_periods_on_different_routes_keep_their_modes() -> None:
     text = (
         period(f"<AdaptationSet>{ADDRESSED}<Representation/></AdaptationSet>")
@@ -478,6 +488,7 @@ def place_of(url: str) -> str:
     return re.sub(r"([?&])_sid=[^&]*&?", r"\1", url.replace(CDN, f"{PAGE}/")).rstrip("?&")
 
 
+@unhurried
 @given(
     levels(("Period", "AdaptationSet", "Representation")),
     st.sampled_from(["/live/a/m.mpd", "/open/m.mpd", "/cdn/a/m.mpd"]),

@@ -10,7 +10,7 @@ from proxy.manifests.hls import compile_hls
 from proxy.manifests.kinds import is_manifest_path
 from proxy.manifests.template import Template
 from proxy.model import Pace
-from tests.manifests.world import CDN, Mode, Player, links, without_tickets
+from tests.manifests.world import CDN, Mode, Player, links, without_tickets, unhurried
 
 MULTIVARIANT = """\
 #EXTM3U
@@ -173,6 +173,7 @@ def test_only_an_attribute_named_uri_is_a_link(line: str, expected: str) -> None
         ("{$dir}/s.ts", "b/c/s.ts?_sid=[/live/a/b/c/].T"),
         ("s.ts{$query}", "s.ts?x=1&_sid=[/live/a/].T"),
         ("{$blank}", "{$blank}"),
+        ("{$spaced}", "b.ts?_sid=[/live/a/].T"),
         ("b/{$imported}.ts", "b/{$imported}.ts?_sid=[/live/a/b/].T"),
         ("{$dir}/{$imported}.ts", "b/c/{$imported}.ts?_sid=[/live/a/b/c/].T"),
         ("s.ts?{$imported}", "s.ts?{$imported}&_sid=[/live/a/].T"),
@@ -189,6 +190,7 @@ def test_variables_are_followed_where_their_values_are_known(uri: str, expected:
 #EXT-X-DEFINE:VALUE="b/c",NAME="dir"
 #EXT-X-DEFINE:NAME="query",VALUE="?x=1"
 #EXT-X-DEFINE:NAME="blank",VALUE=" //evil.example/s.ts"
+#EXT-X-DEFINE:NAME="spaced",VALUE=" b.ts "
 #EXT-X-DEFINE:IMPORT="imported"
 #EXT-X-DEFINE:QUERYPARAM="token"
 #EXT-X-TARGETDURATION:1
@@ -258,6 +260,18 @@ def test_a_broken_playlist_is_refused_with_its_line(text: str, line: int) -> Non
         compiled(text)
 
 
+def test_variables_that_multiply_are_refused_before_they_fill_the_memory() -> None:
+    value = "a" * 100_000
+    text = f'#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXT-X-DEFINE:NAME="v",VALUE="{value}"\n'
+    with pytest.raises(OriginInvalid, match=r"line 14: .*variables"):
+        compiled(text + "{$v}\n" * 1000)
+
+
+def test_more_links_than_any_playlist_has_are_refused() -> None:
+    with pytest.raises(OriginInvalid, match="too many links"):
+        compiled("#EXTM3U\n#EXT-X-TARGETDURATION:1\n" + "a\n" * 100_001)
+
+
 def test_no_broken_playlist_tells_of_its_origin() -> None:
     with pytest.raises(OriginInvalid) as refusal:
         compiled('#EXTM3U\n#EXT-X-KEY:URI="http://origin-a:8000/key?token=secret\n')
@@ -308,6 +322,7 @@ def fetched(body: str, base: str) -> list[str]:
     return template.render(PLAYER.ticket).decode().split("\n")
 
 
+@unhurried
 @given(
     st.lists(URIS, min_size=1, max_size=5),
     st.sampled_from(["/live/a/b/m.m3u8", "/open/m.m3u8", "/cdn/a/m.m3u8", "/deny/m.m3u8"]),
@@ -371,6 +386,7 @@ LINES = st.sampled_from(
 )
 
 
+@unhurried
 @given(st.lists(LINES), st.sampled_from(["signed", "open", "deny"]))
 def test_all_but_tickets_is_served_as_it_came(lines: list[str], mode: Mode) -> None:
     body = "\n".join(["#EXTM3U", "#EXT-X-TARGETDURATION:4", *lines, "end.ts"])

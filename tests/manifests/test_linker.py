@@ -68,6 +68,7 @@ def test_a_signed_segment_gets_a_ticket_for_its_directory(uri: str, expected: st
         ("/open/1.m3u8", "/open/1.m3u8?_sid=[play.example/open/1.m3u8].T"),
         ("/cdn/1.m3u8", "/cdn/1.m3u8?_sid=[play.example/cdn/1.m3u8].T"),
         ("/deny/1.m3u8", "/deny/1.m3u8?_sid=[play.example/deny/1.m3u8].T"),
+        ("1.m3u8?\udcff", "1.m3u8?\udcff&_sid=[play.example/live/a/1.m3u8].T"),
         ("1.m3u%38", "1.m3u%38?_sid=[play.example/live/a/1.m3u8].T"),
     ],
 )
@@ -139,6 +140,7 @@ def test_a_plain_name_and_its_longer_spelling_are_treated_alike() -> None:
         "\\\\evil.example/a.ts",
         "/\\evil.example/a.ts",
         "/\t/evil.example/a.ts",
+        "/.//evil.example/a.ts",
         "\x00//evil.example/a.ts",
         "http://play.example\\@evil.example/live/a.ts",
         "http://evil.example#@play.example/live/a.ts",
@@ -162,6 +164,10 @@ def test_what_is_not_surely_ours_is_left_as_it_is(uri: str, role: Role) -> None:
     [
         ("http://origin-a:8000/elsewhere/a.ts?q", "/elsewhere/a.ts?q"),
         ("http://origin-a:8000//evil.example/a.ts", "/evil.example/a.ts"),
+        ("http://origin-a:8000/.//evil.example/a.ts", "/evil.example/a.ts"),
+        ("http://origin-a:8000/a/..//evil.example/a.ts", "/evil.example/a.ts"),
+        ("http://origin-a:8000/%2E//evil.example/a.ts", "/evil.example/a.ts"),
+        ("//origin-b/.///evil.example/a.m3u8", "/evil.example/a.m3u8"),
         ("http://origin-a:8000/100%.ts", "/100%.ts"),
         ("http://origin-a:8000", "/"),
         ("http://origin-a:8000/live\\a.ts", "/live%5Ca.ts"),
@@ -256,6 +262,37 @@ def test_what_only_the_player_knows_is_sealed_by_what_stands_before_it(
         parts = Linker(links()).link(uri, SEGMENT, holes=Holes(NUMBER, tame=is_tame))
         mark = "&" if "?" in uri else "?"
         assert parts == (None if seal is None else (f"{uri}{mark}_sid={seal}.", ""))
+
+
+def test_bases_are_resolved_against_each_of_their_own_bases() -> None:
+    linker = Linker(links())
+    parents = (Base("/live/a/"), Base("/live/b/v.mp4", "q=1"), Base(None))
+    assert linker.bases("c/", parents) == (Base("/live/a/c/"), Base("/live/b/c/"), Base(None))
+    assert linker.bases("", parents) == parents
+    assert linker.bases("v.mp4?x", parents[:2]) == (
+        Base("/live/a/v.mp4", "x"),
+        Base("/live/b/v.mp4", "x"),
+    )
+    assert linker.bases("http://origin-b/live/c/", parents) == (Base("/live/c/"),)
+    assert linker.bases("//play.example/live/c/", parents) == (Base("/live/c/"),)
+
+
+@pytest.mark.parametrize(
+    "uri", ["https://cdn.elsewhere/", "http://origin-b/live\\a/", "a/" * 2000, "data:,"]
+)
+def test_a_base_that_is_not_surely_ours_is_foreign(uri: str) -> None:
+    assert Linker(links()).bases(uri, (Base("/live/" + "b/" * 1000),)) == (Base(None),)
+
+
+def test_a_plain_name_below_a_folder_that_must_be_encoded() -> None:
+    assert Linker(links()).link("s.ts", SEGMENT, (Base("/live/ä b/"),)) == (
+        "s.ts?_sid=[/live/%C3%A4%20b/].",
+        "",
+    )
+
+
+def test_what_a_browser_takes_for_another_host_is_not_mapped() -> None:
+    assert linked("/\\evil.example/a.ts", SEGMENT, strip_prefix="/live") == "/\\evil.example/a.ts"
 
 
 def test_seals_are_asked_for_once() -> None:

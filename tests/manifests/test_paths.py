@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from proxy.errors import BadRequest
 from proxy.manifests.paths import canonical, common_directory, directory, without_dots
 from proxy.web.target import canonical_path
+from tests.manifests.world import unhurried
 
 PIECES = [
     "a",
@@ -53,6 +54,7 @@ def served(path: str) -> str | None:
         return None
 
 
+@unhurried
 @given(st.lists(st.sampled_from(PIECES)).map(lambda pieces: "/" + "".join(pieces)))
 def test_a_path_is_spelled_as_the_server_will_spell_it(path: str) -> None:
     assert canonical(path) == served(path)
@@ -62,6 +64,7 @@ def test_bytes_that_are_no_utf8_have_no_spelling() -> None:
     assert canonical("/a\udcff") is None
 
 
+@unhurried
 @given(st.lists(st.sampled_from(["a", "bc", ".", "..", "d.e", "..."]), min_size=1), st.booleans())
 def test_dot_segments_are_resolved_as_urljoin_does(segments: list[str], slash: bool) -> None:
     path = "/" + "/".join(segments) + "/" * slash

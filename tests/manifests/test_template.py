@@ -2,6 +2,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.manifests.template import Template, TemplateBuilder
+from tests.manifests.world import unhurried
 
 
 def test_a_body_without_edits_is_one_chunk() -> None:
@@ -18,6 +19,7 @@ def test_edits_replace_insert_and_leave_slots() -> None:
     assert template.render(b"") == b"A12[]34789"
 
 
+@unhurried
 @given(st.binary(), st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9), st.integers(1, 3))))
 def test_rendering_is_the_body_with_each_edit_made(
     body: bytes, wanted: list[tuple[int, int, int]]

@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from typing import Literal
 from urllib.parse import urljoin, urlsplit
 
+from hypothesis import HealthCheck, settings
+
 from proxy.credentials.ticket import Tickets
 from proxy.errors import BadRequest, TicketInvalid
 from proxy.manifests.kinds import is_manifest_path
@@ -15,6 +17,9 @@ from proxy.playback.identity import content_of
 from proxy.query import pairs, value_of
 from proxy.settings.patterns import PathPattern
 from proxy.web.target import parse_target
+
+# How long an example takes says how busy the machine is, and nothing else.
+unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 Mode = Literal["signed", "open", "direct", "deny"]
 

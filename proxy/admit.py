@@ -155,7 +155,7 @@ class Admission:
         """Give back the slot of a stream that was let in but could not be served."""
         if decision.outcome in NEW:
             with suppress(StoreUnavailable):
-                await self.store.release(subject.account, decision.stream)
+                await self.store.forget(subject.account, decision.stream, decision.started_ms)
 
 
 def slower(known: Pace | None, read: Pace) -> Pace:

@@ -17,8 +17,8 @@ LINGER_MS = 10_000
 # How long the last requests of a player that released its stream may be under way. They are served
 # and do not take the slot again; a second tab of the same title does so with a later one.
 RELEASED_MS = 2_000
-# A release is remembered for this long: a second one within it ends the playback, or a doctored
-# player would release after each request and never hold a slot for long.
+# A stream is released once within this time. Or a doctored player would release after each request
+# and never hold a slot; an honest one that opens and closes a title again leaves its slot to lapse.
 REPEATED_MS = 60_000
 # Tombstones live as long as a ticket, and each zap leaves one. From CROWDED on those that have
 # expired are swept; MAX is what a viewer who zaps all evening may leave, about 20 KB.
@@ -71,27 +71,33 @@ class Ledger:
         """Give a stream's slot back, as its own player asked.
 
         None where it has no slot, or where the instance that asks (None: any) has none: it was
-        ended or released before, and what plays now is another.
+        ended or released before, and what plays now is another. None, too, where this stream was
+        released a moment ago: it lapses by itself.
         """
         slot = self.slots.get(stream)
         if slot is None or slot.expires_ms <= now_ms:
             return None
-        until_ms = now_ms + REPEATED_MS
+        until_ms = now_ms + RELEASED_MS + REPEATED_MS
         earlier = self.tombstone(stream, now_ms) or Tombstone(until_ms=until_ms)
         if instance_ms is not None and instance_ms <= max(earlier.at_ms, earlier.released_ms):
             return None
-        over_ms = max(now_ms, slot.started_ms)
+        if earlier.released_until_ms and now_ms - earlier.released_until_ms < REPEATED_MS:
+            return None
         tombstone = replace(
             earlier,
             until_ms=max(earlier.until_ms, until_ms),
-            released_ms=over_ms,
+            released_ms=max(now_ms, slot.started_ms),
             released_until_ms=now_ms + RELEASED_MS,
         )
-        if earlier.released_ms:
-            tombstone = replace(tombstone, at_ms=over_ms, reason=EndReason.RELEASED, by="")
         self.remove(slot)
         self._lay(stream, tombstone, now_ms)
         return Ended(slot.as_stream(), EndReason.RELEASED, now_ms)
+
+    def forget(self, stream: str, started_ms: int) -> None:
+        """Remove the slot of an instance that could not be served, as if it had never been."""
+        slot = self.slots.get(stream)
+        if slot is not None and slot.started_ms == started_ms:
+            self.remove(slot)
 
     def end(
         self, stream: str | None, policy: Policy, now_ms: int, *, by: str, hold_ms: int = 0

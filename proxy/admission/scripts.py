@@ -46,6 +46,8 @@ _CONSTANTS: dict[str, int | str] = {
     "NETWORK_FORMAT": "'<Hc0I6'",
     "CROWDED_TOMBSTONES": ledger.CROWDED_TOMBSTONES,
     "LINGER_MS": ledger.LINGER_MS,
+    # An hour: longer than a caller's own clock may stand still beside the server's.
+    "SPARE_MS": 3_600_000,
     "MAX_TOMBSTONES": ledger.MAX_TOMBSTONES,
     "MIN_PATIENCE_MS": slot.MIN_PATIENCE_MS,
     "MIN_RETRY_MS": decision.MIN_RETRY_MS,
@@ -80,6 +82,7 @@ def _assembled(name: str) -> Script:
 DECIDE = _assembled("decide")
 AMEND = _assembled("amend")
 RELEASE = _assembled("release")
+FORGET = _assembled("forget")
 END = _assembled("end")
 LIST = _assembled("list")
-ALL = (DECIDE, AMEND, RELEASE, END, LIST)
+ALL = (DECIDE, AMEND, RELEASE, FORGET, END, LIST)

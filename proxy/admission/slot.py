@@ -85,7 +85,7 @@ class Tombstone:
 
     A release is noted here too, beside an end it must not shorten: instances up to ``released_ms``
     were given back by their own player, whose last requests may arrive until
-    ``released_until_ms``. One that is given back again and again is ended by that.
+    ``released_until_ms``.
     """
 
     until_ms: int

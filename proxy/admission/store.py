@@ -42,6 +42,9 @@ class Store(Protocol):
         has no slot, or where that playback was over before.
         """
 
+    async def forget(self, account: str, stream: str, started_ms: int) -> None:
+        """Take back the slot of an instance that could not be served, as if it had never been."""
+
     async def end(
         self, account: str, stream: str | None, *, by: str, hold_ms: int = 0
     ) -> tuple[Ended, ...]:

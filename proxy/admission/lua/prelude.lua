@@ -19,6 +19,8 @@ local function clock()
 end
 
 local now = clock()
+-- Keys expire by the server's own clock; one that lives by another clock must not be lost to it.
+local spare = ARGV[1] == '' and 0 or SPARE_MS
 local dry = false   -- true: decide, but store nothing
 local slots = {}    -- by stream id
 local count = 0     -- how many slots there are
@@ -104,7 +106,7 @@ local function commit()
   if not touched then return end
   local latest = 0
   for _, slot in pairs(slots) do latest = math.max(latest, slot[EXPIRES]) end
-  redis.call('PEXPIRE', KEYS[1], latest + LINGER_MS - now)
+  redis.call('PEXPIRE', KEYS[1], latest + LINGER_MS - now + spare)
 end
 
 -- --- Order ---
@@ -212,7 +214,7 @@ local function lay(id, tombstone)
     redis.call('HSET', KEYS[2], id, packed)
   end
   if redis.call('HLEN', KEYS[2]) > CROWDED_TOMBSTONES then sweep_tombstones() end
-  local span = tombstone[UNTIL] + LINGER_MS - now
+  local span = tombstone[UNTIL] + LINGER_MS - now + spare
   if redis.call('PTTL', KEYS[2]) < span then redis.call('PEXPIRE', KEYS[2], span) end
 end
 

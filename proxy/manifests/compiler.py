@@ -22,6 +22,7 @@ def compile_manifest(body: bytes, form: Format, links: Links) -> Template:
     """Compile a manifest, whole or not at all.
 
     Raises:
-        OriginInvalid: the manifest is broken; the detail names the line.
+        OriginInvalid: the manifest is broken, and the detail names the line; or it has more links
+            than can be carried, each with a ticket, to every viewer.
     """
     return COMPILERS[form](body, links)

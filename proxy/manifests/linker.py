@@ -41,8 +41,8 @@ PLAIN = re.compile(
 )
 # What a query may hold unencoded; players encode the rest before they ask.
 QUERY_SAFE = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) not in '"#<>')
-# A playlist of two days in segments of two seconds has 86,400 links. Each costs microseconds here
-# and a ticket's length for each viewer; in DASH it is tried against each base it may have.
+# A playlist of two days in segments of two seconds has 86,400 links. Each costs microseconds here,
+# in DASH for each base it may have. How many may carry a ticket is for the template to say.
 MAX_LOOKUPS = 100_000
 # Stands in a look-up for what only the player knows.
 SAMPLE = "1"
@@ -163,7 +163,7 @@ class Linker:
         if head is None:
             return None
         query = self._unsealed(reference.query or "")
-        aims = () if role is Role.FOLDER else self._aims(reference, bases, holes)
+        aims = () if role is Role.ADDRESS else self._aims(reference, bases, holes)
         if role is Role.MANIFEST or any(is_manifest_path(aim.target) for aim in aims):
             scope = _manifest_scope(aims, query)
         else:

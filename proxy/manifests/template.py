@@ -7,7 +7,14 @@ blanks, tags and elements nobody here knows. Nothing here knows HLS from DASH.
 
 from dataclasses import dataclass
 
+from proxy.errors import OriginInvalid
 from proxy.model import Pace
+
+# What a ticket weighs with long names in it; most have 400 to 450 bytes.
+TICKET_BYTES = 512
+# What tickets may add to a manifest, for each viewer and each refresh. A day of live television in
+# segments of two seconds, 43,200 links, comes to 21 MiB.
+MAX_TICKETS_BYTES = 24 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,5 +58,11 @@ class TemplateBuilder:
         self._kept = end
 
     def chunks(self) -> tuple[bytes, ...]:
-        """Give the edited body, cut at its slots."""
+        """Give the edited body, cut at its slots.
+
+        Raises:
+            OriginInvalid: it would be too large with a ticket in each slot.
+        """
+        if len(self._chunks) * TICKET_BYTES > MAX_TICKETS_BYTES:
+            raise OriginInvalid("The origin's manifest is too large with a ticket in each link.")
         return (*self._chunks, b"".join((*self._open, self._body[self._kept :])))

@@ -17,7 +17,7 @@ from proxy.manifests.template import Template
 from proxy.model import Pace
 from tests.manifests.test_dash import mpd
 from tests.manifests.test_hls import MEDIA, MULTIVARIANT
-from tests.manifests.world import Mode, Player, links, without_tickets, unhurried
+from tests.manifests.world import Mode, Player, links, unhurried, without_tickets
 
 # The media is made once, for one process.
 pytestmark = pytest.mark.xdist_group("made by ffmpeg")
@@ -150,6 +150,30 @@ def test_ffmpeg_plays_what_was_rewritten_and_each_request_is_let_in(
     assert not refused
     assert len(played) > 20
     assert played == unguarded
+
+
+# --- What would be too large with tickets ---------------------------------------------------------
+
+
+def long_manifest(form: Format, links: int) -> bytes:
+    """A media playlist or an MPD of that many segments."""
+    if form is Format.HLS:
+        return b"#EXTM3U\n#EXT-X-TARGETDURATION:2\n" + b"#EXTINF:2,\ns.ts\n" * links
+    listed = "<SegmentList>" + "<SegmentURL media='s.m4s'/>" * links + "</SegmentList>"
+    adaptation = f"<AdaptationSet><Representation>{listed}</Representation></AdaptationSet>"
+    return mpd(f"<Period>{adaptation}</Period>").encode()
+
+
+@pytest.mark.parametrize("form", Format)
+def test_a_day_of_segments_gets_its_tickets_and_no_manifest_grows_without_bound(
+    form: Format,
+) -> None:
+    day = compile_manifest(long_manifest(form, 43_200), form, links("/live/a/m"))
+    assert len(day.chunks) == 43_201
+    with pytest.raises(OriginInvalid, match="too large with a ticket"):
+        compile_manifest(long_manifest(form, 50_000), form, links("/live/a/m"))
+    unguarded = links("/open/a/m", {"/open/**": "open"})
+    assert len(compile_manifest(long_manifest(form, 50_000), form, unguarded).chunks) == 1
 
 
 # --- What nobody should make ---------------------------------------------------------------------

@@ -4,21 +4,23 @@
     BaseURL of a file        a segment
     media, initialization, index, bitstreamSwitching, sourceURL
                              segments. One may stand for many representations, each with its own
-                             BaseURL: its seal is for the folder that holds them all
+                             BaseURL: its seal is for the tree that holds them all
     Location                 a manifest. In a dynamic MPD there is exactly one, our own path with
                              the ticket: players refresh there, and each refresh is a beat
     PatchLocation            taken out of a dynamic MPD: who patches asks no more for the MPD
-    minimumUpdatePeriod      of a dynamic MPD: 15 s where it is longer or absent
+    minimumUpdatePeriod      of a dynamic MPD: 15 s where it is longer or absent; zero stays, as
+                             players take it for "often"
 
 Where a route's segments are ``direct``, each representation is given an absolute BaseURL; that
 alone holds for templates it shares with others. BaseURLs on foreign hosts beside ours are taken
 out where ours need tickets or are direct, since one URI cannot carry a ticket for some of its
-alternatives only. Left alone: xlink:href (a remote element's own links could not be rewritten),
-clocks, steering, events, and whatever is not in the root's namespace.
+alternatives only. UTCTiming and ContentSteering are only ever rid of an origin's address. Left
+alone: xlink:href (a remote element's own links could not be rewritten), events, and whatever is
+not in the root's namespace.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TypeAlias
 
@@ -56,6 +58,8 @@ NAMES = frozenset(
         "PatchLocation",
         "ProgramInformation",
         "SubRepresentation",
+        "UTCTiming",
+        "ContentSteering",
     }
 )
 # Modes in which a segment on a host of ours must not be taken for one on a foreign host.
@@ -90,7 +94,7 @@ class _Compiler:
         self._edits = Edits(body)
         self._linker = Linker(links)
         self._home = Base(directory(links.base))
-        self._holes = Holes(IDENTIFIER, tame=True)
+        self._holes = Holes(IDENTIFIER, tame=True, flat=True)
 
     def compile(self) -> Template:
         mpd = read(self._body, NAMES)
@@ -98,8 +102,12 @@ class _Compiler:
             raise broken(mpd.line, "its root is no MPD")
         if not any(mpd.named("Period")):
             raise broken(mpd.line, "it has no Period")
-        self._holes = Holes(IDENTIFIER, tame=_ids_are_tame(mpd))
+        ids = list(_ids(mpd))
+        is_tame = all(TAME_ID.fullmatch(text) for text in ids)
+        is_flat = not any("/" in text for text in ids)
+        self._holes = Holes(IDENTIFIER, tame=is_tame, flat=is_flat)
         self._visit(mpd, (self._home,), "")
+        self._hide_addresses(mpd)
         is_live = mpd.attributes.get("type") == "dynamic"
         pace = self._live(mpd) if is_live else self._on_demand(mpd)
         return Template(self._edits.chunks(), pace, CONTENT_TYPE, media_playlist=False)
@@ -126,7 +134,7 @@ class _Compiler:
         )
         used = list(dict.fromkeys(folders))
         for owner, name in segments:
-            self._link_attribute(owner, name, used)
+            self._link_attribute(owner, name, Role.SEGMENT, used)
         return used
 
     def _enter(self, element: Element, parents: Sequence[Base], sample: str) -> Sequence[Base]:
@@ -152,12 +160,16 @@ class _Compiler:
         own: Sequence[Base],
         sample: str,
     ) -> Sequence[Base]:
-        """Edit one BaseURL; give the bases that players make of it."""
+        """Edit one BaseURL; give the bases that players make of it.
+
+        Where it may stand under several, its direct form is that under the first: what serves
+        segments directly serves them all.
+        """
         place = self._direct_place(element, own[0], sample)
         if place is not None:
             self._edits.set_text(child, (self._linker.absolute(place, own[0]),))
             return [replace(own[0], moved=True)]
-        role = Role.SEGMENT if self._is_file(own) else Role.FOLDER
+        role = Role.SEGMENT if self._is_file(own) else Role.ADDRESS
         self._link_text(child, role, parents)
         return own
 
@@ -196,13 +208,22 @@ class _Compiler:
             place is not None and place.segments == "direct" for place in places
         )
 
-    def _link_attribute(self, owner: Element, name: str, bases: Sequence[Base]) -> None:
-        uri = owner.attributes[name].strip(BLANKS)
-        parts = self._linker.link(uri, Role.SEGMENT, bases, self._holes)
-        if parts is not None:
-            self._edits.set_attribute(owner, name, parts)
+    def _hide_addresses(self, mpd: Element) -> None:
+        for child in mpd.named("UTCTiming"):
+            if "value" in child.attributes:
+                self._link_attribute(child, "value", Role.ADDRESS)
+        for child in mpd.named("ContentSteering"):
+            self._link_text(child, Role.ADDRESS)
 
-    def _link_text(self, element: Element, role: Role, bases: Sequence[Base]) -> None:
+    def _link_attribute(
+        self, element: Element, name: str, role: Role, bases: Sequence[Base] = ()
+    ) -> None:
+        uri = element.attributes[name].strip(BLANKS)
+        parts = self._linker.link(uri, role, bases, self._holes)
+        if parts is not None:
+            self._edits.set_attribute(element, name, parts)
+
+    def _link_text(self, element: Element, role: Role, bases: Sequence[Base] = ()) -> None:
         parts = self._linker.link(element.text.strip(BLANKS), role, bases)
         if parts is not None:
             self._edits.set_text(element, parts)
@@ -224,7 +245,7 @@ class _Compiler:
 
     def _on_demand(self, mpd: Element) -> Pace:
         for child in mpd.named("Location"):
-            self._link_text(child, Role.MANIFEST, (self._home,))
+            self._link_text(child, Role.MANIFEST)
         total = _duration(mpd, "mediaPresentationDuration")
         if total is None:
             total = 0.0
@@ -247,11 +268,12 @@ def _segments(element: Element) -> list[tuple[Element, str]]:
     ]
 
 
-def _ids_are_tame(element: Element) -> bool:
-    """Tell whether no representation's id could lead a template that begins with it elsewhere."""
+def _ids(element: Element) -> Iterator[str]:
+    """Give each representation's id: what else stands for an identifier is a number."""
     if element.name == "Representation":
-        return TAME_ID.fullmatch(element.attributes.get("id", SAMPLE)) is not None
-    return all(_ids_are_tame(child) for child in element.named(LEVELS.get(element.name, "")))
+        yield element.attributes.get("id", SAMPLE)
+    for child in element.named(LEVELS.get(element.name, "")):
+        yield from _ids(child)
 
 
 def _duration(element: Element, name: str) -> float | None:

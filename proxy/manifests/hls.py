@@ -1,16 +1,18 @@
 """HLS playlists (RFC 8216 and its successor draft) compiled to templates, line by line, on bytes.
 
-    URI lines                                            in a multivariant playlist: manifests
-                                                         in a media playlist: segments
-    MEDIA, I-FRAME-STREAM-INF, IMAGE-STREAM-INF,
-    RENDITION-REPORT                                     manifests
-    KEY, SESSION-KEY, MAP, PART, PRELOAD-HINT,
-    SESSION-DATA                                         segments
+    URI lines                               in a multivariant playlist: manifests
+                                            in a media playlist: segments
+    MEDIA, I-FRAME-STREAM-INF,
+    IMAGE-STREAM-INF, RENDITION-REPORT      manifests
+    KEY, SESSION-KEY, MAP, PART,
+    PRELOAD-HINT, SESSION-DATA              segments
+    SERVER-URI of CONTENT-STEERING,
+    X-ASSET-URI, X-ASSET-LIST of DATERANGE  only ever rid of an origin's address: steering answers
+                                            about pathways, and such assets are playbacks of their
+                                            own, which this stream's ticket must not open
 
 All go through one function: Media3 compares a rendition report with the playlist's own URI as
-text. Nothing else is touched: a content steering server answers about pathways, not media, and
-the assets of a DATERANGE (X-ASSET-URI, X-ASSET-LIST) are playbacks of their own, which this
-stream's ticket must not open.
+text. Nothing else is touched.
 
 Variables (EXT-X-DEFINE) that the playlist itself defines are put in wherever a URI is rewritten.
 Imported ones and query parameters are known to the player alone: a segment below a folder that is
@@ -39,18 +41,20 @@ TARGETDURATION = b"#EXT-X-TARGETDURATION"
 PLAYLIST_TYPE = b"#EXT-X-PLAYLIST-TYPE"
 ENDLIST = b"#EXT-X-ENDLIST"
 DEFINE = b"#EXT-X-DEFINE"
-# The tags whose URI attribute is rewritten, and what it stands for.
-LINKS: Mapping[bytes, Role] = {
-    b"#EXT-X-MEDIA": Role.MANIFEST,
-    b"#EXT-X-I-FRAME-STREAM-INF": Role.MANIFEST,
-    b"#EXT-X-IMAGE-STREAM-INF": Role.MANIFEST,
-    b"#EXT-X-RENDITION-REPORT": Role.MANIFEST,
-    b"#EXT-X-SESSION-DATA": Role.SEGMENT,
-    b"#EXT-X-SESSION-KEY": Role.SEGMENT,
-    b"#EXT-X-KEY": Role.SEGMENT,
-    b"#EXT-X-MAP": Role.SEGMENT,
-    b"#EXT-X-PART": Role.SEGMENT,
-    b"#EXT-X-PRELOAD-HINT": Role.SEGMENT,
+# The attributes that are links, by tag, and what they stand for.
+LINKS: Mapping[bytes, Mapping[bytes, Role]] = {
+    b"#EXT-X-MEDIA": {b"URI": Role.MANIFEST},
+    b"#EXT-X-I-FRAME-STREAM-INF": {b"URI": Role.MANIFEST},
+    b"#EXT-X-IMAGE-STREAM-INF": {b"URI": Role.MANIFEST},
+    b"#EXT-X-RENDITION-REPORT": {b"URI": Role.MANIFEST},
+    b"#EXT-X-SESSION-DATA": {b"URI": Role.SEGMENT},
+    b"#EXT-X-SESSION-KEY": {b"URI": Role.SEGMENT},
+    b"#EXT-X-KEY": {b"URI": Role.SEGMENT},
+    b"#EXT-X-MAP": {b"URI": Role.SEGMENT},
+    b"#EXT-X-PART": {b"URI": Role.SEGMENT},
+    b"#EXT-X-PRELOAD-HINT": {b"URI": Role.SEGMENT},
+    b"#EXT-X-CONTENT-STEERING": {b"SERVER-URI": Role.ADDRESS},
+    b"#EXT-X-DATERANGE": {b"X-ASSET-URI": Role.ADDRESS, b"X-ASSET-LIST": Role.ADDRESS},
 }
 # A playlist with tags of both kinds must not be played (RFC 8216 §4.3.3, §4.3.4). ENDLIST,
 # PLAYLIST-TYPE and KEY do stand in multivariant playlists that every player plays.
@@ -83,7 +87,7 @@ TARGET_DURATION = re.compile(DURATION)
 ATTRIBUTE = re.compile(rb'[ \t]*([A-Za-z0-9_-]+)=(?:"([^"]*)"[ \t]*|([^",]*))(?:,|$)')
 VARIABLE = re.compile(r"\{\$([A-Za-z0-9_-]+)\}")
 # A player's value for a variable may hold anything, another host included.
-VARIABLES = Holes(VARIABLE, tame=False)
+VARIABLES = Holes(VARIABLE, tame=False, flat=False)
 # Characters that variables may add up to: one long value, used often, must not fill the memory.
 MAX_EXPANSION = 2**20
 
@@ -148,9 +152,9 @@ class _Compiler:
     def _read_tag(self, tag: bytes, value: bytes, position: int) -> None:
         if tag in (MEDIA_ONLY if self._multivariant else MULTIVARIANT_ONLY):
             raise self._broken(f"{tag.decode()} has no place in this kind of playlist")
-        if role := LINKS.get(tag):
+        if roles := LINKS.get(tag):
             for name, text, start in self._attributes(value):
-                if name == b"URI":
+                if role := roles.get(name):
                     self._rewrite(position + start, text, role)
         elif tag == STREAM_INF:
             self._check_awaited()

@@ -6,7 +6,9 @@
                                                            origin is
     a manifest                                             gets a ticket
     a segment, by the mode of the route it leads to
-        signed                                             gets a ticket, sealed for its directory
+        signed                                             gets a ticket, sealed for its directory;
+                                                           for the tree below one where that leaves
+                                                           open which directory is meant
         direct                                             becomes absolute on segment_base_url
         open, deny                                         left as it is
 
@@ -53,7 +55,8 @@ class _Aim:
     """One path a URI may lead to.
 
     ``path`` is spelled as in the manifest, ``target`` as the server will spell it (with samples
-    in its holes), ``folder`` is the directory of what stands before the first hole.
+    in its holes), ``folder`` is the directory of what stands before the first hole. ``exact``: it
+    has no hole; ``flat``: it lies directly in ``folder``, whatever fills its holes.
     """
 
     path: str
@@ -61,6 +64,7 @@ class _Aim:
     folder: str
     place: Place
     exact: bool
+    flat: bool
 
 
 class Linker:
@@ -202,12 +206,14 @@ class Linker:
         if reference.is_dubious:
             return ()
         fixed = sample = reference.path
+        is_flat = True
         hole = holes.pattern.search(reference.path) if holes else None
         if holes and hole:
             fixed = reference.path[: hole.start()]
             if not holes.tame and reference.owner is Owner.NONE and "/" not in fixed[1:]:
                 return ()
             sample = holes.pattern.sub(SAMPLE, reference.path)
+            is_flat = holes.flat and "/" not in reference.path[hole.start() :]
         aims: dict[str, _Aim] = {}
         for base in bases:
             path = self._resolve(reference, reference.path, base)
@@ -221,7 +227,7 @@ class Linker:
             place = None if target is None else self._links.place(target)
             if target is None or folder is None or place is None:
                 return ()
-            aims[target] = _Aim(path, target, folder, place, exact=hole is None)
+            aims[target] = _Aim(path, target, folder, place, hole is None, is_flat)
         return tuple(aims.values())
 
     def _resolve(self, reference: Reference, path: str, base: Base) -> str | None:
@@ -264,9 +270,12 @@ def _manifest_scope(aims: Sequence[_Aim], query: str) -> str | None:
 
 
 def _segment_scope(aims: Sequence[_Aim]) -> str | None:
-    """Name the directory that holds all that needs a ticket; None where nothing does."""
-    folders = [aim.folder for aim in aims if aim.place.segments == "signed"]
-    return common_directory(folders) if folders else None
+    """Name what holds all that needs a ticket, a directory or a tree; None where nothing does."""
+    signed = [aim for aim in aims if aim.place.segments == "signed"]
+    folders = {aim.folder for aim in signed}
+    if len(folders) == 1 and all(aim.flat for aim in signed):
+        return folders.pop()
+    return f"{common_directory(folders)}**" if folders else None
 
 
 def _joined(place: Place, path: str) -> str:

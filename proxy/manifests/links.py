@@ -37,8 +37,9 @@ class Links:
         param: the query parameter that carries tickets.
         place: what serves a canonical public path; None where no route of ours does.
         to_public: gives the public path of an origin's path.
-        seal: gives the short URL-safe text that ties a ticket to a manifest's scope or to a
-            directory of segments; baked into the template.
+        seal: gives the short URL-safe text that ties a ticket to a manifest's scope, to a
+            directory of segments (``/a/``), or to it and all below (``/a/**``); baked into the
+            template.
         query: the manifest's query as the origin sees it: no token, no ticket.
     """
 
@@ -53,11 +54,11 @@ class Links:
 
 
 class Role(Enum):
-    """What a URI stands for. FOLDER: others are resolved against it; it never needs a ticket."""
+    """What a URI stands for. ADDRESS: nothing that needs a ticket, but it may name an origin."""
 
     MANIFEST = auto()
     SEGMENT = auto()
-    FOLDER = auto()
+    ADDRESS = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +78,9 @@ class Base:
 class Holes:
     """Parts of a URI that only the player can fill in: DASH identifiers, HLS variables.
 
-    ``tame`` says that no filling leads to another host.
+    ``tame`` says that no filling leads to another host, ``flat`` that none holds a slash.
     """
 
     pattern: re.Pattern[str]
     tame: bool
+    flat: bool

@@ -220,6 +220,22 @@ def test_an_origins_address_becomes_a_public_path() -> None:
     ).replace("i.mp4", "i.mp4?_sid=[/live/].T")
 
 
+def test_clocks_and_steering_do_not_tell_where_an_origin_is() -> None:
+    text = (
+        "<ContentSteering defaultServiceLocation='a'>{}/live/steer.dcsm</ContentSteering>"
+        "<UTCTiming schemeIdUri='urn:mpeg:dash:utc:http-iso:2014' value='{}/live/time?a=1&amp;b'/>"
+        "<UTCTiming schemeIdUri='urn:mpeg:dash:utc:direct:2014' value='2026-01-01T00:00:00Z'/>"
+        + period("")
+    )
+    origin = "http://origin-a:8000"
+    assert within(text.format(origin, origin)) == text.format("", "")
+
+
+def test_a_location_is_resolved_against_the_mpd_itself() -> None:
+    text = "<Location>?x=1</Location>" + period("")
+    assert within(text) == text.replace("1<", "1&amp;_sid=[play.example/live/a/main.mpd].T<")
+
+
 def test_paths_of_the_origin_become_public_ones() -> None:
     text = mpd("<BaseURL>/b/</BaseURL>" + period(f"<AdaptationSet>{ADDRESSED}</AdaptationSet>"))
     assert rendered(text, strip_prefix="/live") == text.replace("/b/", "/live/b/").replace(

@@ -10,7 +10,7 @@ from proxy.manifests.hls import compile_hls
 from proxy.manifests.kinds import is_manifest_path
 from proxy.manifests.template import Template
 from proxy.model import Pace
-from tests.manifests.world import CDN, Mode, Player, links, without_tickets, unhurried
+from tests.manifests.world import CDN, Mode, Player, links, unhurried, without_tickets
 
 MULTIVARIANT = """\
 #EXTM3U
@@ -106,6 +106,19 @@ def test_line_ends_marks_and_blanks_stay(text: str) -> None:
 def test_bytes_that_are_no_utf8_survive() -> None:
     body = b"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\xff\xfe\ns.ts?\xff\n#EXTINF:1\n\xff.ts\n"
     assert compiled(body).render(b"T") == body.replace(b"s.ts?\xff", b"s.ts?\xff&_sid=[/live/a/].T")
+
+
+def test_no_tag_tells_where_an_origin_is() -> None:
+    steering = '#EXTM3U\n#EXT-X-CONTENT-STEERING:SERVER-URI="{}/live/s.json",PATHWAY-ID="x"\n'
+    stream = "#EXT-X-STREAM-INF:A=1\n{}/elsewhere/a.m3u8\n"
+    dates = (
+        "#EXTM3U\n#EXT-X-TARGETDURATION:1\n"
+        '#EXT-X-DATERANGE:ID="1",X-ASSET-URI="{0}/live/ad.m3u8",X-ASSET-LIST="{0}/live/ads.json"\n'
+    )
+    for text in (steering + stream, dates):
+        assert rendered(text.replace("{}", "{0}").format("http://origin-a:8000")) == (
+            text.replace("{}", "{0}").format("")
+        )
 
 
 def test_low_latency_parts_hints_and_reports() -> None:

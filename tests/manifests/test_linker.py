@@ -14,7 +14,7 @@ ROUTES: dict[str, Mode] = {
     "/deny/**": "deny",
 }
 BASE = "/live/a/main.m3u8"
-SEGMENT, MANIFEST, FOLDER = Role.SEGMENT, Role.MANIFEST, Role.FOLDER
+SEGMENT, MANIFEST, ADDRESS = Role.SEGMENT, Role.MANIFEST, Role.ADDRESS
 NUMBER = re.compile(r"\$Number\$")
 
 
@@ -116,7 +116,7 @@ def test_a_plain_name_and_its_longer_spelling_are_treated_alike() -> None:
         assert linked("s.ts", SEGMENT, base) == "s.ts"
 
 
-@pytest.mark.parametrize("role", [SEGMENT, MANIFEST, FOLDER])
+@pytest.mark.parametrize("role", [SEGMENT, MANIFEST, ADDRESS])
 @pytest.mark.parametrize(
     "uri",
     [
@@ -158,7 +158,7 @@ def test_what_is_not_surely_ours_is_left_as_it_is(uri: str, role: Role) -> None:
     assert linked(uri, role) == uri
 
 
-@pytest.mark.parametrize("role", [SEGMENT, MANIFEST, FOLDER])
+@pytest.mark.parametrize("role", [SEGMENT, MANIFEST, ADDRESS])
 @pytest.mark.parametrize(
     ("uri", "expected"),
     [
@@ -208,10 +208,10 @@ def test_paths_of_the_origin_become_public_ones(uri: str, expected: str) -> None
     assert linked(uri, SEGMENT, strip_prefix="/live") == expected
 
 
-def test_a_folder_is_mapped_but_carries_no_ticket() -> None:
-    assert linked("http://origin-a:8000/live/b/", FOLDER) == "/live/b/"
-    assert linked("b/", FOLDER) == "b/"
-    assert linked("/cdn/b/", FOLDER) == "/cdn/b/"
+def test_an_address_is_mapped_but_carries_no_ticket() -> None:
+    assert linked("http://origin-a:8000/live/b/", ADDRESS) == "/live/b/"
+    assert linked("b/", ADDRESS) == "b/"
+    assert linked("/cdn/b/", ADDRESS) == "/cdn/b/"
 
 
 def test_several_bases_share_the_seal_of_what_holds_them_all() -> None:

@@ -10,6 +10,20 @@ import aiohttp
 TIMEOUT_SECONDS = 10
 
 
+LISTED = ("id", "content", "device", "started_at", "beats")
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One active stream, as the API lists it."""
+
+    id: str
+    content: str
+    device: str
+    started_at: str
+    beats: int
+
+
 class AdminError(Exception):
     """The admin API said no, or was asked wrongly."""
 
@@ -38,15 +52,17 @@ class AdminClient:
         url = environ.get("PLAYGATE_ADMIN_URL", "http://127.0.0.1:9090")
         return cls(url.rstrip("/"), token)
 
-    async def streams(self, account: str) -> list[dict[str, Any]]:
+    async def streams(self, account: str) -> list[Listed]:
         """List an account's active streams.
 
         Raises:
             AdminError: the API said no, or is not there.
         """
-        document = await self._call("GET", f"/{quote(account, safe='')}/streams")
-        listed: list[dict[str, Any]] = document["streams"]
-        return listed
+        document = await self._call("GET", f"/{_quoted(account)}/streams")
+        try:
+            return [Listed(**{name: one[name] for name in LISTED}) for one in document["streams"]]
+        except (KeyError, TypeError) as error:
+            raise AdminError("what answered is not an admin API") from error
 
     async def end(self, account: str, stream: str | None, hold: str | None) -> None:
         """End one stream of an account, or all.
@@ -54,9 +70,9 @@ class AdminClient:
         Raises:
             AdminError: the API said no, or is not there.
         """
-        which = f"/{quote(stream, safe='')}" if stream else ""
-        held = f"?hold={quote(hold, safe='')}" if hold else ""
-        await self._call("DELETE", f"/{quote(account, safe='')}/streams{which}{held}")
+        which = "" if stream is None else f"/{_quoted(stream)}"
+        held = "" if hold is None else f"?hold={_quoted(hold)}"
+        await self._call("DELETE", f"/{_quoted(account)}/streams{which}{held}")
 
     async def _call(self, method: str, path: str) -> Any:
         address = f"{self.url}/admin/v1/accounts{path}"
@@ -69,9 +85,15 @@ class AdminClient:
             ):
                 document = await response.json() if response.status != 204 else {}
         except (aiohttp.InvalidURL, aiohttp.ContentTypeError, ValueError) as error:
-            raise AdminError(f"{self.url} is not an admin API") from error
+            raise AdminError("what answered is not an admin API") from error
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise AdminUnreachable(f"{self.url} cannot be reached: {error}") from error
+            raise AdminUnreachable("the admin API cannot be reached") from error
         if response.status >= 400:
-            raise AdminError(document.get("detail", f"status {response.status}"))
+            detail = document.get("detail") if isinstance(document, dict) else None
+            raise AdminError(detail or f"the admin API answered with status {response.status}")
         return document
+
+
+def _quoted(text: str) -> str:
+    """Encode for a path; what the shell gave that is no UTF-8 is passed on as it is."""
+    return quote(text, safe="", errors="surrogateescape")

@@ -137,8 +137,8 @@ def list_streams(account: Annotated[str, typer.Argument(help="As in the token.")
     """List an account's active streams."""
     for stream in _admin(lambda client: client.streams(account)):
         typer.echo(
-            f"{stream['id']}  {stream['started_at']}  {stream['beats']:>5} beats  "
-            f"{stream['device']}  {stream['content']}"
+            f"{stream.id}  {stream.started_at}  {stream.beats:>5} beats  "
+            f"{stream.device}  {stream.content}"
         )
 
 
@@ -150,6 +150,9 @@ def end_streams(
     hold: Annotated[str | None, typer.Option(help="Keep new ones out so long, as in 10m.")] = None,
 ) -> None:
     """End one stream of an account, or all of them."""
+    if not account or stream == "":
+        # An empty variable in a script must not end everything.
+        raise typer.BadParameter("an account or stream that is given must not be empty")
     _admin(lambda client: client.end(account, stream, hold))
 
 

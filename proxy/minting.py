@@ -6,8 +6,10 @@ from collections.abc import Iterable
 
 import jwt
 
+from proxy import wiring
+from proxy.credentials.account import AccountNames
+from proxy.errors import Unauthenticated
 from proxy.settings.schema import Settings
-from proxy.wiring import key_ring
 
 
 class MintError(Exception):
@@ -31,7 +33,7 @@ def mint(
     Raises:
         MintError: no key can sign, or a claim is malformed.
     """
-    key = key_ring(settings.auth).signer()
+    key = wiring.key_ring(settings.auth).signer()
     if key is None:
         raise MintError("no key can sign: configure a secret or a private_key_file")
     names = settings.auth.claims
@@ -54,13 +56,18 @@ def mint(
         payload[name] = _value(value)
     headers = {"kid": key.kid} if key.kid else None
     try:
-        return jwt.encode(payload, key.signing, algorithm=key.algorithm, headers=headers)
-    except (TypeError, jwt.PyJWTError) as error:
+        text = jwt.encode(payload, key.signing, algorithm=key.algorithm, headers=headers)
+    except (TypeError, ValueError, jwt.PyJWTError) as error:
         raise MintError(str(error)) from error
+    try:
+        wiring.credentials(settings, AccountNames(settings.tickets.key)).verify(text)
+    except Unauthenticated as error:
+        raise MintError(f"the configuration would refuse it: {error.detail}") from error
+    return text
 
 
 def _value(text: str) -> object:
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text

@@ -30,5 +30,10 @@ def without(query: str, names: Collection[str]) -> str:
 
 
 def only(query: str, names: Collection[str]) -> str:
-    """Give the named parameters alone, sorted: equal for queries that differ in order or extras."""
-    return "&".join(sorted(raw for name, _, raw in pairs(query) if name in names))
+    """Give the named parameters alone, sorted by name: equal for queries that differ in extras.
+
+    Those of one name keep their order. Which of them counts is known to the origin alone, and two
+    orders may be two things.
+    """
+    chosen = [(name, raw) for name, _, raw in pairs(query) if name in names]
+    return "&".join(raw for _, raw in sorted(chosen, key=lambda pair: pair[0]))

@@ -56,6 +56,14 @@ class Credentials:
         """
         return self.ticket_of(request) or self.token_of(request)
 
+    def verify(self, text: str) -> Token:
+        """Verify a token that came by another way than a request.
+
+        Raises:
+            TokenInvalid, TokenExpired: as they say.
+        """
+        return self._verifier.verify(text)
+
     def ticket_of(self, request: Request) -> Ticket | None:
         """Verify the request's ticket; None where it has none.
 
@@ -73,7 +81,7 @@ class Credentials:
         """
         for source in self._sources.order:
             if text := self._finders[source](request):
-                return self._verifier.verify(text)
+                return self.verify(text)
         raise TokenMissing
 
 

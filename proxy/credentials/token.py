@@ -107,7 +107,7 @@ class TokenVerifier:
         )
         return Token(
             subject=subject,
-            expires_at=float(claims["exp"]),
+            expires_at=_instant(claims["exp"]),
             device=_name(claims, names.device),
             jti=_name(claims, "jti"),
         )
@@ -137,6 +137,14 @@ def _name(claims: Mapping[str, Any], claim: str) -> str | None:
     if not isinstance(value, str) or not 0 < len(value) <= MAX_NAME_LENGTH:
         raise TokenInvalid(f"The token's {claim!r} claim is not a name.")
     return value
+
+
+def _instant(exp: Any) -> float:
+    """Read ``exp``, which PyJWT found to be a number, but not one that fits a clock."""
+    try:
+        return float(exp)
+    except DECODING_ERRORS as error:
+        raise TokenInvalid("The token's 'exp' claim is no date.") from error
 
 
 def _limit(claims: Mapping[str, Any], claim: str) -> int | None:

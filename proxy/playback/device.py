@@ -75,7 +75,8 @@ def label_of(agent: str) -> str:
 
     ua-parser keeps the answers of recent User-Agents itself.
     """
-    parsed = parse(agent)
+    # A byte that is no UTF-8 comes as a surrogate, which the parser cannot take.
+    parsed = parse(agent.encode("utf-8", "replace").decode())
     device = parsed.device.family if parsed.device else ""
     browser = parsed.user_agent.family if parsed.user_agent else ""
     system = parsed.os.family if parsed.os else ""

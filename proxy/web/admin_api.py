@@ -7,12 +7,14 @@ closed, whatever the address: a port that was exposed by mistake must not be an 
 import hmac
 from collections.abc import Awaitable, Callable
 
+import structlog
 from aiohttp import web
 
 from proxy.admission.store import Store
 from proxy.credentials.account import AccountNames
 from proxy.errors import (
     BadRequest,
+    InternalError,
     MethodNotAllowed,
     NotFound,
     PlaygateError,
@@ -24,9 +26,11 @@ from proxy.model import Reply
 from proxy.settings.types import parse_duration
 from proxy.telemetry.metrics import Metrics
 from proxy.web.health import Health
-from proxy.web.replies import empty_reply, json_reply, problem
+from proxy.web.replies import SERVER, empty_reply, json_reply, problem
 
 MAX_HOLD_SECONDS = 30 * 86400
+
+log = structlog.get_logger("playgate")
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -71,12 +75,14 @@ class AdminApi:
             return await handler(request)
         except PlaygateError as error:
             return _sent(problem(error))
-        except web.HTTPMethodNotAllowed as error:
-            return _sent(problem(MethodNotAllowed(tuple(sorted(error.allowed_methods)))))
         except web.HTTPException as error:
             if error.status < 400:
                 raise
-            return _sent(problem(NotFound() if error.status == 404 else BadRequest()))
+            return _sent(problem(_named(error)))
+        except Exception:
+            # The last line, as on the players' port.
+            log.exception("an admin request failed", path=request.path)
+            return _sent(problem(InternalError()))
 
     @web.middleware
     async def _authorised(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -91,7 +97,7 @@ class AdminApi:
         scheme, _, given = authorization.partition(" ")
         if scheme.lower() != "bearer" or not given:
             raise TokenMissing
-        if not hmac.compare_digest(given.strip().encode(), self._token.encode()):
+        if not hmac.compare_digest(_bytes(given.strip()), _bytes(self._token)):
             raise TokenInvalid("This is not the admin token.")
 
     async def _exposition(self, request: web.Request) -> web.Response:
@@ -138,5 +144,21 @@ def _hold_ms(request: web.Request) -> int:
     return int(seconds * 1000)
 
 
+def _named(error: web.HTTPException) -> PlaygateError:
+    """Give our name for one of aiohttp's own refusals."""
+    match error:
+        case web.HTTPMethodNotAllowed():
+            return MethodNotAllowed(tuple(sorted(error.allowed_methods)))
+        case web.HTTPNotFound():
+            return NotFound()
+    return BadRequest()
+
+
+def _bytes(text: str) -> bytes:
+    """Give a header's text as it came: what is no UTF-8 is a surrogate in it."""
+    return text.encode("utf-8", "surrogatepass")
+
+
 def _sent(reply: Reply) -> web.Response:
-    return web.Response(status=reply.status, headers=reply.headers, body=reply.body)
+    headers = (*reply.headers, ("Server", SERVER))
+    return web.Response(status=reply.status, headers=headers, body=reply.body)

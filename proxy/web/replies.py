@@ -8,6 +8,8 @@ from proxy.errors import PlaygateError
 from proxy.model import Reply
 
 PROBLEM_TYPE = "urn:playgate:problem:"
+# Instead of aiohttp's, which tells every client the versions of what runs here.
+SERVER = "playgate"
 # Personal, or true for this moment only.
 NO_STORE = ("Cache-Control", "no-store")
 EXPOSED = (

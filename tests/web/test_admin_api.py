@@ -48,6 +48,15 @@ async def test_the_admin_part_is_closed_to_all_but_the_token(stack: Stack) -> No
     assert (missing.status, missing.code) == (401, "token_missing")
     wrong = await stack.operate(path, token="wrong")
     assert (wrong.status, wrong.code) == (401, "token_invalid")
+    for odd in (b"Bearer \xff", b"Bearer \xf0\x9f", b"\xff"):
+        request = b"GET %s HTTP/1.1\r\nHost: a\r\nAuthorization: %s\r\n\r\n" % (path.encode(), odd)
+        reader, writer = await asyncio.open_connection("127.0.0.1", stack.service.admin_port)
+        writer.write(request)
+        head = await reader.readuntil(b"\r\n\r\n")
+        writer.close()
+        await writer.wait_closed()
+        assert head.startswith(b"HTTP/1.1 401 ")
+        assert b"aiohttp" not in head
     async with Stack(admin={"token": None}) as closed:
         for token in (None, "", "None", "wrong"):
             answer = await closed.operate(path, token=token)

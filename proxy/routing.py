@@ -61,7 +61,6 @@ class RouteTable:
 
     def __init__(self, routes: Iterable[Route]) -> None:
         self.routes = tuple(routes)
-        self.by_name = {route.name: route for route in self.routes}
 
     def find(self, host: str, path: str) -> Route | None:
         """Give the first route that serves the path on the host; None where there is none."""

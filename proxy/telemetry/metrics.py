@@ -124,6 +124,8 @@ class Metrics:
             "How late the event loop ran a timer, at worst since the last look.",
             registry=registry,
         )
+        self._worst_lag = 0.0
+        self._loop_lag.set_function(self._take_worst_lag)
         self.in_flight = Gauge(
             "playgate_in_flight_requests", "Player requests being answered.", registry=registry
         )
@@ -207,8 +209,12 @@ class Metrics:
         self._cache.labels(result).inc()
 
     def loop_lag(self, seconds: float) -> None:
-        """Note how late the event loop ran."""
-        self._loop_lag.set(seconds)
+        """Note how late the event loop ran; the worst counts, until somebody looks."""
+        self._worst_lag = max(self._worst_lag, seconds)
+
+    def _take_worst_lag(self) -> float:
+        worst, self._worst_lag = self._worst_lag, 0.0
+        return worst
 
     def config_loaded(self, timestamp: float) -> None:
         """Note when the running configuration was loaded (seconds since the epoch)."""

@@ -77,7 +77,11 @@ async def stage(store: str) -> AsyncIterator[Stage]:
     issuer = Issuer("e2e-secret-of-no-consequence-0123456789", time.time)
     async with backends(issuer) as behind:
         mapping = demo_settings(issuer=issuer, behind=behind, port=0, store=store)
-        mapping["streams"] = {"ttl": f"{TTL}s", "vod_ttl": f"{TTL}s", "live_ttl_factor": 1}
+        mapping["streams"] = {
+            **{"ttl": f"{TTL}s", "vod_ttl": f"{TTL}s", "live_ttl_factor": 1},
+            # Or a film would hold its slot for its whole hour, whatever the player does.
+            "max_hold": f"{TTL}s",
+        }
         # Redis and the browsers share two cores here; that is not what these tests are about.
         mapping["store"] = {"url": store, "timeout": "2s"}
         service = Service(from_mapping(mapping))

@@ -123,15 +123,24 @@ class Tickets:
         return hmac.compare_digest(expected.encode(), ticket.seal.encode("utf-8", "replace"))
 
     def fits_within(self, ticket: Ticket, path: str) -> bool:
-        """Tell whether the seal is for a directory the path lies in, however far above.
+        """Tell whether the seal is for the directory of the path, or a tree the path lies in.
 
-        Segments are sealed by directory: a DASH template names thousands of them in one URI.
+        A place that ends with a slash is a directory: the files in it, none below. With ``**``
+        behind it, it is the whole tree: only where a manifest leaves open which directory below it
+        is meant, as a DASH template does that names thousands of segments in one URI.
         """
-        directory = path
+        directory = _directory(path)
+        if self.fits(ticket, directory):
+            return True
         for _ in range(MAX_SEAL_DEPTH):
-            directory = directory[: directory.rstrip("/").rfind("/") + 1]
-            if self.fits(ticket, directory):
+            if self.fits(ticket, f"{directory}**"):
                 return True
             if len(directory) <= 1:
                 break
+            directory = _directory(directory)
         return False
+
+
+def _directory(path: str) -> str:
+    """Give the directory a path lies in, for a directory the one above."""
+    return path[: path.rstrip("/").rfind("/") + 1]

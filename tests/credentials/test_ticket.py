@@ -95,19 +95,32 @@ def test_a_seal_holds_for_its_place_and_content_only() -> None:
     assert not tickets.fits(other, "tv.example/live/one/720p.m3u8")
 
 
-def test_a_directory_seal_opens_what_lies_below_and_nothing_beside() -> None:
+def test_a_directory_seal_opens_the_files_in_it_and_nothing_below_or_beside() -> None:
     tickets = Tickets(SECRET, 600, Time())
     ticket = sealed(tickets, "/live/one/")
     assert tickets.fits_within(ticket, "/live/one/seg1.ts")
-    assert tickets.fits_within(ticket, "/live/one/hi/seg1.ts")
+    assert tickets.fits_within(ticket, "/live/one/seg/")
+    assert not tickets.fits_within(ticket, "/live/one/hi/seg1.ts")
     assert not tickets.fits_within(ticket, "/live/two/seg1.ts")
     assert not tickets.fits_within(ticket, "/live/one")
     assert not tickets.fits_within(ticket, "/live/oneandonly/seg1.ts")
 
 
-def test_a_seal_of_the_root_opens_everything() -> None:
+def test_a_tree_seal_opens_what_lies_below_however_deep_and_nothing_beside() -> None:
+    tickets = Tickets(SECRET, 600, Time())
+    ticket = sealed(tickets, "/live/one/**")
+    assert tickets.fits_within(ticket, "/live/one/seg1.ts")
+    assert tickets.fits_within(ticket, "/live/one/hi/2/seg1.ts")
+    assert not tickets.fits_within(ticket, "/live/two/seg1.ts")
+    assert not tickets.fits_within(ticket, "/live/one")
+    assert not tickets.fits_within(ticket, "/live/oneandonly/seg1.ts")
+
+
+def test_a_seal_of_the_root_opens_what_it_says() -> None:
     tickets = Tickets(SECRET, 600, Time())
     assert tickets.fits_within(sealed(tickets, "/"), "/seg1.ts")
+    assert not tickets.fits_within(sealed(tickets, "/"), "/live/seg1.ts")
+    assert tickets.fits_within(sealed(tickets, "/**"), "/live/seg1.ts")
 
 
 @given(st.text())

@@ -57,7 +57,7 @@ def within(inside: str, base: str = BASE) -> str:
 # --- Segments ------------------------------------------------------------------------------------
 
 
-def test_templates_are_sealed_for_the_folder_before_their_first_identifier() -> None:
+def test_templates_are_sealed_for_the_folder_or_the_tree_before_their_first_identifier() -> None:
     text = (
         "<AdaptationSet><SegmentTemplate"
         ' media="v/$RepresentationID$/$Number%05d$.m4s?a=1&amp;b=$Time$"'
@@ -66,7 +66,7 @@ def test_templates_are_sealed_for_the_folder_before_their_first_identifier() -> 
         "</SegmentTimeline></SegmentTemplate><Representation id='1'/></AdaptationSet>"
     )
     assert within(period(text)) == period(
-        text.replace("$Time$", "$Time$&amp;_sid=[/live/a/v/].T")
+        text.replace("$Time$", "$Time$&amp;_sid=[/live/a/v/**].T")
         .replace("$.mp4", "$.mp4?_sid=[/live/i/].T")
         .replace("$.sidx", "$.sidx?_sid=[/live/a/].T")
         .replace("b.mp4", "b.mp4?_sid=[/live/a/].T")
@@ -112,19 +112,29 @@ def test_base_urls_of_every_level_count() -> None:
     )
 
 
-def test_a_shared_template_is_sealed_for_what_holds_all_its_representations() -> None:
+def test_an_id_with_a_slash_makes_a_tree_of_a_folder() -> None:
+    text = period(
+        '<AdaptationSet><SegmentTemplate media="s-$RepresentationID$.m4s"/>'
+        "<Representation id='{}'/></AdaptationSet>"
+    )
+    for name, seal in (("hi", "/live/a/"), ("video/hi", "/live/a/**")):
+        expected = text.replace("$.m4s", f"$.m4s?_sid=[{seal}].T")
+        assert within(text.format(name)) == expected.format(name)
+
+
+def test_a_shared_template_is_sealed_for_the_tree_that_holds_all_its_representations() -> None:
     text = period(
         "<AdaptationSet>{}<Representation><BaseURL>v/1/</BaseURL></Representation>"
         "<Representation><BaseURL>v/2/</BaseURL></Representation></AdaptationSet>"
     )
-    assert within(text.format(ADDRESSED)) == text.format(SEALED.format("/live/a/v/"))
+    assert within(text.format(ADDRESSED)) == text.format(SEALED.format("/live/a/v/**"))
 
 
 def test_alternatives_share_a_seal() -> None:
     text = (
         f"<BaseURL>1/</BaseURL><BaseURL>2/</BaseURL>{period('<AdaptationSet>{}</AdaptationSet>')}"
     )
-    assert within(text.format(ADDRESSED)) == text.format(SEALED.format("/live/a/"))
+    assert within(text.format(ADDRESSED)) == text.format(SEALED.format("/live/a/**"))
 
 
 def test_foreign_alternatives_go_where_ours_are_guarded() -> None:

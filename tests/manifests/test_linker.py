@@ -214,10 +214,10 @@ def test_an_address_is_mapped_but_carries_no_ticket() -> None:
     assert linked("/cdn/b/", ADDRESS) == "/cdn/b/"
 
 
-def test_several_bases_share_the_seal_of_what_holds_them_all() -> None:
+def test_several_bases_share_the_seal_of_the_tree_that_holds_them_all() -> None:
     linker = Linker(links())
     bases = (Base("/live/a/1/"), Base("/live/a/2/"))
-    assert linker.link("x/s.ts", SEGMENT, bases) == ("x/s.ts?_sid=[/live/a/].", "")
+    assert linker.link("x/s.ts", SEGMENT, bases) == ("x/s.ts?_sid=[/live/a/**].", "")
     assert linker.link("/live/b/s.ts", SEGMENT, bases) == ("/live/b/s.ts?_sid=[/live/b/].", "")
 
 
@@ -243,25 +243,37 @@ def test_what_stands_under_a_foreign_base_names_our_host() -> None:
 
 
 @pytest.mark.parametrize(
-    ("uri", "tame", "wild"),
+    ("uri", "flat", "deep"),
     [
-        ("b/s-$Number$.ts", "[/live/a/b/]", "[/live/a/b/]"),
-        ("b/$Number$/s.ts", "[/live/a/b/]", "[/live/a/b/]"),
-        ("/live/$Number$/s.ts", "[/live/]", "[/live/]"),
+        ("b/s-$Number$.ts", "[/live/a/b/]", "[/live/a/b/**]"),
+        ("b/$Number$/s.ts", "[/live/a/b/**]", "[/live/a/b/**]"),
+        ("b/$Number$/", "[/live/a/b/**]", "[/live/a/b/**]"),
+        ("/live/$Number$/s.ts", "[/live/**]", "[/live/**]"),
         ("s.ts?n=$Number$", "[/live/a/]", "[/live/a/]"),
-        ("$Number$.ts", "[/live/a/]", None),
-        ("s$Number$.ts", "[/live/a/]", None),
+        ("$Number$.ts", "[/live/a/]", "[/live/a/**]"),
+        ("s$Number$.ts", "[/live/a/]", "[/live/a/**]"),
         ("/$Number$.ts", None, None),
         ("b/$Number$.m3u8", None, None),
     ],
 )
 def test_what_only_the_player_knows_is_sealed_by_what_stands_before_it(
-    uri: str, tame: str | None, wild: str | None
+    uri: str, flat: str | None, deep: str | None
 ) -> None:
-    for is_tame, seal in ((True, tame), (False, wild)):
-        parts = Linker(links()).link(uri, SEGMENT, holes=Holes(NUMBER, tame=is_tame))
+    for is_flat, seal in ((True, flat), (False, deep)):
+        holes = Holes(NUMBER, tame=True, flat=is_flat)
         mark = "&" if "?" in uri else "?"
-        assert parts == (None if seal is None else (f"{uri}{mark}_sid={seal}.", ""))
+        expected = None if seal is None else (f"{uri}{mark}_sid={seal}.", "")
+        assert Linker(links()).link(uri, SEGMENT, holes=holes) == expected
+
+
+@pytest.mark.parametrize("uri", ["$Number$.ts", "s$Number$.ts", "/$Number$.ts"])
+def test_what_the_player_may_turn_into_another_host_gets_no_ticket(uri: str) -> None:
+    assert Linker(links()).link(uri, SEGMENT, holes=Holes(NUMBER, tame=False, flat=False)) is None
+
+
+@pytest.mark.parametrize("uri", ["b/$Number$.ts", "/live/a/b/$Number$.ts", "s.ts?n=$Number$"])
+def test_what_the_player_cannot_turn_into_another_host_gets_a_ticket(uri: str) -> None:
+    assert Linker(links()).link(uri, SEGMENT, holes=Holes(NUMBER, tame=False, flat=False))
 
 
 def test_bases_are_resolved_against_each_of_their_own_bases() -> None:

@@ -36,6 +36,11 @@ from proxy.web.viewer_api import ViewerApi
 # How often the event loop's lag and the store's health are looked at, in seconds.
 WATCH_SECONDS = 0.5
 STORE_CHECK_SECONDS = 2.0
+# How often a proxy that drains looks whether the last connection is gone.
+DRAIN_CHECK_SECONDS = 0.05
+# What is left of a connection's handler once it is aborted, it does within one turn of the loop.
+# (aiohttp waits this long twice, and takes 0 for no end.)
+ABORT_SECONDS = 0.05
 
 log = structlog.get_logger("playgate")
 
@@ -77,7 +82,7 @@ class Service:
             ),
             metrics=self.metrics,
         )
-        self._players = PlayerPort(
+        players = PlayerPort(
             gateway=gateway,
             api=ViewerApi(credentials, admission, self.metrics),
             cors=Cors(settings.cors.origins),
@@ -85,6 +90,7 @@ class Service:
             metrics=self.metrics,
             max_in_flight=settings.listen.max_in_flight,
         )
+        self._server = players.server()
         token = settings.admin.token
         self._admin = AdminApi(
             token=token.get_secret_value() if token else None,
@@ -95,6 +101,7 @@ class Service:
         )
         self._runners: list[web.BaseRunner | web.AppRunner] = []
         self._watchers: list[asyncio.Task[None]] = []
+        self._hurried = asyncio.Event()
         self.port = settings.listen.port
         self.admin_port = settings.admin.port
 
@@ -135,9 +142,11 @@ class Service:
         self.health.set("config", well=True)
         self.metrics.config_loaded(time.time())
         listen, admin = self._settings.listen, self._settings.admin
-        players = web.ServerRunner(self._players.server(), shutdown_timeout=listen.drain_timeout)
+        players = web.ServerRunner(self._server, shutdown_timeout=ABORT_SECONDS)
         self.port = await self._open(players, listen.host, listen.port, self._tls())
-        operators = web.AppRunner(self._admin.application(), access_log=None)
+        operators = web.AppRunner(
+            self._admin.application(), access_log=None, shutdown_timeout=ABORT_SECONDS
+        )
         self.admin_port = await self._open(operators, admin.host, admin.port, None)
         self._watchers = [
             asyncio.create_task(self._watch_loop()),
@@ -175,10 +184,33 @@ class Service:
         for watcher in self._watchers:
             watcher.cancel()
         await asyncio.gather(*self._watchers, return_exceptions=True)
+        await self._drain()
         for runner in self._runners:
             await runner.cleanup()
         await self._origins.close()
         await self.store.close()
+
+    def hurry(self) -> None:
+        """Have ``stop`` wait for no request any longer."""
+        self._hurried.set()
+
+    async def _drain(self) -> None:
+        """Take no more players' requests, and wait until those under way are answered and sent."""
+        if not self._runners:
+            return
+        for site in list(self._runners[0].sites):
+            await site.stop()
+        # What has just arrived is begun, before connections on which nothing is are closed.
+        await asyncio.sleep(0)
+        self._server.pre_shutdown()
+        log.info("draining", at_most=self._settings.listen.drain_timeout)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._settings.listen.drain_timeout):
+                while self._server.connections and not self._hurried.is_set():  # noqa: ASYNC110  # aiohttp tells nobody when the last one goes
+                    await asyncio.sleep(DRAIN_CHECK_SECONDS)
+        for connection in self._server.connections:
+            if connection.transport is not None:
+                connection.transport.abort()
 
     async def _watch_loop(self) -> None:
         """Measure how late timers run: what every request waits when something blocks the loop."""
@@ -201,7 +233,9 @@ async def run(
     require_store: bool = False,
     ready: Callable[[Service], None] | None = None,
 ) -> None:
-    """Serve until SIGTERM or SIGINT, then drain; ``ready`` is called once both ports are open.
+    """Serve until SIGTERM or SIGINT, then drain until done, or told a second time.
+
+    ``ready`` is called once both ports are open.
 
     Raises:
         OSError: a port could not be opened.
@@ -210,8 +244,14 @@ async def run(
     service = Service(settings)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
+
+    def told() -> None:
+        if stop.is_set():
+            service.hurry()
+        stop.set()
+
     for name in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(name, stop.set)
+        loop.add_signal_handler(name, told)
     try:
         await service.start()
         if require_store:
@@ -219,6 +259,5 @@ async def run(
         if ready is not None:
             ready(service)
         await stop.wait()
-        log.info("draining", at_most=settings.listen.drain_timeout)
     finally:
         await service.stop()

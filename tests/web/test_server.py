@@ -1,14 +1,18 @@
 """Clients that misbehave on the wire, and the end of the process while they do."""
 
 import asyncio
+import os
+import signal
 import socket
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 
+import aiohttp
 import pytest
 from aiohttp import web
 
+from proxy.serve import Service, run
 from proxy.web.server import PlayerPort
 from tests.support.origin import HLS
 from tests.support.stack import Stack
@@ -96,3 +100,89 @@ async def test_a_client_that_reads_slowly_is_served_to_the_end() -> None:
                 assert part, f"cut off after {received} bytes"
                 received += len(part)
                 await asyncio.sleep(0.005)  # slower than the proxy would send
+
+
+# --- The end of the process ---
+
+
+@asynccontextmanager
+async def draining(stack: Stack) -> AsyncIterator[asyncio.Task[None]]:
+    """Stop a proxy while a client downloads something that has no end."""
+    entered = asyncio.Event()
+
+    async def endless(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        with suppress(ConnectionError):
+            await response.prepare(request)
+            while True:
+                await response.write(b"more")
+                entered.set()
+                await asyncio.sleep(0.01)  # as a live encoder
+        return response
+
+    stack.origin.answers["/open/endless.ts"] = endless
+    with asking(stack.service.port, "/open/endless.ts"):
+        await entered.wait()
+        yield asyncio.create_task(stack.service.stop())
+
+
+async def elapsed(stop: asyncio.Task[None]) -> float:
+    begun = asyncio.get_running_loop().time()
+    async with asyncio.timeout(10):
+        await stop
+    return asyncio.get_running_loop().time() - begun
+
+
+async def test_a_drain_ends_at_its_time_and_not_at_twice_that() -> None:
+    stack = Stack(listen={"drain_timeout": "2s"})
+    async with stack, draining(stack) as stop:
+        assert 1.9 < await elapsed(stop) < 3.9
+
+
+async def test_no_drain_time_is_none_and_not_for_ever() -> None:
+    stack = Stack(listen={"drain_timeout": "0s"})
+    async with stack, draining(stack) as stop:
+        await elapsed(stop)
+
+
+async def test_a_drain_that_is_hurried_is_over() -> None:
+    stack = Stack(listen={"drain_timeout": "1h"})
+    async with stack, draining(stack) as stop:
+        await until(lambda: stack.service.health.draining)
+        stack.service.hurry()
+        await elapsed(stop)
+
+
+async def test_a_proxy_that_drains_takes_no_connection_and_says_that_it_is_not_ready() -> None:
+    stack = Stack(listen={"drain_timeout": "1h"})
+    async with stack, draining(stack) as stop:
+        await until(lambda: stack.service.health.draining)
+        assert (await stack.operate("/readyz", token=None)).status == 503
+        with pytest.raises(aiohttp.ClientConnectorError):
+            await stack.ask("/open/late.ts")
+        assert not stop.done()
+        stack.service.hurry()
+        await elapsed(stop)
+
+
+async def test_a_second_signal_ends_the_drain() -> None:
+    async with Stack(listen={"drain_timeout": "1h"}) as stack:
+        started: asyncio.Future[Service] = asyncio.get_running_loop().create_future()
+        running = asyncio.create_task(run(stack.settings, ready=started.set_result))
+        service = await started
+        entered, over = asyncio.Event(), asyncio.Event()
+
+        async def silent(_: web.Request) -> web.StreamResponse:
+            entered.set()
+            await over.wait()
+            return web.Response()
+
+        stack.origin.answers["/open/silent.ts"] = silent
+        with asking(service.port, "/open/silent.ts"):
+            await entered.wait()
+            os.kill(os.getpid(), signal.SIGTERM)
+            await until(lambda: service.health.draining)
+            assert not running.done()
+            os.kill(os.getpid(), signal.SIGINT)
+            await elapsed(running)
+            over.set()

@@ -16,7 +16,7 @@ from aiohttp import web
 from proxy import __version__, wiring
 from proxy.admission.memory import MemoryStore
 from proxy.admission.outage import OnOutage, OutageGuard
-from proxy.admission.redis import RedisStore
+from proxy.admission.redis import RedisStore, cause
 from proxy.admission.store import Store
 from proxy.admit import Admission
 from proxy.credentials.account import AccountNames
@@ -110,6 +110,14 @@ class Service:
         rules = wiring.policy(self._settings)
         url = store.url.get_secret_value()
         self._store_well(available=True)
+
+        def on_change(failure: StoreUnavailable | None) -> None:
+            self._store_well(available=failure is None)
+            if failure is None:
+                log.info("the store is back")
+            else:
+                log.warning("the store is away", cause=cause(failure, url))
+
         if url == "memory://":
             return MemoryStore(rules, time.time)
         primary = RedisStore(
@@ -124,21 +132,24 @@ class Service:
             rules,
             OnOutage(store.on_outage),
             clock=time.time,
-            on_change=lambda available: self._store_well(available=available),
+            on_change=on_change,
         )
 
     def _store_well(self, *, available: bool) -> None:
         self.metrics.store_available(available)
         self.health.set("store", well=available)
 
-    async def start(self) -> None:
+    async def start(self, *, require_store: bool = False) -> None:
         """Open both ports.
 
         Raises:
             OSError: a port is taken, or a certificate cannot be read.
+            StoreUnavailable: the store is required and away; no port was opened.
         """
         await self._origins.start()
         await self.store.start()
+        if require_store:
+            await self._insist_on_store()
         self.health.set("config", well=True)
         self.metrics.config_loaded(time.time())
         listen, admin = self._settings.listen, self._settings.admin
@@ -154,6 +165,13 @@ class Service:
         ]
         self.health.set("server", well=True)
         log.info("listening", host=listen.host, port=self.port, admin_port=self.admin_port)
+
+    async def _insist_on_store(self) -> None:
+        try:
+            await self.store.ping()
+        except StoreUnavailable as failure:
+            url = self._settings.store.url.get_secret_value()
+            raise StoreUnavailable(cause(failure, url)) from failure
 
     async def _open(
         self,
@@ -253,9 +271,7 @@ async def run(
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, told)
     try:
-        await service.start()
-        if require_store:
-            await service.store.ping()
+        await service.start(require_store=require_store)
         if ready is not None:
             ready(service)
         await stop.wait()

@@ -43,15 +43,19 @@ class OnOutage(StrEnum):
     CLOSED = "closed"
 
 
-def untold(available: bool, /) -> None:  # noqa: FBT001  # a callback
+OnChange = Callable[[StoreUnavailable | None], None]
+
+
+def untold(_failure: StoreUnavailable | None, /) -> None:
     """Tell nobody."""
 
 
 class OutageGuard:
     """A store that goes on without the one behind it.
 
-    ``clock`` is in seconds. ``on_change`` is called with False when the store goes away and with
-    True when it is back.
+    ``clock`` is in seconds. ``on_change`` is called with the failure when the store goes away, and
+    with None when it is back. What went wrong is the failure's ``__cause__``, also where ``ping``
+    raises it without asking again.
     """
 
     def __init__(
@@ -61,7 +65,7 @@ class OutageGuard:
         mode: OnOutage,
         *,
         clock: Clock,
-        on_change: Callable[[bool], None] = untold,
+        on_change: OnChange = untold,
     ) -> None:
         self._primary = primary
         self._shadow = Shadow(policy, clock)
@@ -69,6 +73,7 @@ class OutageGuard:
         self._clock = clock
         self._on_change = on_change
         self._failed_at: float | None = None
+        self._cause: BaseException | None = None
         self._probing = False
 
     @property
@@ -194,17 +199,17 @@ class OutageGuard:
         """Ask the store, unless it is better left alone just now."""
         probing = not self.available
         if probing and (self._probing or self._is_fresh_failure()):
-            raise StoreUnavailable
+            raise StoreUnavailable from self._cause
         self._probing = probing
         try:
             answer = await call()
-        except StoreUnavailable:
-            self._note(failed_at=self._clock())
+        except StoreUnavailable as failure:
+            self._note(failure)
             raise
         finally:
             if probing:
                 self._probing = False
-        self._note(failed_at=None)
+        self._note(None)
         return answer
 
     def _is_fresh_failure(self) -> bool:
@@ -213,8 +218,9 @@ class OutageGuard:
         # A clock that was set back must not keep us away for longer.
         return 0 <= self._clock() - self._failed_at < BACKOFF
 
-    def _note(self, *, failed_at: float | None) -> None:
+    def _note(self, failure: StoreUnavailable | None) -> None:
         was_available = self.available
-        self._failed_at = failed_at
+        self._failed_at = None if failure is None else self._clock()
+        self._cause = None if failure is None else failure.__cause__
         if self.available != was_available:
-            self._on_change(self.available)
+            self._on_change(failure)

@@ -191,6 +191,17 @@ class RedisStore:
         self._observe(operation, perf_counter() - started, True)  # noqa: FBT003  # a callback
 
 
+def cause(failure: StoreUnavailable, url: str) -> str:
+    """Say what lies behind a failure, to operators: its class and text, without the password.
+
+    Redis quotes the arguments of a command that it does not know, and AUTH may be one.
+    """
+    error = failure.__cause__ or failure
+    text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    password = parse_url(url).get("password")
+    return text.replace(password, "[redacted]") if password else text
+
+
 def _pool(url: str, timeout: float) -> ConnectionPool:
     """Make the connections' pool, and try what the URL says on one that is not opened."""
     fixed: dict[str, Any] = {

@@ -7,11 +7,12 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 
 import pytest
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 from proxy.admission import shadow
 from proxy.admission.ledger import RELEASED_MS
 from proxy.admission.outage import BACKOFF, OnOutage, OutageGuard
-from proxy.admission.redis import RedisStore
+from proxy.admission.redis import RedisStore, cause
 from proxy.errors import StoreUnavailable
 from proxy.model import Attempt, Decision, EndReason, Intent, Outcome, Stray
 from tests.admission.samples import ACCOUNT, FILM, KEPT, LIVE, TTL, attempt, policy
@@ -30,7 +31,7 @@ class Guarded:
         self.now = START
         self.redis_ahead = 0.0
         self.calls: list[tuple[str, bool]] = []
-        self.changes: list[bool] = []
+        self.changes: list[StoreUnavailable | None] = []
         self.redis = RedisStore(
             server.url,
             policy(),
@@ -329,10 +330,40 @@ async def test_a_change_is_told_once(server: RedisServer) -> None:
     async with guarded(server) as home:
         server.stop()
         await home.watch("a", "b")
-        assert (home.changes, home.guard.available) == ([False], False)
+        assert (len(home.changes), home.guard.available) == (1, False)
         await home.return_of_redis()
         await home.watch("a", "b")
-        assert (home.changes, home.guard.available) == ([False, True], True)
+        gone, back = home.changes
+        assert gone is not None
+        assert (type(gone.__cause__), back) == (RedisConnectionError, None)
+        assert home.guard.available
+
+
+async def test_what_went_wrong_is_told_while_the_store_is_left_alone(server: RedisServer) -> None:
+    server.stop()
+    async with guarded(server) as home:
+        with pytest.raises(StoreUnavailable) as raised:
+            await home.guard.ping()
+        assert "Connect call failed" in cause(raised.value, server.url)
+        assert len(home.calls) == 1
+
+
+async def test_a_wrong_password_is_told_without_it() -> None:
+    with RedisServer("--requirepass", "right-canary", "--rename-command", "AUTH", "") as server:
+        url = server.url.replace("//", "//:wrong-canary@")
+        store = RedisStore(url, policy(), key_prefix="outage", timeout=PATIENT)
+        with pytest.raises(StoreUnavailable) as raised:
+            await store.ping()
+        await store.close()
+        told = cause(raised.value, url)
+        assert "AUTH" in told
+        assert "canary" not in told
+
+
+def test_a_cause_without_a_text_is_told_by_its_class() -> None:
+    failure = StoreUnavailable()
+    failure.__cause__ = TimeoutError()
+    assert cause(failure, "redis://") == "TimeoutError"
 
 
 async def test_a_store_that_is_away_at_the_start_is_an_outage_like_any_other(
@@ -340,7 +371,7 @@ async def test_a_store_that_is_away_at_the_start_is_an_outage_like_any_other(
 ) -> None:
     server.stop()
     async with guarded(server) as home:
-        assert home.changes == [False]
+        assert len(home.changes) == 1
         assert await home.watch("a") == [Outcome.ADMITTED]
         await home.return_of_redis()
         assert await home.watch("a") == [Outcome.ADMITTED]

@@ -11,10 +11,13 @@ from functools import partial
 import aiohttp
 import pytest
 from aiohttp import web
+from structlog.testing import capture_logs
 
+from proxy.errors import StoreUnavailable
 from proxy.serve import Service, run
 from proxy.web.server import PlayerPort
 from tests.support.origin import HLS
+from tests.support.redis_server import RedisServer
 from tests.support.stack import Stack
 
 # More than the kernel's buffers of both sides take.
@@ -186,3 +189,34 @@ async def test_a_second_signal_ends_the_drain() -> None:
             os.kill(os.getpid(), signal.SIGINT)
             await elapsed(running)
             over.set()
+
+
+# --- A store that is away ---
+
+
+async def test_a_store_that_goes_and_comes_back_is_logged_once_each() -> None:
+    with RedisServer() as server, capture_logs() as logs:
+        store = {"url": server.url, "on_outage": "local"}
+        async with Stack(store=store) as stack:
+            server.stop()
+            for _ in range(3):
+                with suppress(StoreUnavailable):
+                    await stack.service.store.ping()
+            server.start()
+            await until(lambda: stack.service.health.components["store"])
+    told = [entry for entry in logs if "store" in entry["event"]]
+    assert [entry["log_level"] for entry in told] == ["warning", "info"]
+    assert told[0]["cause"].startswith("ConnectionError: ")
+
+
+async def test_a_required_store_that_is_away_is_told_with_its_cause_and_opens_no_port() -> None:
+    with RedisServer("--requirepass", "right-canary") as server:
+        url = server.url.replace("//", "//:wrong-canary@")
+        async with Stack(store={"url": url}) as stack:
+            service = Service(stack.settings)
+            with pytest.raises(StoreUnavailable) as raised:
+                await service.start(require_store=True)
+            assert (service.port, service.admin_port) == (0, 0)
+            await service.stop()
+    assert "AuthenticationError" in str(raised.value.detail)
+    assert "canary" not in str(raised.value.detail)

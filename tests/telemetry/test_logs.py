@@ -3,6 +3,7 @@ import logging
 import sys
 from collections.abc import Iterator
 from io import StringIO
+from typing import Literal
 
 import pytest
 import structlog
@@ -13,17 +14,23 @@ from tests.support.stack import ADMIN_TOKEN, JWT_SECRET, TICKET_SECRET, Stack
 
 
 @pytest.fixture
-def logged(monkeypatch: pytest.MonkeyPatch) -> Iterator[StringIO]:
-    """Log as a running proxy does, to where a test can read it; then as pytest set it up."""
+def restored() -> Iterator[None]:
+    """Log as pytest set it up, afterwards."""
     root = logging.getLogger()
     before = root.handlers, root.level
+    yield
+    root.handlers, root.level = before
+    structlog.reset_defaults()
+
+
+@pytest.fixture
+def logged(restored: None, monkeypatch: pytest.MonkeyPatch) -> StringIO:  # noqa: ARG001  # undoes it
+    """Log as a running proxy does, to where a test can read it."""
     written = StringIO()
     with monkeypatch.context() as patched:
         patched.setattr(sys, "stderr", written)
         configure("json", "debug", {"token", "_sid", "session"})
-    yield written
-    root.handlers, root.level = before
-    structlog.reset_defaults()
+    return written
 
 
 @pytest.mark.parametrize(
@@ -92,3 +99,14 @@ def test_a_log_that_cannot_be_written_does_not_print_what_it_held(
     logged.close()
     logging.getLogger("library").error("failed with token=canary")
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.usefixtures("restored")
+@pytest.mark.parametrize("form", ["json", "text"])
+def test_a_process_without_stderr_logs_nothing_and_goes_on(
+    monkeypatch: pytest.MonkeyPatch, form: Literal["json", "text"]
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(sys, "stderr", None)
+        configure(form, "info", {"token"})
+        structlog.get_logger("playgate").warning("nobody reads this")

@@ -27,8 +27,8 @@ from proxy.model import Clock, Playback, Subject, Ticket
 
 # 72 bits: guessing one online is hopeless, and each segment URI of a playlist carries it.
 SEAL_BYTES = 9
-# A ticket holds bounded fields only; the longest honest one is well below this.
-MAX_TICKET_LENGTH = 2048
+# A ticket holds bounded fields only: one with a plan of 256 rare characters has some 6,000.
+MAX_TICKET_LENGTH = 8192
 # Templates put a few folders below their fixed part; more levels would only cost a hostile client
 # nothing and us a MAC each.
 MAX_SEAL_DEPTH = 16

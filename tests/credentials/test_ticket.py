@@ -44,6 +44,14 @@ def test_a_ticket_gives_back_what_was_put_in() -> None:
     assert ticket.playback == PLAYBACK
 
 
+def test_the_longest_names_a_token_may_hold_fit_into_a_ticket() -> None:
+    tickets = Tickets(SECRET, 600, Time())
+    subject = Subject(account="a" * 32, limit=10_000, plan="\U0001f3ac" * 256)
+    playback = replace(PLAYBACK, label="\U0001f3ac" * 48, content="c" * 192)
+    read = tickets.read(f"s.{tickets.mint(subject, playback, 1)}")
+    assert (read.subject, read.playback.label) == (subject, playback.label)
+
+
 def test_another_proxy_with_the_same_secret_reads_it_and_one_with_another_does_not() -> None:
     time = Time()
     text = Tickets(SECRET, 600, time).mint(SUBJECT, PLAYBACK, 1)

@@ -16,7 +16,7 @@ alone holds for templates it shares with others. BaseURLs on foreign hosts besid
 out where ours need tickets or are direct, since one URI cannot carry a ticket for some of its
 alternatives only. UTCTiming and ContentSteering are only ever rid of an origin's address. Left
 alone: xlink:href (a remote element's own links could not be rewritten), events, and whatever is
-not in the root's namespace.
+not in the root's namespace, except that an origin's host is replaced by ours.
 """
 
 import re
@@ -24,6 +24,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TypeAlias
 
+from proxy.manifests.addresses import hider
 from proxy.manifests.durations import parse_duration
 from proxy.manifests.edits import Edits
 from proxy.manifests.linker import SAMPLE, Linker
@@ -91,7 +92,7 @@ class _Compiler:
 
     def __init__(self, body: bytes, links: Links) -> None:
         self._body = body
-        self._edits = Edits(body)
+        self._edits = Edits(body, hider(links))
         self._linker = Linker(links)
         self._home = Base(directory(links.base))
         self._holes = Holes(IDENTIFIER, tame=True, flat=True)

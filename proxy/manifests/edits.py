@@ -4,7 +4,7 @@ Collected in any order and applied from front to back. Whoever edits sees to it 
 touch the same bytes; positions are those of the original.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from xml.sax.saxutils import escape
 
 from proxy.manifests.markup import Element
@@ -18,13 +18,14 @@ QUOTES = {'"': "&quot;", "'": "&apos;"}
 class Edits:
     """The edits to one body. Texts come in parts, with a ticket slot between each two."""
 
-    def __init__(self, body: bytes) -> None:
+    def __init__(self, body: bytes, keep: Callable[[bytes], bytes] = bytes) -> None:
         self._body = body
+        self._keep = keep
         self._edits: list[tuple[int, int, tuple[bytes, ...]]] = []
 
     def chunks(self) -> tuple[bytes, ...]:
         """Give the edited body, cut at its slots."""
-        builder = TemplateBuilder(self._body)
+        builder = TemplateBuilder(self._body, self._keep)
         for start, end, parts in sorted(self._edits):
             builder.replace(start, end, *parts)
         return builder.chunks()

@@ -12,7 +12,7 @@
                                             own, which this stream's ticket must not open
 
 All go through one function: Media3 compares a rendition report with the playlist's own URI as
-text. Nothing else is touched.
+text. Of all else, only an origin's host is replaced by ours.
 
 Variables (EXT-X-DEFINE) that the playlist itself defines are put in wherever a URI is rewritten.
 Imported ones and query parameters are known to the player alone: a segment below a folder that is
@@ -25,6 +25,7 @@ import re
 from collections.abc import Mapping
 
 from proxy.errors import OriginInvalid
+from proxy.manifests.addresses import hider
 from proxy.manifests.kinds import BYTE_ORDER_MARK
 from proxy.manifests.linker import Linker
 from proxy.manifests.links import Holes, Links, Role
@@ -106,7 +107,7 @@ class _Compiler:
 
     def __init__(self, body: bytes, links: Links) -> None:
         self._body = body
-        self._builder = TemplateBuilder(body)
+        self._builder = TemplateBuilder(body, hider(links))
         self._linker = Linker(links)
         self._multivariant = any(b"\n%s:" % name in body for name in MULTIVARIANT_ONLY)
         self._at = 0  # the beginning of the line that is read

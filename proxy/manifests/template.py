@@ -5,6 +5,7 @@ Whatever no edit touches stays as the origin sent it, byte for byte: line ends, 
 blanks, tags and elements nobody here knows. Nothing here knows HLS from DASH.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from proxy.errors import OriginInvalid
@@ -37,10 +38,14 @@ class Template:
 
 
 class TemplateBuilder:
-    """Takes the edits to a body from front to back, and gives its chunks."""
+    """Takes the edits to a body from front to back, and gives its chunks.
 
-    def __init__(self, body: bytes) -> None:
+    ``keep`` is given each stretch between two edits, and gives what is kept of it.
+    """
+
+    def __init__(self, body: bytes, keep: Callable[[bytes], bytes] = bytes) -> None:
         self._body = body
+        self._keep = keep
         self._kept = 0
         self._chunks: list[bytes] = []
         self._open: list[bytes] = []
@@ -51,7 +56,7 @@ class TemplateBuilder:
         Edits come in order and do not overlap.
         """
         first, *others = parts
-        self._open += (self._body[self._kept : start], first)
+        self._open += (self._keep(self._body[self._kept : start]), first)
         for part in others:
             self._chunks.append(b"".join(self._open))
             self._open = [part]
@@ -65,4 +70,4 @@ class TemplateBuilder:
         """
         if len(self._chunks) * TICKET_BYTES > MAX_TICKETS_BYTES:
             raise OriginInvalid("The origin's manifest is too large with a ticket in each link.")
-        return (*self._chunks, b"".join((*self._open, self._body[self._kept :])))
+        return (*self._chunks, b"".join((*self._open, self._keep(self._body[self._kept :]))))

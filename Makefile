@@ -16,7 +16,7 @@ demo: $(VENV)/.installed  ## proxy, origin, token issuer and a page, in one proc
 test: $(VENV)/.installed-test  ## every test; what needs a browser or ffmpeg is skipped without it
 	$(BIN)/pytest -n auto --dist loadgroup $(PYTEST)
 
-unit: $(VENV)/.installed-test  ## the tests that need neither browser nor ffmpeg
+unit: $(VENV)/.installed-test  ## every test but those that drive real players
 	$(BIN)/pytest -n auto --dist loadgroup -m "not e2e" $(PYTEST)
 
 e2e: $(VENV)/.installed-test  ## real players against a running proxy

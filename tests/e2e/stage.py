@@ -78,7 +78,9 @@ async def stage(store: str) -> AsyncIterator[Stage]:
     async with backends(issuer) as behind:
         mapping = demo_settings(issuer=issuer, behind=behind, port=0, store=store)
         mapping["streams"] = {
-            **{"ttl": f"{TTL}s", "vod_ttl": f"{TTL}s", "live_ttl_factor": 1},
+            "ttl": f"{TTL}s",
+            "vod_ttl": f"{TTL}s",
+            "live_ttl_factor": 1,
             # Or a film would hold its slot for its whole hour, whatever the player does.
             "max_hold": f"{TTL}s",
         }
@@ -90,15 +92,3 @@ async def stage(store: str) -> AsyncIterator[Stage]:
             yield Stage(service, behind, issuer)
         finally:
             await service.stop()
-
-
-async def until(condition: Callable[[], Awaitable[bool]], what: str, seconds: float = 20) -> None:
-    """Wait until a condition holds.
-
-    Raises:
-        AssertionError: it never did.
-    """
-    give_up = time.monotonic() + seconds
-    while not await condition():
-        assert time.monotonic() < give_up, f"never: {what}"
-        await asyncio.sleep(0.1)

@@ -14,9 +14,10 @@ from playwright.async_api import (
     expect,
 )
 
-from tests.e2e.stage import Stage, stage, until
+from tests.e2e.stage import Stage, stage
 from tests.e2e.test_players import CHROMIUM_FLAGS
 from tests.support import needs
+from tests.support.poll import until
 from tests.support.redis_server import RedisServer
 
 pytestmark = pytest.mark.e2e

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Page, async_playwright
 
-from tests.e2e.stage import PLAYS_FOR, TTL, Stage, stage, until
+from tests.e2e.stage import PLAYS_FOR, TTL, Stage, stage
 from tests.support import needs
+from tests.support.poll import until
 from tests.support.redis_server import RedisServer
 
 pytestmark = pytest.mark.e2e

@@ -1,12 +1,12 @@
 """Manifests as ffmpeg's muxers write them, made anew for each run."""
 
-import os
-import shutil
 import subprocess
 import time
 from pathlib import Path
 
 import pytest
+
+from tests.support import needs
 
 PICTURE = ("-f", "lavfi", "-i", "testsrc=size=64x36:rate=10:duration=4")
 SOUND = ("-f", "lavfi", "-i", "sine=duration=4")
@@ -20,11 +20,7 @@ SETS = ("-adaptation_sets", "id=0,streams=v id=1,streams=a")
 
 @pytest.fixture(scope="session")
 def ffmpeg() -> str:
-    found = shutil.which("ffmpeg")
-    if found is None and os.environ.get("CI") != "true":
-        pytest.skip("ffmpeg is not installed; apt-get install ffmpeg")
-    assert found is not None, "ffmpeg is needed where nothing may be skipped"
-    return found
+    return needs.program("ffmpeg", install="apt-get install ffmpeg")
 
 
 @pytest.fixture(scope="session")

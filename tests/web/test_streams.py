@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.support.playlists import serve_channels, serve_dash, serve_film
+from tests.support.poll import until
 from tests.support.stack import Answer, Stack
 
 ONE, TWO, THREE, FOUR = (f"/live/{name}/master.m3u8" for name in ("one", "two", "three", "four"))
@@ -224,14 +225,14 @@ async def test_a_slot_lapses_when_nothing_is_heard_of_its_stream() -> None:
 
 
 async def _until(status: int, stack: Stack, path: str) -> Answer:
-    import asyncio  # noqa: PLC0415  # for this alone
+    answers: list[Answer] = []
 
-    for _ in range(200):
-        answer = await stack.watch(path)
-        if answer.status == status:
-            return answer
-        await asyncio.sleep(0.02)
-    raise AssertionError(f"{path} never answered {status}")
+    async def answered() -> bool:
+        answers.append(await stack.watch(path))
+        return answers[-1].status == status
+
+    await until(answered, f"{path} answers {status}")
+    return answers[-1]
 
 
 async def test_a_dash_refresh_follows_its_location_with_the_ticket(stack: Stack) -> None:

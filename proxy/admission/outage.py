@@ -148,20 +148,14 @@ class OutageGuard:
     async def end(
         self, account: str, stream: str | None, *, by: str, hold_ms: int = 0
     ) -> tuple[Ended, ...]:
-        """Kill one stream or all of them (None): in the store, or those that pass here.
+        """Kill one stream or all of them (None), here at once and in the store.
 
         Raises:
-            StoreUnavailable: the store is away and the mode is closed.
+            StoreUnavailable: the store is away, whatever the mode. It would let them play again
+                when it is back, so whoever wants them ended must not be told that they are.
         """
-        try:
-            ended = await self._ask(
-                lambda: self._primary.end(account, stream, by=by, hold_ms=hold_ms)
-            )
-        except StoreUnavailable:
-            self._insist()
-            return await self._shadow.end(account, stream, by=by, hold_ms=hold_ms)
         await self._shadow.end(account, stream, by=by, hold_ms=hold_ms)
-        return ended
+        return await self._ask(lambda: self._primary.end(account, stream, by=by, hold_ms=hold_ms))
 
     async def streams(self, account: str) -> tuple[Stream, ...]:
         """List the active streams: the store's, or those that pass here.

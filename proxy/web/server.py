@@ -2,21 +2,14 @@
 
 Turns what came over the wire into a Request, has it answered, and sends the Reply. Every failure
 becomes a problem document here, aiohttp's own parse errors included: whatever a client sends, it
-is told in one form what was wrong with it. A client that takes nothing of its reply for a while is
-cut off: whoever does not read must not hold what others need.
+is told in one form what was wrong with it.
 """
 
-import asyncio
-import fcntl
-import sys
-import termios
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from time import perf_counter
-from typing import Any
 
 import structlog
 from aiohttp import web
-from aiohttp.web_protocol import RequestHandler
 from multidict import CIMultiDict
 
 from proxy.errors import BadRequest, InternalError, Overloaded, PlaygateError, StreamLimit
@@ -25,6 +18,7 @@ from proxy.model import Reply, Request
 from proxy.telemetry.metrics import Metrics
 from proxy.web import viewer_api
 from proxy.web.addresses import TrustedProxies
+from proxy.web.connections import SEND_SECONDS, PlayerServer
 from proxy.web.replies import SERVER, Cors, problem
 from proxy.web.target import parse_target
 from proxy.web.viewer_api import ViewerApi
@@ -34,9 +28,6 @@ from proxy.web.viewer_api import ViewerApi
 MAX_LINE_BYTES = 32 * 1024
 # Longer than the idle time of players' connection pools, far shorter than aiohttp's hour.
 KEEPALIVE_SECONDS = 75
-# Seconds in which a client takes some of what waits for it, or is cut off: longer than a phone is
-# in a tunnel, and half of what nginx and others wait, for each one holds a connection to an origin.
-SEND_SECONDS = 30.0
 
 log = structlog.get_logger("playgate")
 
@@ -64,7 +55,7 @@ class PlayerPort:
         self._send_timeout = send_timeout
         self._in_flight = 0
 
-    def server(self) -> "PlayerServer":
+    def server(self) -> PlayerServer:
         """Give the server whose connections this port answers."""
         return PlayerServer(
             self.handle,
@@ -201,104 +192,3 @@ async def _send_stream(
         if reply.close is not None:
             reply.close()
     return response
-
-
-class PlayerProtocol(RequestHandler):
-    """aiohttp's connection handler; its own errors are problem documents, too.
-
-    Cuts a client off that takes nothing for ``send_timeout`` seconds of what waits to be sent:
-    whoever awaits a write then learns that the connection is lost.
-    """
-
-    __slots__ = ("_send_timeout", "_stall_check")
-
-    def __init__(self, manager: web.Server, *, send_timeout: float, **options: Any) -> None:
-        super().__init__(manager, **options)
-        self._send_timeout = send_timeout
-        self._stall_check: asyncio.TimerHandle | None = None
-
-    def pause_writing(self) -> None:
-        """Hear that more waits to be sent than a connection should hold; watch it from here."""
-        super().pause_writing()
-        if self.transport is not None:
-            self._check_later(self.transport)
-
-    def resume_writing(self) -> None:
-        """Hear that the client took most of what waited."""
-        super().resume_writing()
-        self._check_no_more()
-
-    def connection_lost(self, exc: BaseException | None) -> None:
-        """Hear that the connection is gone."""
-        self._check_no_more()
-        super().connection_lost(exc)
-
-    def _check_later(self, transport: asyncio.Transport) -> None:
-        # The transport is passed along: aiohttp forgets it where it closes a connection, which
-        # stays open all the same until its last byte is taken.
-        self._stall_check = self._loop.call_later(
-            self._send_timeout, self._check, transport, _waiting(transport)
-        )
-
-    def _check(self, transport: asyncio.Transport, waited: int) -> None:
-        if _waiting(transport) < waited:
-            self._check_later(transport)
-            return
-        log.info("a client took nothing for too long", seconds=self._send_timeout)
-        transport.abort()
-
-    def _check_no_more(self) -> None:
-        if self._stall_check is not None:
-            self._stall_check.cancel()
-
-    def handle_error(
-        self,
-        request: web.BaseRequest,
-        status: int = 500,
-        exc: BaseException | None = None,
-        message: str | None = None,  # noqa: ARG002  # names parser internals; ours says enough
-    ) -> web.StreamResponse:
-        """Answer what could not be parsed, and close the connection: its framing is lost."""
-        if request.writer.output_size > 0:
-            raise ConnectionError("part of a reply is sent already")
-        if status >= 500:
-            log.error("a connection failed", exc_info=exc)
-        error = BadRequest("This is not well-formed HTTP.") if status < 500 else InternalError()
-        reply = problem(error)
-        response = web.Response(status=reply.status, headers=reply.headers, body=reply.body)
-        response.headers["Access-Control-Allow-Origin"] = "*"
-        response.headers["Server"] = SERVER
-        response.force_close()
-        return response
-
-
-def _waiting(transport: asyncio.Transport) -> int:
-    """Count the bytes that the client has not taken: ours, and the kernel's for its connection.
-
-    The kernel asks for more only after a megabyte or so, where a connection was fast once.
-    """
-    connection = transport.get_extra_info("socket")
-    try:
-        unsent = fcntl.ioctl(connection.fileno(), termios.TIOCOUTQ, bytes(4))
-    except OSError:
-        return transport.get_write_buffer_size()  # closed just now, or not a socket that can tell
-    return transport.get_write_buffer_size() + int.from_bytes(unsent, sys.byteorder)
-
-
-class PlayerServer(web.Server):
-    """aiohttp's server, with our connection handler."""
-
-    def __init__(
-        self,
-        handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]],
-        *,
-        send_timeout: float,
-        **options: Any,
-    ) -> None:
-        super().__init__(handler, **options)
-        self._send_timeout = send_timeout
-
-    def __call__(self) -> RequestHandler:
-        """Make the handler of a new connection."""
-        kwargs: dict[str, Any] = self._kwargs
-        return PlayerProtocol(self, loop=self._loop, send_timeout=self._send_timeout, **kwargs)

@@ -1,0 +1,126 @@
+"""A player's connection: aiohttp's handler, with two things it lacks.
+
+Its own errors are problem documents like all others, and a client that takes nothing of its reply
+for a while is cut off: whoever does not read must not hold what others need.
+"""
+
+import asyncio
+import fcntl
+import sys
+import termios
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import structlog
+from aiohttp import web
+from aiohttp.web_protocol import RequestHandler
+
+from proxy.errors import BadRequest, InternalError
+from proxy.web.replies import SERVER, problem
+
+# Seconds in which a client takes some of what waits for it, or is cut off: longer than a phone is
+# in a tunnel, and half of what nginx and others wait, for each one holds a connection to an origin.
+SEND_SECONDS = 30.0
+
+log = structlog.get_logger("playgate")
+
+
+class PlayerProtocol(RequestHandler):
+    """aiohttp's connection handler; its own errors are problem documents, too.
+
+    Cuts a client off that takes nothing for ``send_timeout`` seconds of what waits to be sent:
+    whoever awaits a write then learns that the connection is lost.
+    """
+
+    __slots__ = ("_send_timeout", "_stall_check")
+
+    def __init__(self, manager: web.Server, *, send_timeout: float, **options: Any) -> None:
+        super().__init__(manager, **options)
+        self._send_timeout = send_timeout
+        self._stall_check: asyncio.TimerHandle | None = None
+
+    def pause_writing(self) -> None:
+        """Hear that more waits to be sent than a connection should hold; watch it from here."""
+        super().pause_writing()
+        if self.transport is not None:
+            self._check_later(self.transport)
+
+    def resume_writing(self) -> None:
+        """Hear that the client took most of what waited."""
+        super().resume_writing()
+        self._check_no_more()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Hear that the connection is gone."""
+        self._check_no_more()
+        super().connection_lost(exc)
+
+    def _check_later(self, transport: asyncio.Transport) -> None:
+        # The transport is passed along: aiohttp forgets it where it closes a connection, which
+        # stays open all the same until its last byte is taken.
+        self._stall_check = self._loop.call_later(
+            self._send_timeout, self._check, transport, _waiting(transport)
+        )
+
+    def _check(self, transport: asyncio.Transport, waited: int) -> None:
+        if _waiting(transport) < waited:
+            self._check_later(transport)
+            return
+        log.info("a client took nothing for too long", seconds=self._send_timeout)
+        transport.abort()
+
+    def _check_no_more(self) -> None:
+        if self._stall_check is not None:
+            self._stall_check.cancel()
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,  # noqa: ARG002  # names parser internals; ours says enough
+    ) -> web.StreamResponse:
+        """Answer what could not be parsed, and close the connection: its framing is lost."""
+        if request.writer.output_size > 0:
+            raise ConnectionError("part of a reply is sent already")
+        if status >= 500:
+            log.error("a connection failed", exc_info=exc)
+        error = BadRequest("This is not well-formed HTTP.") if status < 500 else InternalError()
+        reply = problem(error)
+        response = web.Response(status=reply.status, headers=reply.headers, body=reply.body)
+        response.headers["Access-Control-Allow-Origin"] = "*"
+        response.headers["Server"] = SERVER
+        response.force_close()
+        return response
+
+
+def _waiting(transport: asyncio.Transport) -> int:
+    """Count the bytes that the client has not taken: ours, and the kernel's for its connection.
+
+    The kernel asks for more only after a megabyte or so, where a connection was fast once.
+    """
+    connection = transport.get_extra_info("socket")
+    try:
+        unsent = fcntl.ioctl(connection.fileno(), termios.TIOCOUTQ, bytes(4))
+    except OSError:
+        return transport.get_write_buffer_size()  # closed just now, or not a socket that can tell
+    return transport.get_write_buffer_size() + int.from_bytes(unsent, sys.byteorder)
+
+
+class PlayerServer(web.Server):
+    """aiohttp's server, with our connection handler."""
+
+    def __init__(
+        self,
+        handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]],
+        *,
+        send_timeout: float,
+        **options: Any,
+    ) -> None:
+        super().__init__(handler, **options)
+        self._send_timeout = send_timeout
+
+    def __call__(self) -> RequestHandler:
+        """Make the handler of a new connection."""
+        kwargs: dict[str, Any] = self._kwargs
+        return PlayerProtocol(self, loop=self._loop, send_timeout=self._send_timeout, **kwargs)

@@ -1,6 +1,7 @@
 """Bad input and bad origins: each gets its documented error, and no slot is lost or kept."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 
 import jwt
@@ -9,6 +10,7 @@ from aiohttp import web
 
 from tests.support.origin import HLS
 from tests.support.playlists import MASTER, serve_channels
+from tests.support.redis_server import free_port
 from tests.support.stack import JWT_SECRET, Stack
 
 ENTRY = "/live/one/master.m3u8"
@@ -171,8 +173,6 @@ async def test_an_origin_that_hangs_times_out_and_costs_no_slot(stack: Stack) ->
 
 
 async def test_an_origin_that_is_away_is_unreachable_and_costs_no_slot() -> None:
-    from tests.support.redis_server import free_port  # noqa: PLC0415  # for this alone
-
     away = f"http://127.0.0.1:{free_port()}"
     async with Stack(routes=[{"name": "live", "path": "/live/**", "origins": [away]}]) as stack:
         answer = await stack.watch(ENTRY)
@@ -220,3 +220,51 @@ async def test_more_requests_than_allowed_in_flight_are_shed() -> None:
         assert (shed.status, shed.code) == (503, "overloaded")
         gate.set()
         assert (await first).status == 200
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        *("User-Agent", "Cookie", "Authorization", "Range", "If-None-Match", "If-Modified-Since"),
+        *("X-Playback-Session-Id", "CMCD-Session", "Origin", "X-Forwarded-For", "Referer"),
+        *("Access-Control-Request-Headers", "Accept", "Via", "Forwarded", "X-Unheard-Of"),
+    ],
+)
+async def test_a_field_of_odd_bytes_is_never_an_internal_error(stack: Stack, field: str) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", stack.service.port)
+    for method in (b"GET", b"HEAD", b"OPTIONS"):
+        for value in (
+            b"\xff\xfe",
+            b"VLC \xe9",
+            b"\xed\xa0\x80",
+            b'sid="\xf0"',
+            b"bytes=\xb2-",
+            b",",
+        ):
+            line = b"%s %s?token=%s HTTP/1.1\r\n" % (method, ENTRY.encode(), stack.token().encode())
+            fields = b"Host: a\r\n%s: %s\r\nConnection: keep-alive\r\n\r\n" % (
+                field.encode(),
+                value,
+            )
+            writer.write(line + fields)
+            head = await reader.readuntil(b"\r\n\r\n")
+            status = int(head.split()[1])
+            assert status < 500, (method, value)
+            if method != b"HEAD" and (found := re.search(rb"Content-Length: (\d+)", head)):
+                await reader.readexactly(int(found[1]))
+    writer.close()
+    await writer.wait_closed()
+
+
+@pytest.mark.parametrize(("on_outage", "status"), [("closed", 503), ("local", 200), ("open", 200)])
+async def test_without_its_store_the_proxy_does_as_it_was_told(on_outage: str, status: int) -> None:
+    away = f"redis://127.0.0.1:{free_port()}"
+    async with Stack(store={"url": away, "on_outage": on_outage}) as stack:
+        serve_channels(stack.origin, "one")
+        answer = await stack.watch(ENTRY)
+        assert answer.status == status
+        if status == 503:
+            assert answer.code == "store_unavailable"
+            assert stack.origin.requests == []
+        ready = await stack.operate("/readyz", token=None)
+        assert (ready.status, ready.json["components"]["store"]) == (200, False)

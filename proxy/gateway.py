@@ -40,7 +40,6 @@ from proxy.model import (
     Ticket,
     Token,
 )
-from proxy.origin.headers import first
 from proxy.playback import identity
 from proxy.playback.device import hints
 from proxy.routing import Route, RouteTable
@@ -151,8 +150,8 @@ class Gateway:
             case "signed":
                 await self._signed(request, notes)
         opened = await self._source.segment(route, request)
-        content_type = first(opened.headers, "content-type")
-        if opened.status in (200, 206) and is_manifest_type(content_type):
+        types = [value for name, value in opened.headers if name.lower() == "content-type"]
+        if opened.status < 300 and any(map(is_manifest_type, types)):
             # A manifest under a segment's name would be played without being counted.
             opened.close()
             raise OriginInvalid("A manifest was found under a name that is no manifest's.")

@@ -181,8 +181,11 @@ async def test_an_origin_that_is_away_is_unreachable_and_costs_no_slot() -> None
         assert await active(stack) == 0
 
 
-async def test_a_manifest_under_a_segments_name_is_not_served(stack: Stack) -> None:
-    stack.origin.answers["/open/video.ts"] = (HLS, MASTER)
+@pytest.mark.parametrize("status", [200, 203, 206])
+async def test_a_manifest_under_a_segments_name_is_not_served(stack: Stack, status: int) -> None:
+    stack.origin.answers["/open/video.ts"] = web.Response(
+        status=status, body=MASTER.encode(), headers={"Content-Type": HLS}
+    )
     answer = await stack.ask("/open/video.ts")
     assert (answer.status, answer.code) == (502, "origin_invalid")
 

@@ -29,8 +29,9 @@ from urllib.parse import quote
 from proxy.errors import OriginInvalid
 from proxy.manifests.kinds import is_manifest_path
 from proxy.manifests.links import Base, Holes, Links, Place, Role
-from proxy.manifests.paths import canonical, common_directory, directory, without_dots
+from proxy.manifests.paths import common_directory, directory, without_dots
 from proxy.manifests.reference import MAX_LENGTH, Owner, Reference, read
+from proxy.paths import canonical
 from proxy.query import pairs, without
 
 # The text between ticket slots: a single part has no slot.

@@ -4,64 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.errors import BadRequest
-from proxy.manifests.paths import canonical, common_directory, directory, without_dots
-from proxy.web.target import canonical_path
+from proxy.manifests.paths import common_directory, directory, without_dots
 from tests.manifests.world import unhurried
-
-PIECES = [
-    "a",
-    "B",
-    "1",
-    ".",
-    "..",
-    "/",
-    "%2e",
-    "%2E",
-    "%41",
-    "%2f",
-    "%25",
-    "%",
-    "%zz",
-    "ä",
-    "%C3%A4",
-]
-PIECES += [
-    "%ff",
-    "\\",
-    "%5c",
-    ";",
-    "~",
-    "-",
-    "_",
-    "=",
-    "(",
-    ")",
-    "%28",
-    " ",
-    "%20",
-    "%00",
-    "+",
-    "@",
-    "!",
-]
-
-
-def served(path: str) -> str | None:
-    try:
-        return canonical_path(path)
-    except BadRequest:
-        return None
-
-
-@unhurried
-@given(st.lists(st.sampled_from(PIECES)).map(lambda pieces: "/" + "".join(pieces)))
-def test_a_path_is_spelled_as_the_server_will_spell_it(path: str) -> None:
-    assert canonical(path) == served(path)
-
-
-def test_bytes_that_are_no_utf8_have_no_spelling() -> None:
-    assert canonical("/a\udcff") is None
 
 
 @unhurried

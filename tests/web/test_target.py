@@ -1,12 +1,7 @@
-import posixpath
-from urllib.parse import unquote
-
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from proxy.errors import BadRequest
-from proxy.web.target import canonical_path, parse_target
+from proxy.web.target import parse_target
 
 
 @pytest.mark.parametrize(
@@ -68,15 +63,3 @@ def test_a_target_is_read_into_host_path_and_query(
     target: str, read: tuple[str | None, str, str]
 ) -> None:
     assert parse_target(target) == read
-
-
-@given(st.text(st.characters(codec="ascii"), max_size=40).map(lambda text: f"/{text}"))
-def test_an_accepted_path_is_stable_and_stays_where_it_is(raw: str) -> None:
-    try:
-        path = canonical_path(raw.partition("?")[0])
-    except BadRequest:
-        return
-    assert canonical_path(path) == path
-    once, twice = unquote(path), unquote(unquote(path))
-    for decoded in (once, twice):
-        assert posixpath.normpath(decoded).rstrip("/") == decoded.rstrip("/")

@@ -23,8 +23,16 @@ from tests.support.redis_server import RedisServer
 pytestmark = pytest.mark.e2e
 
 # Milliseconds. Chromium, Redis and the proxy share two cores with other tests.
-PATIENCE = 20_000
+PATIENCE = 60_000
 NPM = {"HLS": "hls.js/dist/hls.min.js", "DASH": "dashjs/dist/modern/umd/dash.all.min.js"}
+# What a person would look at in the browser's console when a picture does not move.
+STATE = """video => {
+    const ends = ranges => Array.from({length: ranges.length}, (_, at) => ranges.end(at));
+    return JSON.stringify({
+        at: video.currentTime, paused: video.paused, seeking: video.seeking,
+        ready: video.readyState, error: video.error?.message ?? null, until: ends(video.buffered),
+    });
+}"""
 
 
 @pytest.fixture
@@ -90,7 +98,11 @@ async def plays(page: Page, device: str) -> None:
     async def moves() -> bool:
         return bool(await video.evaluate("video => video.currentTime") > began)
 
-    await until(moves, f"{device} plays")
+    try:
+        await until(moves, f"{device} plays")
+    except AssertionError as never:
+        shown = f"{await card.inner_text()}; {await video.evaluate(STATE)}"
+        raise AssertionError(f"{never}: {shown}") from never
 
 
 @pytest.mark.parametrize("engine", ["HLS", "DASH", "the browser's own"])
@@ -154,6 +166,22 @@ async def test_closing_a_player_or_the_page_gives_the_slots_back(
     # The page said so as it went; none was left to lapse.
     assert ended(running, "released") == 3
     assert ended(running, "lapsed") == 0
+
+
+async def test_the_browsers_own_player_begins_anew_where_a_live_window_moved_on(
+    running: Stage, page: Page
+) -> None:
+    await page.route("**/demo/catalogue", without_npm)
+    # As when sound is asked for a moment after picture, and its oldest segment is gone.
+    await page.route("**/live/tidewater/audio/*.m4s*", gone, times=1)
+    await page.goto(f"{running.url}/demo/")
+    await start(page, "Tidewater", "live")
+    await plays(page, "Living-room TV")
+    assert len(await running.streams("alice")) == 1
+
+
+async def gone(route: Route) -> None:
+    await route.fulfill(status=404)
 
 
 async def test_another_viewer_has_another_plan_and_other_streams(

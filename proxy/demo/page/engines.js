@@ -12,6 +12,9 @@ const NATIVE_TYPE = "application/vnd.apple.mpegurl";
 // Seconds kept ahead. The films are so small that hls.js would load its utmost, ten minutes, at
 // once: a burst in the origin's log that no film of a real size causes.
 const AHEAD = 20;
+// How often the browser's own player may begin anew. It reads the playlists of picture and sound
+// one after the other; where a live one moves on in between, it finds no common ground and fails.
+const NATIVE_ATTEMPTS = 3;
 
 export function engineFor(format, installed) {
   if (format === "dash") return installed.dash ? "dash.js" : null;
@@ -96,21 +99,30 @@ function playDash(video, url, on) {
 function playNative(video, url, on) {
   let stopped = false;
   let ticket = null;
+  let attempts = 0;
   const tell = (error) => {
     if (stopped) return;
     if (error instanceof Problem) on.problem(error);
     else on.failed("The proxy does not answer.");
   };
+  const begin = () => {
+    attempts += 1;
+    video.src = url;
+  };
   const broken = () => {
     const reason = video.error?.message || "The browser could not play this.";
-    heartbeat(ticket).then(() => stopped || on.failed(reason), tell);
+    heartbeat(ticket).then(() => {
+      if (stopped) return;
+      if (attempts < NATIVE_ATTEMPTS) begin();
+      else on.failed(reason);
+    }, tell);
   };
   ask(url).then(async (response) => {
     ticket = ticketIn(await response.text());
     if (stopped) return;
     on.admitted(verdict((name) => response.headers.get(name), ticket));
     video.addEventListener("error", broken);
-    video.src = url;
+    begin();
   }).catch(tell);
   return () => {
     stopped = true;

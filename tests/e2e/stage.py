@@ -47,15 +47,26 @@ class Stage:
             listed: list[dict[str, Any]] = (await answer.json())["streams"]
             return listed
 
-    async def occupy(self, path: str, user: str, device: str) -> str:
-        """Take a slot as another device would; gives the stream's id."""
+    @asynccontextmanager
+    async def occupied(self, path: str, user: str, device: str) -> AsyncIterator[str]:
+        """Hold a slot as another device would that plays on; gives the stream's id."""
         token = self.issuer.token(user, device)
-        async with (
-            aiohttp.ClientSession() as session,
-            session.get(f"{self.url}{path}", params={"token": token}) as answer,
-        ):
-            assert answer.status == 200
-            return answer.headers["Playgate-Stream"]
+        async with aiohttp.ClientSession(self.url) as session:
+            async with session.get(path, params={"token": token}) as answer:
+                assert answer.status == 200
+                stream = answer.headers["Playgate-Stream"]
+
+            async def play() -> None:
+                named = {"token": token, "stream": stream}
+                while True:
+                    async with session.post("/_playgate/heartbeat", params=named) as answer:
+                        assert answer.status == 204
+                    await asyncio.sleep(1)
+
+            playing = asyncio.create_task(play())
+            yield stream
+            assert not playing.done(), "the other device was stopped"
+            playing.cancel()
 
     async def counts_while(
         self, user: str, seconds: float, playing: Callable[[], Awaitable[object]] | None = None

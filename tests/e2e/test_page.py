@@ -193,10 +193,12 @@ async def test_another_viewer_has_another_plan_and_other_streams(
     await page.get_by_role("button", name="Bob").click()
     await expect(page.locator("h1")).to_have_text("Bob may watch on 1 screen")
     await expect(page.locator(".screen")).to_have_count(0)
-    await running.occupy("/vod/redmesa/master.m3u8", "bob", "a set-top box")
-    await expect(page.locator(".slot .device")).to_have_text(["a set-top box"])
-    await start(page, "Tidewater", "live")
-    await expect(screen(page, "Living-room TV")).to_contain_text("You are watching on 1 screen.")
+    async with running.occupied("/vod/redmesa/master.m3u8", "bob", "a set-top box"):
+        await expect(page.locator(".slot .device")).to_have_text(["a set-top box"])
+        await start(page, "Tidewater", "live")
+        await expect(screen(page, "Living-room TV")).to_contain_text(
+            "You are watching on 1 screen."
+        )
 
 
 async def test_a_film_that_ends_gives_its_slot_back(running: Stage, page: Page) -> None:
@@ -214,14 +216,16 @@ async def test_the_page_fits_and_every_control_has_a_name(
 ) -> None:
     await page.set_viewport_size({"width": width, "height": 900})
     await page.goto(f"{running.url}/demo/")
-    await running.occupy("/vod/redmesa/master.m3u8", "bob", "a set-top box")
-    await page.get_by_role("button", name="Bob").click()
-    await start(page, "Tidewater", "live")
-    await expect(screen(page, "Living-room TV")).to_contain_text("No screen left")
-    assert await page.evaluate("document.documentElement.scrollWidth") <= width
-    nameless = "[...document.querySelectorAll('button')].filter(b => !b.innerText.trim()).length"
-    assert await page.evaluate(nameless) == 0
-    assert await page.locator("img:not([alt])").count() == 0
+    async with running.occupied("/vod/redmesa/master.m3u8", "bob", "a set-top box"):
+        await page.get_by_role("button", name="Bob").click()
+        await start(page, "Tidewater", "live")
+        await expect(screen(page, "Living-room TV")).to_contain_text("No screen left")
+        assert await page.evaluate("document.documentElement.scrollWidth") <= width
+        nameless = (
+            "[...document.querySelectorAll('button')].filter(b => !b.innerText.trim()).length"
+        )
+        assert await page.evaluate(nameless) == 0
+        assert await page.locator("img:not([alt])").count() == 0
 
 
 def ended(running: Stage, reason: str) -> float | None:

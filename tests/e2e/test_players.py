@@ -129,28 +129,28 @@ async def test_a_web_player_is_one_stream_for_as_long_as_it_plays(
 async def test_a_refused_web_player_never_reaches_the_origin(
     running: Stage, player: str, path: str
 ) -> None:
-    await running.occupy("/vod/redmesa/master.m3u8", "bob", "tv")
-    async with browser_page(player, running.entry(path, "bob")) as page:
+    async with running.occupied("/vod/redmesa/master.m3u8", "bob", "tv"):
+        async with browser_page(player, running.entry(path, "bob")) as page:
 
-        async def failed() -> bool:
-            return await page.evaluate("window.failure") is not None
+            async def failed() -> bool:
+                return await page.evaluate("window.failure") is not None
 
-        await until(failed, f"{player} gives up")
-        failure = await page.evaluate("window.failure")
-    if player == "hls.js":
-        assert failure == 429
-    assert asked_for(running, "tidewater") == []
+            await until(failed, f"{player} gives up")
+            failure = await page.evaluate("window.failure")
+        if player == "hls.js":
+            assert failure == 429
+        assert asked_for(running, "tidewater") == []
 
 
 async def test_a_refused_ffmpeg_never_reaches_the_origin(running: Stage) -> None:
-    await running.occupy("/vod/redmesa/master.m3u8", "bob", "tv")
-    async with ffmpeg(running.entry(HLS[1], "bob"), 5) as process:
-        assert process.stderr is not None
-        errors = await process.stderr.read()
-        await process.wait()
-    assert process.returncode != 0
-    assert b"429" in errors or b"4XX" in errors
-    assert asked_for(running, "tidewater") == []
+    async with running.occupied("/vod/redmesa/master.m3u8", "bob", "tv"):
+        async with ffmpeg(running.entry(HLS[1], "bob"), 5) as process:
+            assert process.stderr is not None
+            errors = await process.stderr.read()
+            await process.wait()
+        assert process.returncode != 0
+        assert b"429" in errors or b"4XX" in errors
+        assert asked_for(running, "tidewater") == []
 
 
 def asked_for(running: Stage, title: str) -> list[str]:

@@ -31,6 +31,8 @@ MAX_TEMPLATE_BYTES = 256 * 1024 * 1024
 LARGE_MANIFEST_BYTES = 256 * 1024
 # What players tell the origin about themselves: different in each request, part of no content.
 CMCD_PARAM = "CMCD"
+# Where players are steered, and so kept alive.
+STEERING_PATH = "/_playgate/steering"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +67,14 @@ class ManifestSource:
         metrics: Metrics,
         *,
         ttl: float,
+        keepalive: bool,
     ) -> None:
         self._routes = routes
         self._upstreams = upstreams
         self._credentials = credentials
         self._origins = origins
         self._metrics = metrics
+        self._keepalive = keepalive
         self._private = credentials.private_params | {CMCD_PARAM}
         self._cache: MicroCache[_Key, Manifest] = MicroCache(
             ttl=ttl,
@@ -163,6 +167,7 @@ class ManifestSource:
             place=place,
             to_public=route.public,
             seal=self._credentials.tickets.sealer(key.content),
+            steering=f"{key.scheme}://{key.host}{STEERING_PATH}" if self._keepalive else None,
         )
 
 

@@ -79,6 +79,7 @@ class Service:
                 self._origins,
                 self.metrics,
                 ttl=settings.origin.cache,
+                keepalive=settings.streams.keepalive,
             ),
             metrics=self.metrics,
         )

@@ -100,6 +100,7 @@ def lifetimes(settings: Settings) -> Lifetimes:
         live_ttl_factor=streams.live_ttl_factor,
         vod_ttl=streams.vod_ttl,
         max_hold=streams.max_hold,
+        vod_interval=streams.keepalive_interval if streams.keepalive else None,
     )
 
 

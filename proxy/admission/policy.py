@@ -80,12 +80,14 @@ class Lifetimes:
     """The ``streams`` settings that say how long a slot lives (seconds).
 
     ``live_ttl_factor`` has no unit: it is how many refreshes of a live manifest a TTL covers.
+    ``vod_interval`` is how often players on demand are made to report; None where they are not.
     """
 
     ttl: float
     live_ttl_factor: float
     vod_ttl: float
     max_hold: float
+    vod_interval: float | None = None
 
 
 def limit_for(
@@ -124,9 +126,8 @@ def cadence(pace: Pace | None, lifetimes: Lifetimes, *, self_refreshing: bool = 
         wanted = _within(lifetimes.live_ttl_factor * interval, lifetimes.max_hold)
         return _beating(max(lifetimes.ttl, wanted), interval, self_refreshing)
     hold = _within(pace.duration, lifetimes.max_hold) or lifetimes.max_hold
-    return _beating(
-        lifetimes.vod_ttl, lifetimes.vod_ttl / BEATS_PER_TTL, self_refreshing, hold=hold
-    )
+    interval = lifetimes.vod_interval or lifetimes.vod_ttl / BEATS_PER_TTL
+    return _beating(lifetimes.vod_ttl, interval, self_refreshing, hold=hold)
 
 
 def _beating(ttl: float, interval: float, self_refreshing: bool, *, hold: float = 0) -> Cadence:  # noqa: FBT001  # passed on as it came

@@ -81,7 +81,7 @@ def demo_settings(
         "limits": {"plans": PLANS},
         # Shorter than one would choose for viewers: whoever watches a demo wants to see a slot
         # lapse. Still longer than a player that fills its buffer is silent.
-        "streams": {"ttl": "45s", "vod_ttl": "45s"},
+        "streams": {"ttl": "45s", "vod_ttl": "45s", "keepalive_interval": "10s"},
         "routes": [
             {"name": "live", "path": "/live/**", **origin},
             {"name": "vod", "path": "/vod/**", **origin},

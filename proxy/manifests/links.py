@@ -41,6 +41,7 @@ class Links:
             directory of segments (``/a/``), or to it and all below (``/a/**``); baked into the
             template.
         query: the manifest's query as the origin sees it: no token, no ticket.
+        steering: the absolute URL of our steering server; None where there is no keep-alive.
     """
 
     base: str
@@ -51,6 +52,7 @@ class Links:
     to_public: Callable[[str], str]
     seal: Callable[[str], str]
     query: str = ""
+    steering: str | None = None
 
 
 class Role(Enum):

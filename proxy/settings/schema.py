@@ -28,6 +28,7 @@ from proxy.settings.types import (
     at_least,
     at_most,
     distinct,
+    duration_text,
     integer_choice,
     integer_text,
     number_text,
@@ -116,6 +117,13 @@ class StreamSettings(Section):
     )
     max_hold: Lifetime = Field(
         4 * 3600.0, description="The longest a silent on-demand stream holds its slot."
+    )
+    keepalive: bool = Field(
+        default=True,
+        description="Have on-demand players report through content steering, as they can.",
+    )
+    keepalive_interval: Annotated[Duration, at_least("1s"), at_most("1h")] = Field(
+        30.0, description="How often they do, in whole seconds; at most half of vod_ttl."
     )
 
 
@@ -238,6 +246,20 @@ class Settings(Section):
         if auth is not None and tickets.param == auth.query_param:
             raise conflicts(conflict("is the token's parameter, auth.query_param, too", "param"))
         return tickets
+
+    @field_validator("streams")
+    @classmethod
+    def _outlives_a_lost_beat(cls, streams: StreamSettings) -> StreamSettings:
+        if not streams.keepalive or 2 * streams.keepalive_interval <= streams.vod_ttl:
+            return streams
+        if "keepalive_interval" in streams.model_fields_set:
+            found = conflict("must be at most half of streams.vod_ttl", "keepalive_interval")
+        else:
+            interval = duration_text(streams.keepalive_interval)
+            found = conflict(
+                f"must be at least twice streams.keepalive_interval, which is {interval}", "vod_ttl"
+            )
+        raise conflicts(found)
 
     @field_validator("routes")
     @classmethod

@@ -91,6 +91,7 @@ async def stage(store: str) -> AsyncIterator[Stage]:
         mapping["streams"] = {
             "ttl": f"{TTL}s",
             "vod_ttl": f"{TTL}s",
+            "keepalive_interval": "2s",
             "live_ttl_factor": 1,
             # Or a film would hold its slot for its whole hour, whatever the player does.
             "max_hold": f"{TTL}s",

@@ -1,0 +1,51 @@
+"""Keep-alive by content steering: the link that makes a player come back for as long as it plays.
+
+A player loads an on-demand manifest once. But one that knows content steering (RFC 8216bis
+§4.4.6.6, §7; ETSI TS 103 998) asks its steering server again and again, paused or playing, until it
+is closed. So the manifest names ours, with the ticket, and one pathway to choose from.
+
+Where the origin steers already, ours stands in front of its server: the link carries its address,
+sealed, because a proxy that fetched any address it is handed would be everybody's.
+"""
+
+from urllib.parse import quote
+
+from proxy.manifests.linker import Linker, Parts
+from proxy.manifests.links import Links
+
+# The pathway of a manifest that has only one. It is what the standard calls one without a name, so
+# a player that reads the attribute and one that does not agree (RFC 8216bis §4.4.6.2).
+PATHWAY = "."
+SERVER_PARAM = "_server"
+# What the address of a steering server may hold as it stands in a query.
+SERVER_SAFE = "/:.-_~"
+
+
+def steering_link(links: Links, linker: Linker, server: str | None = None) -> Parts | None:
+    """Give the URL of our steering server, with a slot for the ticket.
+
+    ``server`` is the origin's own one, as the manifest has it. None where there is no keep-alive,
+    or that server is nothing that could be asked.
+    """
+    if links.steering is None:
+        return None
+    query = ""
+    if server is not None:
+        server = _asked(linker, server)
+        if server is None:
+            return None
+        query = f"{SERVER_PARAM}={quote(server, safe=SERVER_SAFE, errors='surrogateescape')}&"
+    return (f"{links.steering}?{query}{links.param}={links.seal(place(server))}.", "")
+
+
+def place(server: str | None) -> str:
+    """Name what a seal in a steering link is for: no manifest and no directory is called so."""
+    return "steering" if server is None else f"steering {server}"
+
+
+def _asked(linker: Linker, server: str) -> str | None:
+    """Give where the origin's steering server is asked: a public path, or a URL elsewhere."""
+    (base,) = linker.bases(server, (linker.own,))
+    if base.path is not None:
+        return base.path if base.query is None else f"{base.path}?{base.query}"
+    return server if server.lower().startswith(("https://", "http://")) else None

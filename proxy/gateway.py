@@ -217,13 +217,7 @@ class Gateway:
     def _render(
         self, request: Request, walker: Walker, decision: Decision, template: Template
     ) -> Reply:
-        if walker.ticket is not None:
-            # The same ticket again: a live playlist's URLs must not change as it is refreshed.
-            ticket = walker.ticket.text
-        else:
-            playback = identity.astray(walker.playback, decision.stream)
-            ticket = self._tickets.mint(walker.subject, playback, decision.started_ms)
-        body = template.render(ticket.encode())
+        body = template.render(self._ticket(walker, decision, template).encode())
         headers = (
             ("Content-Type", template.content_type),
             ("Cache-Control", "no-store"),
@@ -237,6 +231,19 @@ class Gateway:
             return Reply(416, (*headers, ("Content-Range", f"bytes */{len(body)}")))
         shown = ("Content-Range", f"bytes {part.start}-{part.stop - 1}/{len(body)}")
         return Reply(206, (*headers, shown), body[part.start : part.stop])
+
+    def _ticket(self, walker: Walker, decision: Decision, template: Template) -> str:
+        """Give the ticket for the links of a manifest."""
+        ticket = walker.ticket
+        if ticket is None:
+            playback = identity.astray(walker.playback, decision.stream)
+            return self._tickets.mint(walker.subject, playback, decision.started_ms)
+        is_own = decision.stream == ticket.playback.stream
+        if template.refreshes_by_location and is_own:
+            return self._tickets.renewed(ticket)
+        # The same ticket again: a live playlist's URLs must not change as it is refreshed. Nor may
+        # who copied somebody's URL come to hold it for longer than its ticket was made for.
+        return ticket.text
 
 
 def decision_headers(decision: Decision) -> tuple[tuple[str, str], ...]:

@@ -6,7 +6,9 @@ player passes on. It is a JWT signed with a key derived from ``tickets.secret``:
 shares the secret reads it, none stores it.
 
 The same playback gets the same ticket for half a ticket's life, so that a live playlist which is
-itself the entry does not change all its URLs at each refresh.
+itself the entry does not change all its URLs at each refresh. Where a manifest tells its player by
+which URL to refresh it (a dynamic MPD), the ticket in it is renewed in its second half, so that the
+player can go on for ever.
 
 A seal is a short MAC over (content, place). It is baked into a manifest's template, the same for
 every viewer, and means: the manifest of *this content* leads to *this place*. Without it, one
@@ -66,6 +68,16 @@ class Tickets:
         if subject.plan is not None:
             claims["p"] = subject.plan
         return jwt.encode(claims, self._key, algorithm="HS256", headers=self._headers)
+
+    def renewed(self, ticket: Ticket) -> str:
+        """Give a ticket of the same playback that is in the first half of its life.
+
+        The ticket itself, as long as it is there. A fresh one says what the old one said, and
+        names the same instance: what ended that instance ended both.
+        """
+        if ticket.expires_at - self._clock() > self._half_life:
+            return ticket.text
+        return self.mint(ticket.subject, ticket.playback, ticket.playback.instance_ms or 0)
 
     def read(self, value: str) -> Ticket:
         """Verify the value of a ticket parameter, seal and ticket.

@@ -111,7 +111,13 @@ class _Compiler:
         self._hide_addresses(mpd)
         is_live = mpd.attributes.get("type") == "dynamic"
         pace = self._live(mpd) if is_live else self._on_demand(mpd)
-        return Template(self._edits.chunks(), pace, CONTENT_TYPE, media_playlist=False)
+        return Template(
+            self._edits.chunks(),
+            pace,
+            CONTENT_TYPE,
+            media_playlist=False,
+            refreshes_by_location=is_live,
+        )
 
     # --- Segments ------------------------------------------------------------------------------
 

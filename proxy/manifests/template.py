@@ -25,12 +25,15 @@ class Template:
     ``chunks`` are the bytes between the slots, so there is one slot fewer than chunks. ``pace``
     is None where the manifest says nothing of its tempo (a multivariant playlist).
     ``media_playlist`` marks an HLS media playlist, which may be an entry of its own.
+    ``refreshes_by_location`` marks a manifest that tells players where to refresh it, ticket and
+    all, so that its viewers' ticket may change as they watch.
     """
 
     chunks: tuple[bytes, ...]
     pace: Pace | None
     content_type: str
     media_playlist: bool
+    refreshes_by_location: bool = False
 
     def render(self, ticket: bytes) -> bytes:
         """Give the manifest with this ticket in each slot."""

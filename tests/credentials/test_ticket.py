@@ -70,6 +70,19 @@ def test_a_playback_keeps_its_ticket_for_half_its_life() -> None:
     assert tickets.mint(SUBJECT, PLAYBACK, 1) != first
 
 
+def test_a_ticket_is_renewed_in_the_second_half_of_its_life_for_the_same_instance() -> None:
+    time = Time()
+    tickets = Tickets(SECRET, 600, time)
+    first = sealed(tickets, "/x")
+    time.now = first.expires_at - 301
+    assert tickets.renewed(first) == first.text
+    time.now += 1
+    fresh = tickets.read(f"{first.seal}.{tickets.renewed(first)}")
+    assert (fresh.subject, fresh.playback) == (first.subject, first.playback)
+    assert fresh.expires_at == first.expires_at + 300
+    assert tickets.fits(fresh, "/x")
+
+
 @given(st.integers(0, 10_000))
 def test_a_new_ticket_lives_at_least_half_its_ttl_and_never_longer_than_it(offset: int) -> None:
     time = Time(1_700_000_000.0 + offset)

@@ -372,6 +372,7 @@ def test_a_dynamic_mpd_asks_to_be_refreshed_soon_enough(
     assert template.render(b"T").decode() == expected.replace("<Period", f"{location}<Period")
     assert template.pace == Pace(live=True, interval=interval)
     assert not template.media_playlist
+    assert template.refreshes_by_location
     assert template.content_type == "application/dash+xml"
 
 
@@ -387,6 +388,7 @@ def test_a_dynamic_mpd_asks_to_be_refreshed_soon_enough(
 def test_a_static_mpds_pace_is_its_duration(text: str, duration: float) -> None:
     template = compiled(text)
     assert template.pace == Pace(live=False, duration=duration)
+    assert not template.refreshes_by_location
     assert template.chunks == (text.encode(),)
 
 

@@ -1,106 +1,200 @@
-"""The stage for real players: the demo's origin behind a proxy that counts in a real Redis."""
+"""The stage for real players: a proxy that counts in a real Redis, an origin, and short times.
+
+Each test takes a viewer of its own: an account that nobody else uses, and a title that the origin
+is asked for by nobody else. So many can play at once.
+"""
 
 import asyncio
+import itertools
+import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
 
-from proxy.demo.app import Backends, backends, demo_settings
-from proxy.demo.issuer import Issuer
+from proxy.credentials.account import AccountNames
+from proxy.demo.fmp4 import Track
+from proxy.demo.request_log import Entry
+from proxy.minting import mint
 from proxy.serve import Service
 from proxy.settings.load import from_mapping
+from proxy.settings.schema import Settings
+from tests.e2e.door import Door, Visit
+from tests.e2e.origin import Origin, origin
+from tests.e2e.player import Form
 
-# Longer than the demo's segments (4 s), so that a player which loads them one by one is heard of
-# in time; short, so that a test which outlasts it is, too.
-TTL = 7
-PLAYS_FOR = 2 * TTL
+# Seconds. Three refreshes of a live manifest or three beats on demand: a machine that is busy for
+# as long as two of them still counts right.
+TTL = 6
+BEAT = 2
+# On demand: how long a title is that must outlast its test, and one that ends within it.
+FILM = 300
+CLIP = 30
+ADMIN_TOKEN = "e2e-admin"
+# The title that another device watches.
+ELSEWHERE = "elsewhere"
+
+
+def settings(store: str, origin_url: str) -> Settings:
+    """The proxy's configuration, as it would stand in a file."""
+    return from_mapping(
+        {
+            "listen": {"host": "127.0.0.1", "port": 0, "drain_timeout": "1s"},
+            "admin": {"host": "127.0.0.1", "port": 0, "token": ADMIN_TOKEN},
+            # Redis and the players share two cores; that is not what these tests are about.
+            "store": {"url": store, "timeout": "2s", "key_prefix": f"e2e-{secrets.token_hex(4)}"},
+            "auth": {"keys": [{"algorithm": "HS256", "secret": secrets.token_urlsafe(32)}]},
+            "tickets": {"secret": secrets.token_urlsafe(32)},
+            "streams": {
+                "ttl": f"{TTL}s",
+                "vod_ttl": f"{TTL}s",
+                "keepalive_interval": f"{BEAT}s",
+                "live_ttl_factor": 1,
+                "silent_after": f"{TTL}s",
+            },
+            "routes": [{"name": "all", "path": "/**", "origins": [origin_url]}],
+        }
+    )
 
 
 @dataclass
 class Stage:
-    """A running proxy, and what one looks at to see who is counted."""
+    """A running proxy and the origin behind it."""
 
     service: Service
-    behind: Backends
-    issuer: Issuer
+    settings: Settings
+    origin: Origin
+    door: Door
+    client: aiohttp.ClientSession
+    admin: aiohttp.ClientSession
+
+    def __post_init__(self) -> None:
+        self._numbers = itertools.count(1)
+        self._accounts = AccountNames(self.settings.tickets.key)
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.service.port}"
 
-    def entry(self, path: str, user: str) -> str:
-        """The URL of an entry manifest with a token of the user's."""
-        return f"{self.url}{path}?token={self.issuer.token(user)}"
+    def viewer(self, limit: int = 1) -> "Viewer":
+        """An account of its own that may watch so many streams at a time."""
+        name = f"viewer-{next(self._numbers)}"
+        return Viewer(self, name, limit, self._accounts.hashed(name))
 
-    async def streams(self, user: str) -> list[dict[str, Any]]:
-        """What the store counts for a user."""
-        async with (
-            aiohttp.ClientSession() as session,
-            session.get(
-                f"{self.url}/_playgate/streams", params={"token": self.issuer.token(user)}
-            ) as answer,
-        ):
+
+@dataclass(frozen=True)
+class Viewer:
+    """An account, and what can be seen and done for it."""
+
+    stage: Stage
+    account: str
+    limit: int
+    hashed: str
+
+    def path(self, form: Form, title: str = "", seconds: int = FILM) -> str:
+        """The path of an entry manifest; without a title the viewer's own."""
+        length = "" if form.live else f"{seconds}/"
+        return f"/{form}/{length}{title or self.account}/{form.entry}"
+
+    def token(self, device: str | None = None) -> str:
+        return mint(self.stage.settings, account=self.account, limit=self.limit, device=device)
+
+    def url(
+        self, form: Form, *, title: str = "", seconds: int = FILM, device: str | None = None
+    ) -> str:
+        """What a player is given: the entry manifest with a token."""
+        return f"{self.stage.url}{self.path(form, title, seconds)}?token={self.token(device)}"
+
+    async def streams(self) -> list[dict[str, Any]]:
+        """What the store counts for the account."""
+        where = f"/admin/v1/accounts/{self.account}/streams"
+        async with self.stage.admin.get(where) as answer:
             listed: list[dict[str, Any]] = (await answer.json())["streams"]
             return listed
 
+    async def count(self) -> int:
+        return len(await self.streams())
+
+    async def start(self, form: Form, title: str, device: str | None = None) -> int:
+        """Ask for an entry manifest as another player would; gives the status."""
+        async with self.stage.client.get(self.url(form, title=title, device=device)) as answer:
+            return answer.status
+
+    async def end(self) -> None:
+        """End all streams of the account, as an operator does."""
+        async with self.stage.admin.delete(f"/admin/v1/accounts/{self.account}/streams") as answer:
+            assert answer.status == 204
+
     @asynccontextmanager
-    async def occupied(self, path: str, user: str, device: str) -> AsyncIterator[str]:
-        """Hold a slot as another device would that plays on; gives the stream's id."""
-        token = self.issuer.token(user, device)
-        async with aiohttp.ClientSession(self.url) as session:
-            async with session.get(path, params={"token": token}) as answer:
-                assert answer.status == 200
-                stream = answer.headers["Playgate-Stream"]
+    async def occupied(self) -> AsyncIterator[None]:
+        """Hold a slot as another device would that plays on."""
+        token = self.token("another device")
+        path = self.path(Form.HLS_LIVE, ELSEWHERE)
+        async with self.stage.client.get(path, params={"token": token}) as answer:
+            assert answer.status == 200
+            named = {"token": token, "stream": answer.headers["Playgate-Stream"]}
 
-            async def play() -> None:
-                named = {"token": token, "stream": stream}
-                while True:
-                    async with session.post("/_playgate/heartbeat", params=named) as answer:
-                        assert answer.status == 204
-                    await asyncio.sleep(1)
+        async def play() -> None:
+            while True:
+                beat = self.stage.client.post("/_playgate/heartbeat", params=named)
+                async with beat as answer:
+                    assert answer.status == 204
+                await asyncio.sleep(1)
 
-            playing = asyncio.create_task(play())
-            yield stream
+        playing = asyncio.create_task(play())
+        try:
+            yield
             assert not playing.done(), "the other device was stopped"
+        finally:
             playing.cancel()
 
-    async def counts_while(
-        self, user: str, seconds: float, playing: Callable[[], Awaitable[object]] | None = None
-    ) -> set[int]:
-        """Look again and again for so long; gives the different numbers of streams seen."""
-        seen = set()
+    def visits(self, since: float = 0.0) -> list[Visit]:
+        """What came to the proxy for the viewer's own title, beats included, from a time on."""
+        return [
+            visit
+            for visit in self.stage.door.visits
+            if visit.at >= since
+            and self._is_mine(visit)
+            and (f"/{self.account}/" in visit.path or visit.kind == "steering")
+        ]
+
+    def _is_mine(self, visit: Visit) -> bool:
+        return self.account == visit.account or self.hashed == visit.ticket
+
+    def at_origin(self) -> list[Entry]:
+        """What the origin was asked for of the viewer's own title."""
+        return [entry for entry in self.stage.origin.log if f"/{self.account}/" in entry.path]
+
+    async def counts(self, seconds: float) -> list[int]:
+        """Look again and again for so long; gives each number of streams seen."""
+        seen = []
         until = time.monotonic() + seconds
         while time.monotonic() < until:
-            seen.add(len(await self.streams(user)))
-            if playing is not None:
-                await playing()
+            seen.append(await self.count())
             await asyncio.sleep(0.2)
         return seen
 
 
 @asynccontextmanager
-async def stage(store: str) -> AsyncIterator[Stage]:
+async def stage(store: str, tracks: Mapping[str, Track]) -> AsyncIterator[Stage]:
     """Set the stage."""
-    issuer = Issuer("e2e-secret-of-no-consequence-0123456789", time.time)
-    async with backends(issuer) as behind:
-        mapping = demo_settings(issuer=issuer, behind=behind, port=0, store=store)
-        mapping["streams"] = {
-            "ttl": f"{TTL}s",
-            "vod_ttl": f"{TTL}s",
-            "keepalive_interval": "2s",
-            "live_ttl_factor": 1,
-            # Or a film would hold its slot for its whole hour, whatever the player does.
-            "max_hold": f"{TTL}s",
-        }
-        # Redis and the browsers share two cores here; that is not what these tests are about.
-        mapping["store"] = {"url": store, "timeout": "2s"}
-        service = Service(from_mapping(mapping))
+    async with origin(tracks) as behind:
+        configured = settings(store, behind.url)
+        service = Service(configured)
+        door = Door()
+        door.watch(service)
         await service.start()
+        player_port = f"http://127.0.0.1:{service.port}"
+        admin_port = f"http://127.0.0.1:{service.admin_port}"
+        bearer = {"Authorization": f"Bearer {ADMIN_TOKEN}"}
         try:
-            yield Stage(service, behind, issuer)
+            async with (
+                aiohttp.ClientSession(player_port) as client,
+                aiohttp.ClientSession(admin_port, headers=bearer) as admin,
+            ):
+                yield Stage(service, configured, behind, door, client, admin)
         finally:
             await service.stop()

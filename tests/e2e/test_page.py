@@ -14,7 +14,7 @@ from playwright.async_api import (
     expect,
 )
 
-from tests.e2e.stage import Stage, stage
+from tests.e2e.demo_stage import Stage, stage
 from tests.e2e.test_players import CHROMIUM_FLAGS
 from tests.support import needs
 from tests.support.poll import until

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Page, async_playwright
 
-from tests.e2e.stage import PLAYS_FOR, TTL, Stage, stage
+from tests.e2e.demo_stage import PLAYS_FOR, TTL, Stage, stage
 from tests.support import needs
 from tests.support.poll import until
 from tests.support.redis_server import RedisServer

@@ -1,0 +1,106 @@
+"""The stage of the demo's page: the demo's origin behind a proxy that counts in a real Redis."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+
+from proxy.demo.app import Backends, backends, demo_settings
+from proxy.demo.issuer import Issuer
+from proxy.serve import Service
+from proxy.settings.load import from_mapping
+
+# Longer than the demo's segments (4 s), so that a player which loads them one by one is heard of
+# in time; short, so that a test which outlasts it is, too.
+TTL = 7
+PLAYS_FOR = 2 * TTL
+
+
+@dataclass
+class Stage:
+    """A running proxy, and what one looks at to see who is counted."""
+
+    service: Service
+    behind: Backends
+    issuer: Issuer
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.service.port}"
+
+    def entry(self, path: str, user: str) -> str:
+        """The URL of an entry manifest with a token of the user's."""
+        return f"{self.url}{path}?token={self.issuer.token(user)}"
+
+    async def streams(self, user: str) -> list[dict[str, Any]]:
+        """What the store counts for a user."""
+        async with (
+            aiohttp.ClientSession() as session,
+            session.get(
+                f"{self.url}/_playgate/streams", params={"token": self.issuer.token(user)}
+            ) as answer,
+        ):
+            listed: list[dict[str, Any]] = (await answer.json())["streams"]
+            return listed
+
+    @asynccontextmanager
+    async def occupied(self, path: str, user: str, device: str) -> AsyncIterator[str]:
+        """Hold a slot as another device would that plays on; gives the stream's id."""
+        token = self.issuer.token(user, device)
+        async with aiohttp.ClientSession(self.url) as session:
+            async with session.get(path, params={"token": token}) as answer:
+                assert answer.status == 200
+                stream = answer.headers["Playgate-Stream"]
+
+            async def play() -> None:
+                named = {"token": token, "stream": stream}
+                while True:
+                    async with session.post("/_playgate/heartbeat", params=named) as answer:
+                        assert answer.status == 204
+                    await asyncio.sleep(1)
+
+            playing = asyncio.create_task(play())
+            yield stream
+            assert not playing.done(), "the other device was stopped"
+            playing.cancel()
+
+    async def counts_while(
+        self, user: str, seconds: float, playing: Callable[[], Awaitable[object]] | None = None
+    ) -> set[int]:
+        """Look again and again for so long; gives the different numbers of streams seen."""
+        seen = set()
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            seen.add(len(await self.streams(user)))
+            if playing is not None:
+                await playing()
+            await asyncio.sleep(0.2)
+        return seen
+
+
+@asynccontextmanager
+async def stage(store: str) -> AsyncIterator[Stage]:
+    """Set the stage."""
+    issuer = Issuer("e2e-secret-of-no-consequence-0123456789", time.time)
+    async with backends(issuer) as behind:
+        mapping = demo_settings(issuer=issuer, behind=behind, port=0, store=store)
+        mapping["streams"] = {
+            "ttl": f"{TTL}s",
+            "vod_ttl": f"{TTL}s",
+            "keepalive_interval": "2s",
+            "live_ttl_factor": 1,
+            # Or a film would hold its slot for its whole hour, whatever the player does.
+            "max_hold": f"{TTL}s",
+        }
+        # Redis and the browsers share two cores here; that is not what these tests are about.
+        mapping["store"] = {"url": store, "timeout": "2s"}
+        service = Service(from_mapping(mapping))
+        await service.start()
+        try:
+            yield Stage(service, behind, issuer)
+        finally:
+            await service.stop()

@@ -6,12 +6,15 @@
     IMAGE-STREAM-INF, RENDITION-REPORT      manifests
     KEY, SESSION-KEY, MAP, PART,
     PRELOAD-HINT, SESSION-DATA              segments
-    SERVER-URI of CONTENT-STEERING,
-    X-ASSET-URI, X-ASSET-LIST of DATERANGE  only ever rid of an origin's address: steering answers
-                                            about pathways, and such assets are playbacks of their
-                                            own, which this stream's ticket must not open
+    SERVER-URI of CONTENT-STEERING          our steering server, in front of the origin's
+    X-ASSET-URI, X-ASSET-LIST of DATERANGE  only ever rid of an origin's address: such assets are
+                                            playbacks of their own, which this stream's ticket must
+                                            not open
 
-All go through one function: Media3 compares a rendition report with the playlist's own URI as
+A multivariant playlist without a steering server is given ours, and each variant the pathway, or
+VHS asks once and never again. One whose variants are on several pathways is left as it is.
+
+All links go through one function: Media3 compares a rendition report with the playlist's own URI as
 text. Of all else, only an origin's host is replaced by ours.
 
 Variables (EXT-X-DEFINE) that the playlist itself defines are put in wherever a URI is rewritten.
@@ -26,9 +29,12 @@ from collections.abc import Mapping
 
 from proxy.errors import OriginInvalid
 from proxy.manifests.addresses import hider
+from proxy.manifests.attributes import read_attributes
 from proxy.manifests.kinds import BYTE_ORDER_MARK
-from proxy.manifests.linker import Linker
+from proxy.manifests.linker import Linker, Parts
 from proxy.manifests.links import Holes, Links, Role
+from proxy.manifests.pathways import NAME, common_pathway
+from proxy.manifests.steering import steering_link
 from proxy.manifests.template import Template, TemplateBuilder
 from proxy.model import Pace
 
@@ -38,6 +44,7 @@ BLANKS = " \t\r"
 FIRST_LINE = re.compile(rb"#EXTM3U(?=[ \t\r\n]|$)")
 EXTINF = b"\n#EXTINF:"
 STREAM_INF = b"#EXT-X-STREAM-INF"
+STEERING = b"#EXT-X-CONTENT-STEERING"
 TARGETDURATION = b"#EXT-X-TARGETDURATION"
 PLAYLIST_TYPE = b"#EXT-X-PLAYLIST-TYPE"
 ENDLIST = b"#EXT-X-ENDLIST"
@@ -54,7 +61,7 @@ LINKS: Mapping[bytes, Mapping[bytes, Role]] = {
     b"#EXT-X-MAP": {b"URI": Role.SEGMENT},
     b"#EXT-X-PART": {b"URI": Role.SEGMENT},
     b"#EXT-X-PRELOAD-HINT": {b"URI": Role.SEGMENT},
-    b"#EXT-X-CONTENT-STEERING": {b"SERVER-URI": Role.ADDRESS},
+    STEERING: {b"SERVER-URI": Role.STEERING},
     b"#EXT-X-DATERANGE": {b"X-ASSET-URI": Role.ADDRESS, b"X-ASSET-LIST": Role.ADDRESS},
 }
 # A playlist with tags of both kinds must not be played (RFC 8216 §4.3.3, §4.3.4). ENDLIST,
@@ -83,9 +90,6 @@ LINE = re.compile(
 DURATION = rb"[ \t]*([0-9]{1,9}(?:\.[0-9]*)?|\.[0-9]+)(?=[ \t\r\n,]|$)"
 SEGMENT_DURATION = re.compile(EXTINF + DURATION)
 TARGET_DURATION = re.compile(DURATION)
-# One attribute of a list (RFC 8216 §4.2). Commas may stand in quotes; lower case and unquoted
-# strings stand in no RFC but in playlists that play.
-ATTRIBUTE = re.compile(rb'[ \t]*([A-Za-z0-9_-]+)=(?:"([^"]*)"[ \t]*|([^",]*))(?:,|$)')
 VARIABLE = re.compile(r"\{\$([A-Za-z0-9_-]+)\}")
 # A player's value for a variable may hold anything, another host included.
 VARIABLES = Holes(VARIABLE, tame=False, flat=False)
@@ -108,11 +112,13 @@ class _Compiler:
     def __init__(self, body: bytes, links: Links) -> None:
         self._body = body
         self._builder = TemplateBuilder(body, hider(links))
+        self._links = links
         self._linker = Linker(links)
         self._multivariant = any(b"\n%s:" % name in body for name in MULTIVARIANT_ONLY)
         self._at = 0  # the beginning of the line that is read
         self._last_uri = 0
         self._awaited: int | None = None  # the beginning of a STREAM-INF line without its URI yet
+        self._pathway = b""  # the attribute each variant needs, where it is steered by us
         self._variables: dict[str, str] = {}
         self._expansion = 0
         self._target: float | None = None
@@ -122,6 +128,8 @@ class _Compiler:
         if not FIRST_LINE.match(self._body.removeprefix(BYTE_ORDER_MARK)):
             raise self._broken("a playlist begins with #EXTM3U")
         length = self._read_durations()
+        if self._multivariant and b"\n%s:" % STEERING not in self._body:
+            self._steer()
         for match in LINE.finditer(self._body):
             self._at = match.start() + 1
             tag, value, uri = match.groups()
@@ -160,6 +168,7 @@ class _Compiler:
         elif tag == STREAM_INF:
             self._check_awaited()
             self._awaited = self._at
+            self._place_variant(value, position)
         elif tag == TARGETDURATION:
             self._target = self._read_target(value)
         elif tag == DEFINE:
@@ -180,29 +189,51 @@ class _Compiler:
 
     def _attributes(self, value: bytes) -> list[tuple[bytes, bytes, int]]:
         """Give each attribute's name, its text without quotes, and where that begins."""
-        value = value.rstrip(b" \t\r")
-        found: list[tuple[bytes, bytes, int]] = []
-        position = 0
-        while position < len(value):
-            match = ATTRIBUTE.match(value, position)
-            if match is None:
-                raise self._broken("an attribute list cannot be read")
-            quoted = 2 if match[2] is not None else 3
-            found.append((match[1], match[quoted], match.start(quoted)))
-            position = match.end()
-        return found
+        try:
+            return read_attributes(value)
+        except ValueError as error:
+            raise self._broken(str(error)) from error
+
+    def _steer(self) -> None:
+        """Name our steering server behind the first line, if there is one pathway to steer to."""
+        pathway = common_pathway(self._body)
+        if pathway is None:
+            return
+        link = steering_link(self._links, self._linker, pathway=_text(pathway), relative=True)
+        if link is None:
+            return
+        url, rest = map(_bytes, link)
+        self._pathway = b'%s="%s"' % (NAME, pathway)
+        at = self._body.index(b"\n") + 1
+        line_end = b"\r\n" if self._body[:at].endswith(b"\r\n") else b"\n"
+        self._builder.replace(
+            at, at, STEERING + b':SERVER-URI="' + url, rest + b'",' + self._pathway + line_end
+        )
+
+    def _place_variant(self, value: bytes, position: int) -> None:
+        if self._pathway and all(name != NAME for name, _, _ in self._attributes(value)):
+            listed = value.rstrip(b" \t\r,")
+            at = position + len(listed)
+            self._builder.replace(at, at, (b"," if listed else b"") + self._pathway)
 
     def _rewrite(self, start: int, raw: bytes, role: Role) -> None:
         spelled = _text(raw)
         uri = spelled.strip(BLANKS)
-        if "{$" in uri:
-            parts = self._linker.link(self._expanded(uri), role, holes=VARIABLES)
-        else:
-            parts = self._linker.link(uri, role)
+        parts = self._linked(uri, role)
         if parts is not None:
             start += len(spelled) - len(spelled.lstrip(BLANKS))  # blanks are a byte each
             end = start + len(_bytes(uri))
             self._builder.replace(start, end, *map(_bytes, parts))
+
+    def _linked(self, uri: str, role: Role) -> Parts | None:
+        holes = VARIABLES if "{$" in uri else None
+        if holes:
+            uri = self._expanded(uri)
+        if role is Role.STEERING and "{$" not in uri:
+            link = steering_link(self._links, self._linker, server=uri, relative=True)
+            if link is not None:
+                return link
+        return self._linker.link(uri, role, holes=holes)
 
     def _expanded(self, uri: str) -> str:
         """Put the values of those variables in that the playlist itself defines."""

@@ -47,6 +47,8 @@ QUERY_SAFE = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) not in
 # A playlist of two days in segments of two seconds has 86,400 links. Each costs microseconds here,
 # in DASH for each base it may have. How many may carry a ticket is for the template to say.
 MAX_LOOKUPS = 100_000
+# What is asked for without a ticket.
+ADDRESSES = (Role.ADDRESS, Role.STEERING)
 # Stands in a look-up for what only the player knows.
 SAMPLE = "1"
 
@@ -168,7 +170,7 @@ class Linker:
         if head is None:
             return None
         query = self._unsealed(reference.query or "")
-        aims = () if role is Role.ADDRESS else self._aims(reference, bases, holes)
+        aims = () if role in ADDRESSES else self._aims(reference, bases, holes)
         if role is Role.MANIFEST or any(is_manifest_path(aim.target) for aim in aims):
             scope = _manifest_scope(aims, query)
         else:

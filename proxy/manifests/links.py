@@ -56,11 +56,16 @@ class Links:
 
 
 class Role(Enum):
-    """What a URI stands for. ADDRESS: nothing that needs a ticket, but it may name an origin."""
+    """What a URI stands for.
+
+    ADDRESS: nothing that needs a ticket, but it may name an origin. STEERING: the origin's steering
+    server, which is an address where ours cannot stand in front of it.
+    """
 
     MANIFEST = auto()
     SEGMENT = auto()
     ADDRESS = auto()
+    STEERING = auto()
 
 
 @dataclass(frozen=True, slots=True)

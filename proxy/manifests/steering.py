@@ -8,7 +8,7 @@ Where the origin steers already, ours stands in front of its server: the link ca
 sealed, because a proxy that fetched any address it is handed would be everybody's.
 """
 
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from proxy.manifests.linker import Linker, Parts
 from proxy.manifests.links import Links
@@ -16,26 +16,42 @@ from proxy.manifests.links import Links
 # The pathway of a manifest that has only one. It is what the standard calls one without a name, so
 # a player that reads the attribute and one that does not agree (RFC 8216bis §4.4.6.2).
 PATHWAY = "."
+PATHWAY_PARAM = "_pathway"
 SERVER_PARAM = "_server"
 # What the address of a steering server may hold as it stands in a query.
 SERVER_SAFE = "/:.-_~"
 
 
-def steering_link(links: Links, linker: Linker, server: str | None = None) -> Parts | None:
+def steering_link(
+    links: Links,
+    linker: Linker,
+    *,
+    server: str | None = None,
+    pathway: str = PATHWAY,
+    relative: bool = False,
+) -> Parts | None:
     """Give the URL of our steering server, with a slot for the ticket.
 
-    ``server`` is the origin's own one, as the manifest has it. None where there is no keep-alive,
-    or that server is nothing that could be asked.
+    Args:
+        links: where the manifest is from.
+        linker: resolves ``server``.
+        server: the origin's own steering server, as the manifest has it.
+        pathway: what players are steered to by ours, and where the origin's does not answer.
+        relative: leave our host out, for players that resolve the link.
+
+    Returns:
+        None where there is no keep-alive, or ``server`` is nothing that could be asked.
     """
     if links.steering is None:
         return None
-    query = ""
+    query = "" if pathway == PATHWAY else f"{PATHWAY_PARAM}={_quoted(pathway)}&"
     if server is not None:
         server = _asked(linker, server)
         if server is None:
             return None
-        query = f"{SERVER_PARAM}={quote(server, safe=SERVER_SAFE, errors='surrogateescape')}&"
-    return (f"{links.steering}?{query}{links.param}={links.seal(place(server))}.", "")
+        query += f"{SERVER_PARAM}={_quoted(server)}&"
+    ours = urlsplit(links.steering).path if relative else links.steering
+    return (f"{ours}?{query}{links.param}={links.seal(place(server))}.", "")
 
 
 def place(server: str | None) -> str:
@@ -49,3 +65,7 @@ def _asked(linker: Linker, server: str) -> str | None:
     if base.path is not None:
         return base.path if base.query is None else f"{base.path}?{base.query}"
     return server if server.lower().startswith(("https://", "http://")) else None
+
+
+def _quoted(text: str) -> str:
+    return quote(text, safe=SERVER_SAFE, errors="surrogateescape")

@@ -7,7 +7,7 @@ once, counts the answer, and turns a "no" into the error the player gets.
 from collections import OrderedDict
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from proxy.admission.policy import Lifetimes, cadence, limit_for
 from proxy.admission.store import Store
@@ -42,6 +42,7 @@ class Tempo:
 
 
 UNKNOWN = Tempo()
+ON_DEMAND = Pace(live=False)
 # The cadence of a beat that knows nothing of its stream: the slot keeps its own.
 KEPT = Cadence(ttl_ms=0, guess=True)
 
@@ -76,6 +77,20 @@ class Admission:
         tempo = self.tempo(playback.content)
         lifetime = cadence(tempo.pace, self._lifetimes, self_refreshing=tempo.self_refreshing)
         return await self._ask(subject, playback, lifetime, beat=beat, intent=intent)
+
+    async def keep_alive(
+        self, subject: Subject, playback: Playback, *, intent: Intent = Intent.START
+    ) -> Decision:
+        """Take the beat of a player that was made to report, and so is on demand if in doubt.
+
+        Raises:
+            StreamLimit, StreamEnded, StoreUnavailable: as for ``decide``.
+        """
+        pace = self.tempo(playback.content).pace
+        lifetime = cadence(pace or ON_DEMAND, self._lifetimes)
+        if pace is None:
+            lifetime = replace(lifetime, guess=True)
+        return await self._ask(subject, playback, lifetime, beat=True, intent=intent)
 
     async def touch(self, subject: Subject, playback: Playback) -> Decision:
         """Keep a stream that is known by its id alone, for as long as it was kept before.
@@ -120,8 +135,12 @@ class Admission:
         segments alike, and then nothing is heard of it while it plays to its end: its requests
         keep the slot, for its whole length again, but promise no next one.
         """
-        tempo = self.tempo(content)
-        return tempo.pace is not None and tempo.pace.live and (by_ticket or tempo.self_refreshing)
+        return self.refreshes(content) and (by_ticket or self.tempo(content).self_refreshing)
+
+    def refreshes(self, content: str) -> bool:
+        """Tell whether a content is known to be live, so that its players come by themselves."""
+        pace = self.tempo(content).pace
+        return pace is not None and pace.live
 
     async def learn(
         self,

@@ -31,6 +31,7 @@ from proxy.web.admin_api import AdminApi
 from proxy.web.health import Health
 from proxy.web.replies import Cors
 from proxy.web.server import PlayerPort
+from proxy.web.steering import Steering
 from proxy.web.viewer_api import ViewerApi
 
 # How often the event loop's lag and the store's health are looked at, in seconds.
@@ -65,6 +66,15 @@ class Service:
             wiring.lifetimes(settings),
             self.metrics,
         )
+        source = ManifestSource(
+            routes,
+            wiring.upstreams(settings),
+            credentials,
+            self._origins,
+            self.metrics,
+            ttl=settings.origin.cache,
+            keepalive=settings.streams.keepalive,
+        )
         gateway = Gateway(
             routes=routes,
             credentials=credentials,
@@ -72,20 +82,16 @@ class Service:
                 settings.identity.device_header, settings.identity.jti_per_playback
             ),
             admission=admission,
-            source=ManifestSource(
-                routes,
-                wiring.upstreams(settings),
-                credentials,
-                self._origins,
-                self.metrics,
-                ttl=settings.origin.cache,
-                keepalive=settings.streams.keepalive,
-            ),
+            source=source,
             metrics=self.metrics,
+        )
+        steering = Steering(
+            credentials, admission, source, interval=settings.streams.keepalive_interval
         )
         players = PlayerPort(
             gateway=gateway,
-            api=ViewerApi(credentials, admission, self.metrics),
+            api=ViewerApi(credentials, admission, steering, self.metrics),
+            steering=steering,
             cors=Cors(settings.cors.origins),
             trusted=TrustedProxies(settings.listen.trusted_proxies),
             metrics=self.metrics,

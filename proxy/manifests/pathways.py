@@ -14,6 +14,7 @@ TAG = b"#EXT-X-STREAM-INF:"
 # The pathway of a variant that names none.
 UNNAMED = b"."
 NAME = b"PATHWAY-ID"
+STABLE_ID = b"STABLE-VARIANT-ID"
 # Attributes that say where a rendition is to be had, rather than which one it is.
 PLACING = frozenset({NAME, b"AUDIO", b"VIDEO", b"SUBTITLES", b"CLOSED-CAPTIONS", b"NAME"})
 
@@ -29,7 +30,9 @@ def common_pathway(body: bytes) -> bytes | None:
         return None
     places: dict[object, bytes] = {}
     for attributes, uri in variants:
-        rendition = frozenset(item for item in attributes.items() if item[0] not in PLACING)
+        alike = frozenset(item for item in attributes.items() if item[0] not in PLACING)
+        # An id of its own names a rendition, whatever else is said of it.
+        rendition = attributes.get(STABLE_ID, alike)
         if places.setdefault(rendition, uri) != uri:
             return None
     return pathways.pop()

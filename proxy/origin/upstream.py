@@ -26,6 +26,10 @@ HOST_NAME = re.compile(r"([0-9a-z_-]{1,63}\.)*[0-9a-z_-]{1,63}\.?", re.IGNORECAS
 SCHEME = re.compile(r"([a-z][a-z0-9+.-]*:)?", re.IGNORECASE)  # RFC 3986 §3.1; a "//" may do without
 
 
+# How servers that are in no configuration are called in metrics, route and origin alike.
+ELSEWHERE = "elsewhere"
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """A place on an origin: an encoded ``path`` with its leading slash, and a raw ``query``.
@@ -127,6 +131,21 @@ class Upstream:
         if self.is_revealed_by(location):
             raise OriginInvalid("The origin redirects to where no viewer can follow.")
         return location
+
+
+def elsewhere(url: str, query: str, config: OriginConfig) -> tuple[Upstream, Target]:
+    """Give how to ask a server that is no route's, as an origin's manifest named it.
+
+    Raises OriginInvalid where it is none that can be asked.
+    """
+    try:
+        server = URL(url)
+        origin = Origin.parse(str(server.origin()))
+    except ValueError as error:
+        raise OriginInvalid("The origin names a server that cannot be asked.") from error
+    # Metrics must not grow with what manifests name.
+    origin = Origin(origin.base, ELSEWHERE)
+    return Upstream(ELSEWHERE, (origin,), config), Target(server.raw_path, query)
 
 
 def _encoded(text: str, safe: str) -> str:

@@ -14,12 +14,14 @@ from multidict import CIMultiDict
 
 from proxy.errors import BadRequest, InternalError, Overloaded, PlaygateError, StreamLimit
 from proxy.gateway import READING, Gateway, Notes
+from proxy.manifest_source import STEERING_PATH
 from proxy.model import Reply, Request
 from proxy.telemetry.metrics import Metrics
 from proxy.web import viewer_api
 from proxy.web.addresses import TrustedProxies
 from proxy.web.connections import SEND_SECONDS, PlayerServer
 from proxy.web.replies import SERVER, Cors, problem
+from proxy.web.steering import Steering
 from proxy.web.target import parse_target
 from proxy.web.viewer_api import ViewerApi
 
@@ -40,6 +42,7 @@ class PlayerPort:
         *,
         gateway: Gateway,
         api: ViewerApi,
+        steering: Steering,
         cors: Cors,
         trusted: TrustedProxies,
         metrics: Metrics,
@@ -48,6 +51,7 @@ class PlayerPort:
     ) -> None:
         self._gateway = gateway
         self._api = api
+        self._steering = steering
         self._cors = cors
         self._trusted = trusted
         self._metrics = metrics
@@ -85,14 +89,20 @@ class PlayerPort:
             reply = await self._reply(raw, notes)
             outcome = _outcome(reply.status)
         except PlaygateError as error:
-            reply, outcome = problem(error), error.outcome
+            reply, outcome = self._told(raw, error), error.outcome
             self._note(error, notes)
         except Exception:
             # The last line: a bug must cost one request, be seen, and say nothing to the client.
             log.exception("a request failed", route=notes.route, kind=notes.kind)
-            reply, outcome = problem(InternalError()), InternalError.outcome
+            reply, outcome = self._told(raw, InternalError()), InternalError.outcome
         self._metrics.request(notes.route, notes.kind, outcome, perf_counter() - begun)
         return await send(raw, reply, self._cors.headers(raw.headers))
+
+    def _told(self, raw: web.BaseRequest, error: PlaygateError) -> Reply:
+        """Put an error into the form its asker can read: no player survives one of steering."""
+        if raw.path == STEERING_PATH and raw.method in ("GET", "HEAD"):
+            return self._steering.excuse(raw.rel_url.raw_query_string, error)
+        return problem(error)
 
     async def _reply(self, raw: web.BaseRequest, notes: Notes) -> Reply:
         if self._in_flight > self._max_in_flight:

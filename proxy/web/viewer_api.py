@@ -17,6 +17,7 @@ from proxy.playback.device import hints, label_of
 from proxy.query import value_of
 from proxy.telemetry.metrics import Metrics
 from proxy.web.replies import empty_reply, json_reply
+from proxy.web.steering import Steering
 
 PREFIX = "/_playgate/"
 STREAM_ID = re.compile(r"[0-9a-f]{1,64}", re.ASCII)
@@ -25,13 +26,20 @@ Handler = Callable[[Request, Notes, str], Awaitable[Reply]]
 
 
 class ViewerApi:
-    """heartbeat, release, streams."""
+    """steering, heartbeat, release, streams."""
 
-    def __init__(self, credentials: Credentials, admission: Admission, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        credentials: Credentials,
+        admission: Admission,
+        steering: Steering,
+        metrics: Metrics,
+    ) -> None:
         self._credentials = credentials
         self._admission = admission
         self._metrics = metrics
         self._handlers: dict[str, dict[str, Handler]] = {
+            "steering": {"GET": steering.reply, "HEAD": steering.reply},
             "heartbeat": {"POST": self._heartbeat},
             "release": {"POST": self._release},
             "streams": {"GET": self._list, "HEAD": self._list},

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -48,6 +49,11 @@ def test_live_lives_for_some_refreshes_but_never_shorter_than_the_ttl() -> None:
 def test_on_demand_is_held_for_its_length_until_it_beats() -> None:
     film = cadence(Pace(live=False, duration=5400), LIFETIMES)
     assert film == Cadence(ttl_ms=90_000, hold_ms=5_400_000, interval_ms=30_000)
+
+
+def test_a_player_that_is_made_to_report_is_due_when_it_was_told_to() -> None:
+    film = cadence(Pace(live=False, duration=5400), replace(LIFETIMES, vod_interval=20))
+    assert film == Cadence(ttl_ms=90_000, hold_ms=5_400_000, interval_ms=20_000)
 
 
 @pytest.mark.parametrize("duration", [0, -1, math.nan, math.inf, 1e9])

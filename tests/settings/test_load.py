@@ -207,6 +207,23 @@ CHANGES = {
         {"tickets:": "tickets:\n  param: token"},
         ["c.yaml:7: tickets.param: is the token's parameter, auth.query_param, too"],
     ),
+    "tickets under the name of something of our own": (
+        {"tickets:": "tickets:\n  param: _server"},
+        ["c.yaml:7: tickets.param: is a parameter of the steering server, too"],
+    ),
+    "keep-alive as seldom as slots lapse": (
+        {"routes:": "streams: {keepalive_interval: 46s}\nroutes:"},
+        ["c.yaml:8: streams.keepalive_interval: must be at most half of streams.vod_ttl"],
+    ),
+    "slots that lapse as often as keep-alive comes": (
+        {"routes:": "streams: {vod_ttl: 59s}\nroutes:"},
+        [
+            (
+                "c.yaml:8: streams.vod_ttl: "
+                "must be at least twice streams.keepalive_interval, which is 30s"
+            )
+        ],
+    ),
     "sections left out": (
         {"tickets:": "", "  secret: fedcba9876543210fedcba9876543210": ""},
         ["c.yaml:1: tickets: is required"],

@@ -125,15 +125,15 @@ async def test_an_origin_that_fails_again_and_again_ends_nobodys_playback(stack:
     released = f"/_playgate/release?_sid={entry.ticket()}"
     assert (await stack.ask(released, method="POST")).status == 204
     for _ in range(3):
-        assert (await stack.ask(f"{child}?_sid={entry.ticket()}")).status == 404
+        assert (await stack.ask(f"/live/one/{entry.uris()[0]}")).status == 404
     stack.origin.answers[child] = served
-    assert (await stack.ask(f"{child}?_sid={entry.ticket()}")).status == 200
+    assert (await stack.ask(f"/live/one/{entry.uris()[0]}")).status == 200
     for _ in range(3):
         stack.origin.answers[ENTRY] = web.Response(status=500)
         assert (await stack.watch(ENTRY)).status == 500
     stack.origin.answers[ENTRY] = (HLS, MASTER)
     again = await stack.watch(ENTRY)
-    assert (await stack.ask(f"{child}?_sid={again.ticket()}")).status == 200
+    assert (await stack.ask(f"/live/one/{again.uris()[0]}")).status == 200
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ from proxy.credentials.account import AccountNames
 from proxy.errors import StoreUnavailable
 from proxy.gateway import Gateway, IdentityRules
 from proxy.manifest_source import ManifestSource
+from proxy.model import Clock
 from proxy.origin.client import OriginClient
 from proxy.settings.schema import Settings
 from proxy.telemetry.metrics import Metrics
@@ -47,17 +48,20 @@ log = structlog.get_logger("playgate")
 
 
 class Service:
-    """One proxy: built from settings, started, and stopped with what is under way finished."""
+    """One proxy: built from settings, started, and stopped with what is under way finished.
 
-    def __init__(self, settings: Settings) -> None:
+    ``clock`` replaces the one that streams and tickets live by, Redis's included; for tests.
+    """
+
+    def __init__(self, settings: Settings, *, clock: Clock | None = None) -> None:
         self._settings = settings
         self.health = Health()
         self.metrics = Metrics(
             __version__, (origin for route in settings.routes for origin in route.origins)
         )
-        self.store = self._store()
+        self.store = self._store(clock)
         accounts = AccountNames(settings.tickets.key)
-        credentials = wiring.credentials(settings, accounts)
+        credentials = wiring.credentials(settings, accounts, clock or time.time)
         self._origins = OriginClient(wiring.OriginMetrics(self.metrics), clock=time.monotonic)
         routes = wiring.route_table(settings)
         admission = Admission(
@@ -112,7 +116,7 @@ class Service:
         self.port = settings.listen.port
         self.admin_port = settings.admin.port
 
-    def _store(self) -> Store:
+    def _store(self, clock: Clock | None) -> Store:
         store = self._settings.store
         rules = wiring.policy(self._settings)
         url = store.url.get_secret_value()
@@ -126,19 +130,20 @@ class Service:
                 log.warning("the store is away", cause=cause(failure, url))
 
         if url == "memory://":
-            return MemoryStore(rules, time.time)
+            return MemoryStore(rules, clock or time.time)
         primary = RedisStore(
             url,
             rules,
             key_prefix=store.key_prefix,
             timeout=store.timeout,
             observe=self.metrics.store_call,
+            now_ms=None if clock is None else lambda: round(clock() * 1000),
         )
         return OutageGuard(
             primary,
             rules,
             OnOutage(store.on_outage),
-            clock=time.time,
+            clock=clock or time.time,
             on_change=on_change,
         )
 

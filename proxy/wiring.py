@@ -10,6 +10,7 @@ from proxy.credentials.bearer import Credentials, Sources
 from proxy.credentials.keys import Key, KeyRing
 from proxy.credentials.ticket import Tickets
 from proxy.credentials.token import Claims, TokenRules, TokenVerifier
+from proxy.model import Clock
 from proxy.origin.upstream import Origin, OriginConfig, Upstream
 from proxy.routing import Route, RouteTable
 from proxy.settings.credentials import AuthSettings
@@ -114,7 +115,9 @@ def limits(settings: Settings) -> Limits:
     )
 
 
-def credentials(settings: Settings, accounts: AccountNames) -> Credentials:
+def credentials(
+    settings: Settings, accounts: AccountNames, clock: Clock = time.time
+) -> Credentials:
     """Build what verifies tokens and tickets."""
     auth, tickets = settings.auth, settings.tickets
     rules = TokenRules(
@@ -125,6 +128,6 @@ def credentials(settings: Settings, accounts: AccountNames) -> Credentials:
     )
     return Credentials(
         TokenVerifier(key_ring(auth), rules, accounts),
-        Tickets(tickets.key, tickets.ttl, time.time),
+        Tickets(tickets.key, tickets.ttl, clock),
         Sources(auth.sources, auth.query_param, auth.cookie, tickets.param),
     )

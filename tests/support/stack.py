@@ -10,6 +10,7 @@ import aiohttp
 from multidict import CIMultiDictProxy
 
 from proxy.minting import mint
+from proxy.model import Clock
 from proxy.serve import Service
 from proxy.settings.load import from_mapping
 from tests.support.origin import TestOrigin
@@ -75,7 +76,8 @@ def merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
 class Stack:
     """A proxy and its origin; ``settings`` go over the defaults of the tests."""
 
-    def __init__(self, **settings: Any) -> None:
+    def __init__(self, clock: Clock | None = None, **settings: Any) -> None:
+        self.clock = clock
         self.overrides = settings
         self.origin = TestOrigin()
 
@@ -98,7 +100,7 @@ class Stack:
             ],
         }
         self.settings = from_mapping(merged(base, self.overrides), Path())
-        self.service = Service(self.settings)
+        self.service = Service(self.settings, clock=self.clock)
         await self.service.start()
         self.client = aiohttp.ClientSession(
             f"http://127.0.0.1:{self.service.port}",

@@ -19,15 +19,18 @@ COOKIE = "session"
 # The players are development dependencies from npm; the demo runs without them as well.
 PLAYERS = {
     "hls": Path("hls.js/dist/hls.min.js"),
+    "shaka": Path("shaka-player/dist/shaka-player.compiled.js"),
     "dash": Path("dashjs/dist/modern/umd/dash.all.min.js"),
+    "videojs": Path("video.js/dist/video.min.js"),
 }
 CHECKOUT = Path(__file__).parents[2]
 HEADERS = {
-    # blob: is how Media Source Extensions hand their media to a <video>.
+    # blob: is how Media Source Extensions hand their media to a <video>, and how hls.js and
+    # video.js start their workers: with code of their own, which script-src has let in.
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
-        "connect-src 'self'; media-src 'self' blob:; base-uri 'none'; form-action 'none'; "
-        "frame-ancestors 'none'"
+        "connect-src 'self'; media-src 'self' blob:; worker-src blob:; base-uri 'none'; "
+        "form-action 'none'; frame-ancestors 'none'"
     ),
     "Cross-Origin-Opener-Policy": "same-origin",
     "Referrer-Policy": "no-referrer",
@@ -54,8 +57,8 @@ def build_site(
             web.get("/demo/catalogue", site.catalogue),
             web.get("/demo/origin-log", log_handler(log)),
             web.get("/demo/posters/{title}.jpg", site.poster),
-            web.get("/demo/players/{player}.js", site.player),
-            web.get("/demo/{file}", site.page),
+            web.get("/demo/npm/{player}.js", site.player),
+            web.get("/demo/{file:.+}", site.page),
         ]
     )
     return app
@@ -68,7 +71,8 @@ class Site:
         self._issuer = issuer
         self._titles = titles
         self._modules = modules
-        self._files = {path.name: path for path in PAGE.iterdir() if path.is_file()}
+        files = (path for path in PAGE.rglob("*") if path.is_file())
+        self._files = {path.relative_to(PAGE).as_posix(): path for path in files}
 
     async def home(self, _: web.Request) -> web.Response:
         """Lead to the page, whose links are relative to ``/demo/``."""

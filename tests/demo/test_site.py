@@ -1,3 +1,4 @@
+import os
 import re
 import time
 from collections.abc import AsyncIterator, Mapping
@@ -48,14 +49,24 @@ async def test_the_root_leads_to_the_page(site: aiohttp.ClientSession) -> None:
 async def test_every_file_of_the_page_that_is_named_is_served(site: aiohttp.ClientSession) -> None:
     page = (PAGE / "index.html").read_text()
     named = set(re.findall(r'(?:href|src)="([^"]+)"', page))
-    modules = "\n".join((PAGE / name).read_text() for name in named if name.endswith(".js"))
-    named |= {name.removeprefix("./") for name in re.findall(r'from "([^"]+)"', modules)}
-    assert {"page.css", "main.js", "api.js", "icon.svg"} <= named
+    for name in list(named):
+        named |= imported_by(name)
+    assert {"page.css", "main.js", "api.js", "players/hlsjs.js", "icon.svg"} <= named
     kinds = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
     for name in named:
         status, kind, body = await fetch(site, f"/demo/{name}")
         assert (status, kind) == (200, kinds[Path(name).suffix])
         assert body == (PAGE / name).read_bytes()
+
+
+def imported_by(name: str) -> set[str]:
+    """The modules of the page that one of them needs, and those they need."""
+    if not name.endswith(".js"):
+        return set()
+    module = PAGE / name
+    direct = re.findall(r'from "([^"]+)"', module.read_text())
+    found = {os.path.normpath(f"{Path(name).parent}/{other}") for other in direct}
+    return found.union(*map(imported_by, found))
 
 
 async def test_everything_is_served_under_a_strict_policy(site: aiohttp.ClientSession) -> None:
@@ -71,14 +82,21 @@ def test_the_page_holds_nothing_inline_and_nothing_foreign() -> None:
     page = (PAGE / "index.html").read_text()
     assert not re.search(r"<script(?![^>]*\bsrc=)", page)
     assert not re.search(r"<style|\sstyle=|\son\w+=", page)
-    for file in PAGE.iterdir():
+    for file in PAGE.rglob("*.*"):
         foreign = set(re.findall(r"(?:https?:)?//[\w.-]+\.\w+", file.read_text()))
         assert foreign <= {"http://www.w3.org"}, file.name
 
 
 @pytest.mark.parametrize(
     "path",
-    ["/demo/nothing.js", "/demo/..%2Fsite.py", "/demo/%2e%2e/site.py", "/demo/posters/x.jpg"],
+    [
+        "/demo/nothing.js",
+        "/demo/..%2Fsite.py",
+        "/demo/%2e%2e/site.py",
+        "/demo/players",
+        "/demo/players/",
+        "/demo/posters/x.jpg",
+    ],
 )
 async def test_what_is_no_part_of_the_page_is_404(path: str, tmp_path: Path) -> None:
     app = build_site(Issuer(SECRET, time.time), TITLES, RequestLog(time.time), tmp_path)
@@ -99,18 +117,18 @@ async def test_the_catalogue_says_what_who_and_with_which_players(
         "bob": 1,
         "carol": 5,
     }
-    assert catalogue["players"] == {"hls": False, "dash": False}
+    assert catalogue["players"] == dict.fromkeys(PLAYERS, False)
 
 
-@pytest.mark.parametrize("player", ["hls", "dash"])
+@pytest.mark.parametrize("player", PLAYERS)
 async def test_a_player_is_offered_once_npm_installed_it(
     site: aiohttp.ClientSession, tmp_path: Path, player: str
 ) -> None:
-    assert (await fetch(site, f"/demo/players/{player}.js"))[0] == 404
+    assert (await fetch(site, f"/demo/npm/{player}.js"))[0] == 404
     script = tmp_path / PLAYERS[player]
     script.parent.mkdir(parents=True)
     script.write_text("player()")
-    assert (await fetch(site, f"/demo/players/{player}.js")) == (
+    assert (await fetch(site, f"/demo/npm/{player}.js")) == (
         200,
         "text/javascript",
         b"player()",

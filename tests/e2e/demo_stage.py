@@ -18,6 +18,7 @@ from proxy.settings.load import from_mapping
 # in time; short, so that a test which outlasts it is, too.
 TTL = 7
 PLAYS_FOR = 2 * TTL
+OPERATOR = "an-operators-token-of-no-consequence"
 
 
 @dataclass
@@ -46,6 +47,16 @@ class Stage:
         ):
             listed: list[dict[str, Any]] = (await answer.json())["streams"]
             return listed
+
+    async def operator_stops(self, user: str) -> None:
+        """End a user's streams as an operator does."""
+        named = {"Authorization": f"Bearer {OPERATOR}"}
+        admin = f"http://127.0.0.1:{self.service.admin_port}/admin/v1"
+        async with (
+            aiohttp.ClientSession(headers=named) as session,
+            session.delete(f"{admin}/accounts/{user}/streams") as answer,
+        ):
+            assert answer.status == 204
 
     @asynccontextmanager
     async def occupied(self, path: str, user: str, device: str) -> AsyncIterator[str]:
@@ -96,6 +107,7 @@ async def stage(store: str) -> AsyncIterator[Stage]:
             # Or a film would hold its slot for its whole hour, whatever the player does.
             "max_hold": f"{TTL}s",
         }
+        mapping["admin"] = {"host": "127.0.0.1", "port": 0, "token": OPERATOR}
         # Redis and the browsers share two cores here; that is not what these tests are about.
         mapping["store"] = {"url": store, "timeout": "2s"}
         service = Service(from_mapping(mapping))

@@ -169,4 +169,4 @@ async def is_free(running: Stage) -> bool:
 def test_the_players_are_those_the_page_uses() -> None:
     from proxy.demo.site import PLAYERS as ON_THE_PAGE  # noqa: PLC0415  # for this alone
 
-    assert {Path(file) for file, _ in PLAYERS.values()} == set(ON_THE_PAGE.values())
+    assert {Path(file) for file, _ in PLAYERS.values()} <= set(ON_THE_PAGE.values())

@@ -1,7 +1,8 @@
 // The page: who is watching, which players there are, and what became of each.
 
 import * as api from "./api.js";
-import { engineFor, play } from "./engines.js";
+import { enginesFor, play } from "./engines.js";
+import { explain, stopStream } from "./refusal.js";
 import * as views from "./views.js";
 
 const DEVICES = [
@@ -11,17 +12,12 @@ const DEVICES = [
 const ENTRIES = { hls: "master.m3u8", dash: "manifest.mpd" };
 const POLL_MS = 1000;
 const ORIGIN_LINES = 9;
-const ENDED = {
-  killed: (by) => `By somebody of this account${by ? `, from ${by}` : ""}.`,
-  superseded: (by) => `This device went on to something else${by ? `: ${by}` : ""}.`,
-  evicted: () => "It made room for a newer stream.",
-};
-
 const players = new Set();
 let known;
 let viewer;
 let session;
 let format = "hls";
+const favourite = {}; // of each format, the engine chosen last
 let originSeen = 0;
 
 async function begin() {
@@ -49,33 +45,29 @@ async function openSession() {
 
 function showFormats() {
   const engines = Object.fromEntries(
-    Object.keys(ENTRIES).map((name) => [name, engineFor(name, known.players)]),
+    Object.keys(ENTRIES).map((name) => [name, enginesFor(name, known.players)]),
   );
-  if (!engines[format]) format = Object.keys(engines).find((name) => engines[name]) ?? format;
-  const missing = Object.keys(engines).filter((name) => !engines[name]);
-  const note = missing.length
-    ? `For ${missing.map((name) => name.toUpperCase()).join(" and ")}, run “make node” and reload.`
-    : "";
-  const options = Object.entries(engines).map(([value, engine]) => ({
-    value,
-    label: value.toUpperCase(),
-    detail: engine === "browser" ? "the browser’s own player" : engine,
-    disabled: !engine,
-  }));
-  views.formats(options, format, note, (chosen) => {
+  const missing = Object.values(known.players).includes(false);
+  const none = Object.keys(ENTRIES).filter((name) => !engines[name].length);
+  if (none.includes(format)) format = Object.keys(ENTRIES).find((name) => engines[name].length) ?? format;
+  views.formats(Object.keys(ENTRIES), none, format, (chosen) => {
     format = chosen;
+    showFormats();
+  });
+  if (!engines[format].includes(favourite[format])) [favourite[format]] = engines[format];
+  views.engines(engines[format], favourite[format], missing, (chosen) => {
+    favourite[format] = chosen;
     showFormats();
   });
 }
 
 function add(title, form) {
-  const engine = engineFor(format, known.players);
+  const engine = favourite[format];
   if (!engine) return;
   const taken = new Set([...players].map((player) => player.device));
   const device = DEVICES.find((name) => !taken.has(name)) ?? `Screen ${players.size + 1}`;
   const player = { title, form, format, engine, device, halt: null, ticket: null };
   player.screen = new views.Screen(player, () => close(player));
-  player.screen.video.addEventListener("ended", () => finish(player));
   players.add(player);
   start(player);
 }
@@ -94,9 +86,11 @@ async function start(player) {
   if (!players.has(player) || player.run !== run) return;
   const path = `/${player.form}/${player.title.slug}/${ENTRIES[player.format]}`;
   const url = new URL(`${path}?${new URLSearchParams({ token })}`, location.href).href;
-  player.halt = play(player.engine, player.screen.video, url, {
+  const video = player.screen.newVideo();
+  video.addEventListener("ended", () => finish(player));
+  player.halt = play(player.engine, video, url, {
     admitted: (verdict) => admitted(player, verdict),
-    problem: (problem) => refused(player, problem),
+    refused: (problem) => refused(player, problem),
     failed: (text) => failed(player, text),
   });
 }
@@ -109,17 +103,18 @@ function admitted(player, { stream, decision, streams, ticket }) {
 }
 
 function refused(player, problem) {
-  const { code, status, reason, by } = problem.document;
+  const { code, status, reason } = problem;
+  const [heading, text] = explain(problem);
   leave(player);
   player.screen.state(code === "stream_limit" ? "refused" : "ended", `${status} ${code}`);
   views.gate(status, `${nameOf(player)}: ${code}${reason ? `, ${reason}` : ""}`);
   const again = () => start(player);
   if (code === "stream_limit") {
-    player.screen.refused(problem, known.titles, (stream) => makeRoom(player, stream), again);
-  } else if (code === "stream_ended") {
-    player.screen.notice("Stopped", ENDED[reason]?.(by) ?? problem.message, "Watch again", again);
+    const makeRoom = (stream) => stop(stream).then(again);
+    player.screen.refused(heading, text, problem, known.titles, makeRoom, again);
   } else {
-    player.screen.notice("Not possible", problem.message, "Try again", again);
+    const action = code === "stream_ended" ? "Watch again" : "Try again";
+    player.screen.notice(heading, text, action, again);
   }
   refresh();
 }
@@ -156,20 +151,10 @@ function release(player) {
   setTimeout(refresh, 100);
 }
 
-async function makeRoom(player, stream) {
-  await stop(stream);
-  start(player);
-}
-
 async function stop(stream) {
   const { name } = views.describe(stream.content, known.titles);
-  try {
-    await api.stop(session.token, stream.id);
-    views.gate(204, `${stream.device}, ${name}: stop asked for`);
-  } catch (problem) {
-    // 404: it has just ended by itself, which is what was wanted.
-    if (problem.code !== "not_found") views.gate(problem.document?.status ?? 0, problem.message);
-  }
+  const stopped = await stopStream(stream.id, session.token).catch(() => false);
+  views.gate(stopped ? 204 : 0, `${stream.device}, ${name}: ${stopped ? "stopped" : "not stopped"}`);
   await refresh();
 }
 

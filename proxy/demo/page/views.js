@@ -54,10 +54,19 @@ export function viewers(all, chosen, choose) {
   choices(document.querySelector(".viewers"), options, chosen, choose);
 }
 
-export function formats(all, chosen, note, choose) {
-  choices(document.querySelector(".formats"), all, chosen, choose);
-  byId("format-note").hidden = !note;
-  byId("format-note").textContent = note;
+export function formats(all, none, chosen, choose) {
+  const options = all.map((value) => ({
+    value,
+    label: value.toUpperCase(),
+    disabled: none.includes(value),
+  }));
+  choices(document.querySelector(".formats"), options, chosen, choose);
+}
+
+export function engines(names, chosen, missing, choose) {
+  const options = names.map((value) => ({ value, label: value }));
+  choices(document.querySelector(".engines"), options, chosen, choose);
+  byId("engine-note").hidden = !missing;
 }
 
 export function shelf(titles, start) {
@@ -152,7 +161,7 @@ function update(slot, stream) {
 export class Screen {
   constructor(player, close) {
     this.element = copyOf("screen-template");
-    this.video = this.element.querySelector("video");
+    this.film = this.element.querySelector(".film");
     this.panel = this.element.querySelector(".panel");
     this.element.dataset.form = player.form;
     fill(this.element, ".device", player.device);
@@ -165,22 +174,28 @@ export class Screen {
     this.element.scrollIntoView({ block: "nearest" });
   }
 
+  /** Gives an untouched element: a player leaves its own in any state, or takes it away. */
+  newVideo() {
+    const video = copyOf("video-template");
+    video.muted = true; // a clone is not, whatever its attribute says
+    this.film.replaceChildren(video);
+    return video;
+  }
+
   state(name, verdict = "", stream = "") {
     this.element.dataset.state = name;
     fill(this.element, ".verdict", verdict);
     fill(this.element, ".stream", stream);
     this.panel.hidden = name === "waiting" || name === "playing";
-    this.video.hidden = !this.panel.hidden;
+    this.film.hidden = !this.panel.hidden;
     if (this.panel.hidden) this.panel.replaceChildren();
   }
 
-  refused(problem, titles, stop, again) {
-    const { limit, streams, code, status, rule } = problem.document;
+  refused(heading, text, { streams, status, code, rule, retryAfter }, titles, stop, again) {
     const parts = partsOf("refusal-template");
-    const screens = limit === 1 ? "1 screen" : `${limit} screens`;
-    fill(parts, "h4", "No screen left");
-    fill(parts, ".why", `You are watching on ${screens}. Stop one, and this one starts.`);
-    fill(parts, ".small", `${status} ${code}, limit by ${rule}. A slot may lapse in ${problem.retryAfter} s.`);
+    fill(parts, "h4", heading);
+    fill(parts, ".why", text);
+    fill(parts, ".small", `${status} ${code}, limit by ${rule}. A slot may lapse in ${retryAfter} s.`);
     parts.querySelector(".conflicts").append(
       ...streams.map((stream) => {
         const item = copyOf("conflict-template");

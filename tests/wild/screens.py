@@ -8,9 +8,10 @@ as a trusted load balancer would write it. Time is the test's: it passes when it
 import html
 import re
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 
 from tests.support.stack import Answer, Stack
 
@@ -42,6 +43,9 @@ OFFICE = "192.0.3.4"
 
 TARGET_SECONDS = 4
 URI = re.compile(r'URI="([^"]+)"')
+STEERING = re.compile(
+    r'#EXT-X-CONTENT-STEERING:SERVER-URI="([^"]+)"|<ContentSteering[^>]*>([^<]+)<'
+)
 LOCATION = re.compile(r"<Location>([^<]+)</Location>")
 
 
@@ -76,7 +80,8 @@ class Screen:
     """One player on one device.
 
     ``token`` is what its page or app got when it was opened; ``fields`` are its own, sent with
-    each request. ``links`` are those of the entry it plays, ``playing`` what it loaded of them.
+    each request. ``links`` are those of the entry it plays, ``playing`` what it loaded of them,
+    ``steering`` is the server it is to ask for as long as it is open.
     """
 
     stack: Stack
@@ -87,6 +92,7 @@ class Screen:
     entry: str = ""
     links: list[str] = field(default_factory=list)
     playing: list[str] = field(default_factory=list)
+    steering: str = ""
 
     def __post_init__(self) -> None:
         self.token = self.token or self.stack.token()
@@ -105,6 +111,9 @@ class Screen:
         answer = await self.fetch(self.url(path), **fields)
         if answer.status < 300:
             self.entry, self.links, self.playing = path, links_of(path, answer.text), []
+            if named := STEERING.search(answer.text):
+                url = urlsplit(html.unescape(named[1] or named[2]))
+                self.steering = f"{url.path}?{url.query}"
         return answer
 
     async def load(self, *names: str) -> Answer:
@@ -124,6 +133,19 @@ class Screen:
     async def refresh(self) -> Answer:
         """Ask again for each live playlist or MPD that is playing."""
         return [await self.fetch(link) for link in self.playing][-1]
+
+    async def report(self) -> Answer:
+        """Ask the steering server, as the manifest demands."""
+        answer = await self.fetch(self.steering)
+        assert answer.status == 200, "anything else would set off a storm, or end the reports"
+        return answer
+
+    async def release(self) -> None:
+        """Give the slot back, as a page does that is closed."""
+        ticket = re.search(r"_sid=([\w.-]+)", self.playing[-1])
+        assert ticket
+        answer = await self.fetch(f"/_playgate/release?_sid={ticket[1]}", method="POST")
+        assert answer.status == 204
 
     async def segment(self, number: int = 0) -> Answer:
         """Fetch a segment of the playlist loaded last."""
@@ -167,11 +189,20 @@ class Household:
         self, seconds: int, *screens: Screen, every: int = TARGET_SECONDS
     ) -> set[int]:
         """Let time pass while the screens refresh what they play; give each count there was."""
+        return await self._pass(seconds, every, [screen.refresh for screen in screens])
+
+    async def report_on(self, seconds: int, *screens: Screen, every: int = 30) -> set[int]:
+        """Let time pass while the screens ask their steering server alone; likewise."""
+        return await self._pass(seconds, every, [screen.report for screen in screens])
+
+    async def _pass(
+        self, seconds: int, every: int, beats: list[Callable[[], Awaitable[Answer]]]
+    ) -> set[int]:
         counts = set()
         for _ in range(seconds // every):
             self.clock.passes(every)
-            for screen in screens:
-                assert (await screen.refresh()).status == 200
+            for beat in beats:
+                assert (await beat()).status == 200
             counts.add(await self.counted())
         return counts
 

@@ -111,7 +111,7 @@ def banner(port: int, admin_port: int) -> str:
 
     # The TV stops, with the ticket that stands in its manifest. Now there is room.
     manifest() {{ curl -s "$P/vod/tidewater/manifest.mpd?token=$(token tv)"; }}
-    ticket=$(manifest | grep -o '_sid=[^"&]*' | head -n 1)
+    ticket=$(manifest | grep -o '_sid=[^"&<]*' | head -n 1)
     curl -s -X POST "$P/_playgate/release?$ticket"
     watch laptop /live/tidewater/master.m3u8       # 200
 

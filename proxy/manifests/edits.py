@@ -4,7 +4,9 @@ Collected in any order and applied from front to back. Whoever edits sees to it 
 touch the same bytes; positions are those of the original.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
+from types import MappingProxyType
 from xml.sax.saxutils import escape
 
 from proxy.manifests.markup import Element
@@ -13,6 +15,7 @@ from proxy.manifests.template import TemplateBuilder
 XML_BLANKS = b" \t\r\n"
 # Both, so that a value may go between either.
 QUOTES = {'"': "&quot;", "'": "&apos;"}
+NO_ATTRIBUTES: Mapping[str, str] = MappingProxyType({})
 
 
 class Edits:
@@ -26,7 +29,8 @@ class Edits:
     def chunks(self) -> tuple[bytes, ...]:
         """Give the edited body, cut at its slots."""
         builder = TemplateBuilder(self._body, self._keep)
-        for start, end, parts in sorted(self._edits):
+        # What is put in at one place stands in the order in which it was asked for.
+        for start, end, parts in sorted(self._edits, key=itemgetter(0, 1)):
             builder.replace(start, end, *parts)
         return builder.chunks()
 
@@ -51,13 +55,21 @@ class Edits:
             start = element.inside + raw.index(text)
             self._replace(start, start + len(text), "", parts, "")
 
-    def insert(self, parent: Element, name: str, parts: Sequence[str], at: int) -> None:
+    def insert(
+        self,
+        parent: Element,
+        name: str,
+        parts: Sequence[str],
+        at: int,
+        attributes: Mapping[str, str] = NO_ATTRIBUTES,
+    ) -> None:
         """Put an element with a text between the parent's children, in the parent's namespace."""
         tag = parent.prefix + name
+        named = "".join(f' {key}="{escape(text, QUOTES)}"' for key, text in attributes.items())
         if parent.is_empty:
-            self._fill(parent, f"<{tag}>", parts, f"</{tag}>")
+            self._fill(parent, f"<{tag}{named}>", parts, f"</{tag}>")
         else:
-            self._replace(at, at, f"<{tag}>", parts, f"</{tag}>")
+            self._replace(at, at, f"<{tag}{named}>", parts, f"</{tag}>")
 
     def remove(self, element: Element) -> None:
         """Take an element out."""

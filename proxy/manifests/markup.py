@@ -18,6 +18,8 @@ from proxy.errors import OriginInvalid
 SEPARATOR = " "
 # An MPD nests about ten deep, its extensions some more. Each level costs expat memory.
 MAX_DEPTH = 64
+# What may stand around a text and is no part of it.
+BLANKS = " \t\r\n"
 
 START_TAG = re.compile(
     rb"<([^\s/>]+)(?:\s+[^\s=>/]+\s*=\s*(?:\"[^\"]*\"|'[^']*'))*\s*(/?)>",

@@ -520,10 +520,14 @@ def place_of(url: str) -> str:
 @given(
     levels(("Period", "AdaptationSet", "Representation")),
     st.sampled_from(["/live/a/m.mpd", "/open/m.mpd", "/cdn/a/m.mpd"]),
+    st.sampled_from([None, f"{PAGE}/_playgate/steering"]),
 )
-def test_every_segment_is_where_it_was_and_is_let_in_there(inside: str, base: str) -> None:
+def test_every_segment_is_where_it_was_and_is_let_in_there(
+    inside: str, base: str, steering: str | None
+) -> None:
     text = mpd(f"{inside}<Period/>")
-    template = compile_dash(text.encode(), PLAYER.sealed(links(base, ROUTES)))
+    around = PLAYER.sealed(links(base, ROUTES, steering=steering))
+    template = compile_dash(text.encode(), around)
     served = template.render(PLAYER.ticket).decode()
     assert "origin-a" not in served
     # What a foreign representation shares with one of ours cannot be put right for both.

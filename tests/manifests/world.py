@@ -42,6 +42,7 @@ def links(
     strip_prefix: str = "",
     content_params: frozenset[str] = frozenset(),
     query: str = "",
+    steering: str | None = None,
 ) -> Links:
     """Links whose seals can be read: ``[scope]``, the scope of a manifest being its content."""
     patterns = [
@@ -66,6 +67,7 @@ def links(
         to_public=lambda path: strip_prefix + path,
         seal=lambda scope: f"[{scope}]",
         query=query,
+        steering=steering,
     )
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from proxy.admission.policy import Lifetimes, cadence, limit_for
+from proxy.admission.policy import BEATS_PER_TTL, Lifetimes, cadence, limit_for
 from proxy.admission.store import Store
 from proxy.errors import StoreUnavailable, StreamEnded, StreamLimit
 from proxy.manifests.template import Template
@@ -74,8 +74,7 @@ class Admission:
             StreamEnded: this stream was ended and may not go on.
             StoreUnavailable: nobody can say, and ``store.on_outage`` is ``closed``.
         """
-        tempo = self.tempo(playback.content)
-        lifetime = cadence(tempo.pace, self._lifetimes, self_refreshing=tempo.self_refreshing)
+        lifetime = self._lifetime(playback.content)
         return await self._ask(subject, playback, lifetime, beat=beat, intent=intent)
 
     async def keep_alive(
@@ -100,6 +99,27 @@ class Admission:
         """
         return await self._ask(subject, playback, KEPT, beat=True, intent=Intent.TOUCH)
 
+    async def keep(
+        self, subject: Subject, playback: Playback, held: Decision, *, beat: bool
+    ) -> None:
+        """Keep the slot that a request was given when it came, while it waits for its answer.
+
+        Never takes one again: it may have been given back meanwhile.
+
+        Raises:
+            StreamEnded, StreamLimit, StoreUnavailable: as for ``decide``. Whoever came with a
+                token hears of the end of this playback, too, not only of one of a ticket.
+        """
+        instance_ms = playback.instance_ms or held.started_ms
+        mine = replace(playback, instance_ms=instance_ms)
+        await self.decide(subject, mine, beat=beat, intent=Intent.TOUCH)
+
+    def beat_interval(self, content: str) -> float:
+        """Give how often a stream is to be heard of, so that nobody takes it for gone (seconds)."""
+        lifetime = self._lifetime(content)
+        often_enough = lifetime.ttl_ms / BEATS_PER_TTL
+        return min(lifetime.interval_ms or often_enough, often_enough) / 1000
+
     def limit(self, subject: Subject, route: str = "") -> tuple[int, str]:
         """Give an account's limit on a route, and the name of where it comes from."""
         return limit_for(
@@ -123,6 +143,10 @@ class Admission:
         if decision.outcome is Outcome.ENDED:
             raise StreamEnded(decision)
         return decision
+
+    def _lifetime(self, content: str) -> Cadence:
+        tempo = self.tempo(content)
+        return cadence(tempo.pace, self._lifetimes, self_refreshing=tempo.self_refreshing)
 
     def tempo(self, content: str) -> Tempo:
         """Give what is known of a content's tempo."""
@@ -160,7 +184,7 @@ class Admission:
         self._remember(playback.content, tempo)
         if tempo == known or decision.outcome is Outcome.UNCHECKED:
             return
-        corrected = cadence(tempo.pace, self._lifetimes, self_refreshing=tempo.self_refreshing)
+        corrected = self._lifetime(playback.content)
         with suppress(StoreUnavailable):
             await self.store.amend(subject.account, decision.stream, corrected)
 

@@ -13,8 +13,12 @@ work; here they meet. Nothing here knows a web framework, and nothing waits but 
 the origin.
 """
 
+import asyncio
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
+from proxy import attendance
 from proxy.admit import Admission
 from proxy.conditions import byte_range, is_conditional, not_modified
 from proxy.credentials.bearer import Credentials
@@ -40,10 +44,13 @@ from proxy.model import (
     Ticket,
     Token,
 )
+from proxy.origin.exchange import Opened
 from proxy.playback import identity
 from proxy.playback.device import hints
 from proxy.routing import Route, RouteTable
 from proxy.telemetry.metrics import Metrics
+
+T = TypeVar("T")
 
 READING = ("GET", "HEAD", "OPTIONS")
 
@@ -148,8 +155,9 @@ class Gateway:
             case "direct":
                 raise NotFound("This route's segments are served elsewhere.")
             case "signed":
-                await self._signed(request, notes)
-        opened = await self._source.segment(route, request)
+                opened = await self._signed(route, request, notes)
+            case _:  # open to everybody: nobody knows what it is part of
+                opened = await self._source.segment(route, request, None)
         types = [value for name, value in opened.headers if name.lower() == "content-type"]
         if opened.status < 300 and any(map(is_manifest_type, types)):
             # A manifest under a segment's name would be played without being counted.
@@ -157,8 +165,8 @@ class Gateway:
             raise OriginInvalid("A manifest was found under a name that is no manifest's.")
         return Reply(opened.status, opened.headers, stream=opened.stream, close=opened.close)
 
-    async def _signed(self, request: Request, notes: Notes) -> None:
-        """Check a segment's ticket; each segment is a sign of life of its stream."""
+    async def _signed(self, route: Route, request: Request, notes: Notes) -> Opened:
+        """Open a segment by its ticket; each segment is a sign of life of its stream."""
         with self._metrics.phase("auth"):
             ticket = self._credentials.ticket_of(request)
             if ticket is None or not self._tickets.fits_within(ticket, request.path):
@@ -166,8 +174,11 @@ class Gateway:
             playback = identity.resume(ticket, hints(request))
         walker = Walker(ticket.subject, playback, ticket)
         notes.subject, notes.playback = walker.subject, walker.playback
-        intent = Intent.PEEK if request.method == "HEAD" else Intent.START
-        await self._decide(walker, notes, intent)
+        peek = request.method == "HEAD"
+        decision = await self._decide(walker, notes, Intent.PEEK if peek else Intent.START)
+        tempo = self._admission.tempo(playback.content)
+        work = self._source.segment(route, request, tempo.pace)
+        return await self._attended(walker, None if peek else decision, work, _close)
 
     def _who(self, request: Request, route: Route, content: str) -> Walker:
         clues = hints(request, self._rules.device_header)
@@ -188,26 +199,54 @@ class Gateway:
         return walker.ticket is not None and self._tickets.fits(walker.ticket, content)
 
     async def _decide(self, walker: Walker, notes: Notes, intent: Intent) -> Decision:
-        beat = self._admission.shows_life(
-            walker.playback.content, by_ticket=walker.ticket is not None
-        )
         notes.decision = await self._admission.decide(
-            walker.subject, walker.playback, beat=beat, intent=intent
+            walker.subject, walker.playback, beat=self._is_beat(walker), intent=intent
         )
         return notes.decision
+
+    def _is_beat(self, walker: Walker) -> bool:
+        by_ticket = walker.ticket is not None
+        return self._admission.shows_life(walker.playback.content, by_ticket=by_ticket)
 
     async def _fetch(
         self, route: Route, request: Request, walker: Walker, held: Decision | None
     ) -> Manifest:
         """Get the manifest; no stream goes on holding a slot for one that could not be had."""
+        content = walker.playback.content
+        if held is not None and (fresh := self._source.fresh(route, request, content)):
+            return fresh
+        tempo = self._admission.tempo(content)
+        work = self._source.manifest(route, request, content, tempo.pace)
         try:
-            manifest = await self._source.manifest(route, request, walker.playback.content)
-        except OriginError:
+            manifest = await self._attended(walker, held, work)
+        except (OriginError, asyncio.CancelledError):
             await self._give_back(walker, held)
             raise
         if manifest.template is None:
             await self._give_back(walker, held)
         return manifest
+
+    async def _attended(
+        self,
+        walker: Walker,
+        held: Decision | None,
+        work: Coroutine[Any, Any, T],
+        discard: Callable[[T], object] = attendance.drop,
+    ) -> T:
+        """Wait for the origin; the walker's slot, if it holds one, is kept meanwhile.
+
+        Raises:
+            StreamEnded, StreamLimit: the stream was ended while it waited.
+        """
+        if held is None:
+            return await work
+        playback = walker.playback
+
+        async def beat() -> None:
+            await self._admission.keep(walker.subject, playback, held, beat=self._is_beat(walker))
+
+        every = self._admission.beat_interval(playback.content)
+        return await attendance.attended(work, beat, every=every, discard=discard)
 
     async def _give_back(self, walker: Walker, held: Decision | None) -> None:
         # Who comes with a ticket is in the middle of a stream, and will ask again.
@@ -244,6 +283,10 @@ class Gateway:
         # The same ticket again: a live playlist's URLs must not change as it is refreshed. Nor may
         # who copied somebody's URL come to hold it for longer than its ticket was made for.
         return ticket.text
+
+
+def _close(opened: Opened) -> None:
+    opened.close()
 
 
 def decision_headers(decision: Decision) -> tuple[tuple[str, str], ...]:

@@ -16,11 +16,12 @@ from proxy.manifests.compiler import compile_manifest
 from proxy.manifests.kinds import recognise
 from proxy.manifests.links import Links, Place
 from proxy.manifests.template import Template
-from proxy.model import Request
+from proxy.model import Pace, Request
 from proxy.origin.cache import CacheResult, Loaded, MicroCache
 from proxy.origin.client import OriginClient
 from proxy.origin.exchange import Fetched, Opened
 from proxy.origin.headers import Fields, Validators
+from proxy.origin.patience import is_blocking, reload_hold, segment_hold
 from proxy.origin.upstream import Target, Upstream, elsewhere
 from proxy.query import pairs, without
 from proxy.routing import Route, RouteTable
@@ -89,28 +90,41 @@ class ManifestSource:
             observe=lambda result: metrics.cache_lookup(CacheResult(result)),
         )
 
-    async def manifest(self, route: Route, request: Request, content: str) -> Manifest:
+    def fresh(self, route: Route, request: Request, content: str) -> Manifest | None:
+        """Give the manifest a request names, if that takes no waiting."""
+        return self._cache.peek(self._key(route, request, content))
+
+    async def manifest(
+        self, route: Route, request: Request, content: str, pace: Pace | None
+    ) -> Manifest:
         """Give the manifest a request names, for a stream of ``content``.
+
+        ``pace`` is what is known of the content's tempo. It says how long the origin may hold a
+        blocking reload.
 
         Raises:
             OriginError: it could not be had, or is none.
         """
-        key = _Key(route.name, self._target(route, request), request.scheme, request.host, content)
+        key = self._key(route, request, content)
+        hold = reload_hold(pace) if is_blocking(key.target.query) else 0.0
 
         async def load(stale: Manifest | None) -> Loaded[Manifest]:
-            return await self._load(route, request, key, stale)
+            return await self._load(route, request, key, stale, hold)
 
         return await self._cache.get(key, load)
 
-    async def segment(self, route: Route, request: Request) -> Opened:
-        """Open the segment a request names.
+    async def segment(self, route: Route, request: Request, pace: Pace | None) -> Opened:
+        """Open the segment a request names; ``pace`` is its content's tempo where that is known.
 
         Raises:
             OriginError: it could not be had.
         """
         with self._metrics.phase("origin"):
             return await self._origins.open(
-                self._upstreams[route.name], self._target(route, request), request
+                self._upstreams[route.name],
+                self._target(route, request),
+                request,
+                hold=segment_hold(pace),
             )
 
     async def steering(self, request: Request, server: str) -> bytes:
@@ -136,16 +150,19 @@ class ManifestSource:
             raise OriginInvalid("The origin's steering server failed.")
         return fetched.body
 
+    def _key(self, route: Route, request: Request, content: str) -> _Key:
+        return _Key(route.name, self._target(route, request), request.scheme, request.host, content)
+
     def _target(self, route: Route, request: Request) -> Target:
         return Target(route.upstream(request.path), without(request.query, self._private))
 
     async def _load(
-        self, route: Route, request: Request, key: _Key, stale: Manifest | None
+        self, route: Route, request: Request, key: _Key, stale: Manifest | None, hold: float
     ) -> Loaded[Manifest]:
         validators = stale.validators if stale else None
         with self._metrics.phase("origin"):
             fetched = await self._origins.fetch(
-                self._upstreams[route.name], key.target, request, validators
+                self._upstreams[route.name], key.target, request, validators, hold=hold
             )
         freshness = fetched.freshness
         if stale is not None and fetched.status == 304:

@@ -79,8 +79,12 @@ class OriginClient:
         target: Target,
         request: Request,
         validators: Validators | None = None,
+        *,
+        hold: float = 0.0,
     ) -> Fetched:
         """GET a manifest, whole and decoded, in ``timeout`` seconds from now.
+
+        ``hold`` is how much longer it may take because the origin holds it (seconds).
 
         The answer depends on nothing of ``request`` but its scheme and host, so these, the route,
         the target and nothing else are the key under which it may be shared. With ``validators``
@@ -89,9 +93,9 @@ class OriginClient:
         Raises OriginUnreachable, OriginTimeout, or OriginInvalid: redirected, partial, too large,
         damaged, cut short.
         """
-        deadline = asyncio.get_running_loop().time() + upstream.config.timeout
         fields = manifest_request(request, validators)
-        exchange = await self._begin("GET", upstream, target, fields, deadline)
+        deadline = asyncio.get_running_loop().time() + upstream.config.timeout + hold
+        exchange = await self._begin("GET", upstream, target, fields, hold)
         try:
             response = exchange.response
             _check_manifest(response, conditional=validators is not None)
@@ -104,17 +108,20 @@ class OriginClient:
         finally:
             exchange.close()
 
-    async def open(self, upstream: Upstream, target: Target, request: Request) -> Opened:
+    async def open(
+        self, upstream: Upstream, target: Target, request: Request, *, hold: float = 0.0
+    ) -> Opened:
         """Ask for a segment as its viewer does: the method (GET or HEAD), Range, conditions.
 
-        Waits ``timeout`` seconds for the answer to begin, and as long for each further part.
+        Waits ``timeout`` and ``hold`` seconds for the answer to begin, and as long for each
+        further part: some origins begin at once and hold the body.
+
         Raises OriginUnreachable, OriginTimeout, or OriginInvalid: no usable status, or a redirect
         that would show an origin's address.
         """
-        deadline = asyncio.get_running_loop().time() + upstream.config.timeout
         fields = segment_request(request, upstream.config.session_cookie)
         method = "HEAD" if request.method == "HEAD" else "GET"
-        exchange = await self._begin(method, upstream, target, fields, deadline)
+        exchange = await self._begin(method, upstream, target, fields, hold)
         try:
             response = exchange.response
             if not 200 <= response.status < 600:
@@ -131,13 +138,15 @@ class OriginClient:
         upstream: Upstream,
         target: Target,
         fields: Fields,
-        deadline: float,
+        hold: float,
     ) -> Exchange:
         """Send a request until an answer begins: once, and once more for each retry."""
+        patience = upstream.config.timeout + hold
+        deadline = asyncio.get_running_loop().time() + patience
         tried: list[Origin] = []
         while True:
             origin = self._health.choose(upstream.origins, tried)
-            attempt = Attempt(upstream.route, origin, self._health, self._observer)
+            attempt = Attempt(upstream.route, origin, self._health, self._observer, held=hold > 0)
             try:
                 response = await self._transport.send(
                     method,
@@ -153,7 +162,7 @@ class OriginClient:
                 if not isinstance(error, OriginUnreachable) or len(tried) > upstream.config.retries:
                     raise
             else:
-                return Exchange(response, attempt, upstream.config.timeout)
+                return Exchange(response, attempt, patience)
 
 
 def _check_manifest(response: ClientResponse, *, conditional: bool) -> None:

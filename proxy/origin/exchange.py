@@ -87,10 +87,16 @@ class Opened:
 
 
 class Attempt:
-    """One request to one origin, and the one report made of it."""
+    """One request to one origin, and the one report made of it.
 
-    def __init__(self, route: str, origin: Origin, health: Health, observer: Observer) -> None:
+    ``held`` says that the origin was free to hold it until there is something new.
+    """
+
+    def __init__(
+        self, route: str, origin: Origin, health: Health, observer: Observer, *, held: bool
+    ) -> None:
         self._route = route
+        self._held = held
         self._origin = origin
         self._health = health
         self._observer = observer
@@ -105,7 +111,8 @@ class Attempt:
         """Report an answer that did not come, or cannot be used.
 
         Only what befell the connection counts against the origin's health: a manifest that is
-        too large or a redirect says that the origin is there.
+        too large or a redirect says that the origin is there, and where a held request runs out
+        of time it is an encoder that makes nothing new, of one channel among many.
         """
         match error:
             case OriginInvalid():
@@ -113,7 +120,7 @@ class Attempt:
                     self._health.succeeded(self._origin)
                 return
             case OriginTimeout():
-                news = self._report(Result.TIMEOUT)
+                news = self._report(Result.TIMEOUT) and not self._held
             case _:
                 news = self._report(Result.ERROR)
         if news:

@@ -91,7 +91,8 @@ class OriginConfig:
     """How to ask: times in seconds, sizes in bytes.
 
     ``timeout`` bounds a manifest from the request to its last byte, retries included; of a
-    segment it bounds the wait for the answer to begin and then each wait for more of it.
+    segment it bounds the wait for the answer to begin and then each wait for more of it. What an
+    origin may hold until there is news (``patience``) is allowed that much longer.
     ``retries`` counts further attempts after a connection that failed before an answer began.
     ``max_manifest`` bounds the decoded body. ``session_cookie`` names the cookie a token may
     come in: it is never sent on.

@@ -1,14 +1,17 @@
-"""A player's connection: aiohttp's handler, with two things it lacks.
+"""A player's connection: aiohttp's handler, with three things it lacks.
 
-Its own errors are problem documents like all others, and a client that takes nothing of its reply
-for a while is cut off: whoever does not read must not hold what others need.
+Its own errors are problem documents like all others. A client that takes nothing of its reply for
+a while is cut off: whoever does not read must not hold what others need. And one that goes away
+while it waits for an origin waits no longer: an answer may be held for many seconds, and players
+give up sooner.
 """
 
 import asyncio
 import fcntl
 import sys
 import termios
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import structlog
@@ -32,12 +35,13 @@ class PlayerProtocol(RequestHandler):
     whoever awaits a write then learns that the connection is lost.
     """
 
-    __slots__ = ("_send_timeout", "_stall_check")
+    __slots__ = ("_send_timeout", "_stall_check", "_waiting")
 
     def __init__(self, manager: web.Server, *, send_timeout: float, **options: Any) -> None:
         super().__init__(manager, **options)
         self._send_timeout = send_timeout
         self._stall_check: asyncio.TimerHandle | None = None
+        self._waiting: asyncio.Task[Any] | None = None
 
     def pause_writing(self) -> None:
         """Hear that more waits to be sent than a connection should hold; watch it from here."""
@@ -53,7 +57,13 @@ class PlayerProtocol(RequestHandler):
     def connection_lost(self, exc: BaseException | None) -> None:
         """Hear that the connection is gone."""
         self._check_no_more()
+        if self._waiting is not None:
+            self._waiting.cancel()
         super().connection_lost(exc)
+
+    def wait(self, task: asyncio.Task[Any] | None) -> None:
+        """Take a task that waits on behalf of the client, and is cancelled if that goes away."""
+        self._waiting = task
 
     def _check_later(self, transport: asyncio.Transport) -> None:
         # The transport is passed along: aiohttp forgets it where it closes a connection, which
@@ -92,6 +102,24 @@ class PlayerProtocol(RequestHandler):
         response.headers["Server"] = SERVER
         response.force_close()
         return response
+
+
+@contextmanager
+def waiting(request: web.BaseRequest) -> Iterator[None]:
+    """Cancel the current task, should its client go away before the body ends.
+
+    aiohttp can do that for all of a request. But a viewer who goes away may have said so just
+    before (``navigator.sendBeacon``), and that must be heard to its end.
+    """
+    connection = request.protocol
+    assert isinstance(connection, PlayerProtocol)  # noqa: S101  # the server makes no others
+    if connection.transport is None:
+        raise asyncio.CancelledError
+    connection.wait(asyncio.current_task())
+    try:
+        yield
+    finally:
+        connection.wait(None)
 
 
 def _waiting(transport: asyncio.Transport) -> int:

@@ -5,6 +5,7 @@ becomes a problem document here, aiohttp's own parse errors included: whatever a
 is told in one form what was wrong with it.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 from time import perf_counter
 
@@ -19,7 +20,7 @@ from proxy.model import Reply, Request
 from proxy.telemetry.metrics import Metrics
 from proxy.web import viewer_api
 from proxy.web.addresses import TrustedProxies
-from proxy.web.connections import SEND_SECONDS, PlayerServer
+from proxy.web.connections import SEND_SECONDS, PlayerServer, waiting
 from proxy.web.replies import SERVER, Cors, problem
 from proxy.web.steering import Steering
 from proxy.web.target import parse_target
@@ -30,6 +31,9 @@ from proxy.web.viewer_api import ViewerApi
 MAX_LINE_BYTES = 32 * 1024
 # Longer than the idle time of players' connection pools, far shorter than aiohttp's hour.
 KEEPALIVE_SECONDS = 75
+# How a request ended whose client did not wait for the answer. Players do that all the time, when
+# they zap, seek, or find another rendition better: it is nobody's failure.
+ABANDONED = "abandoned"
 
 log = structlog.get_logger("playgate")
 
@@ -95,7 +99,12 @@ class PlayerPort:
             # The last line: a bug must cost one request, be seen, and say nothing to the client.
             log.exception("a request failed", route=notes.route, kind=notes.kind)
             reply, outcome = self._told(raw, InternalError()), InternalError.outcome
-        self._metrics.request(notes.route, notes.kind, outcome, perf_counter() - begun)
+        except asyncio.CancelledError:
+            log.debug("a client went away")
+            outcome = ABANDONED
+            raise
+        finally:
+            self._metrics.request(notes.route, notes.kind, outcome, perf_counter() - begun)
         return await send(raw, reply, self._cors.headers(raw.headers))
 
     def _told(self, raw: web.BaseRequest, error: PlaygateError) -> Reply:
@@ -114,7 +123,8 @@ class PlayerPort:
             return self._cors.preflight(request.headers, methods)
         if ours:
             return await self._api.reply(request, notes)
-        return await self._gateway.reply(request, notes)
+        with waiting(raw):
+            return await self._gateway.reply(request, notes)
 
     def _read(self, raw: web.BaseRequest) -> Request:
         peer = raw.remote or ""
@@ -187,8 +197,9 @@ async def _send_stream(
     try:
         await response.prepare(raw)
         if raw.method != "HEAD":
-            async for chunk in parts:
-                await response.write(chunk)
+            with waiting(raw):
+                async for chunk in parts:
+                    await response.write(chunk)
         await response.write_eof()
     except PlaygateError as error:
         # The origin died in the middle. Part of the body is out: only a broken connection tells

@@ -68,6 +68,7 @@ async def test_a_web_player_tells_why_it_may_not_play_and_starts_once_there_is_r
 
     await vod.get_by_role("button", name="Stop Red Mesa on a set-top box").click()
     await demo.plays(VOD)
+    assert await vod.locator("video").evaluate("video => video.controls")
     await live.get_by_role("button", name="Try again").click()
     await expect(live).to_contain_text(f"You are watching on {VOD}.")
     await live.get_by_role("button", name=f"Stop Tidewater on {VOD}").click()

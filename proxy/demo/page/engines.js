@@ -123,8 +123,9 @@ function startDashJs(video, url, heard) {
 }
 
 function startVideoJs(video, url, heard) {
-  // Without its own controls, which need its own style sheet.
+  // With the browser's controls; its own need its own style sheet.
   const player = globalThis.videojs(video, { children: ["mediaLoader"] });
+  player.ready(() => player.tech(true).setControls(true));
   videoJs.onRefusal(player, heard.refused);
   player.on("xhr-hooks-ready", () => {
     player.tech(true).vhs.xhr.onResponse((request, error, { headers, body }) => {

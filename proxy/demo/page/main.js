@@ -153,7 +153,7 @@ function release(player) {
 
 async function stop(stream) {
   const { name } = views.describe(stream.content, known.titles);
-  const stopped = await stopStream(stream.id, session.token).catch(() => false);
+  const stopped = await stopStream(location, stream.id, session.token).catch(() => false);
   views.gate(stopped ? 204 : 0, `${stream.device}, ${name}: ${stopped ? "stopped" : "not stopped"}`);
   await refresh();
 }

@@ -1,7 +1,7 @@
 // Understands what the proxy says when it will not play: problem+json (RFC 9457). What each player
 // makes of such an answer differs; players/ has a module for each that finds it.
 
-/** The refusal in an answer, or null: no problem document, or a failure that another try may mend. */
+/** The refusal in an answer; null for anything else, a failure (5xx) that may pass included. */
 export function refusalIn(header, body) {
   if (!header("content-type")?.startsWith("application/problem+json")) return null;
   try {
@@ -13,9 +13,9 @@ export function refusalIn(header, body) {
   }
 }
 
-/** Stops another of the viewer's streams. True once it is gone, be it by itself (404). */
-export async function stopStream(id, token) {
-  const answer = await fetch(`/_playgate/streams/${id}`, {
+/** Stops one of the viewer's streams at the proxy of `url`. 404: it has just ended by itself. */
+export async function stopStream(url, id, token) {
+  const answer = await fetch(new URL(`/_playgate/streams/${id}`, url), {
     method: "DELETE",
     headers: { Authorization: `Bearer ${token}` },
   });

@@ -195,7 +195,7 @@ export class Screen {
     const parts = partsOf("refusal-template");
     fill(parts, "h4", heading);
     fill(parts, ".why", text);
-    fill(parts, ".small", `${status} ${code}, limit by ${rule}. A slot may lapse in ${retryAfter} s.`);
+    fill(parts, ".small", `${status} ${code}, limit by ${rule}. A slot may lapse in ${retryAfter}\u00a0s.`);
     parts.querySelector(".conflicts").append(
       ...streams.map((stream) => {
         const item = copyOf("conflict-template");

@@ -9,7 +9,7 @@ export async function play(video, url, { refused, broken }) {
   if (refusal) return refused(refusal);
   const ticket = /_sid=[\w.-]+/.exec(text)?.[0];
   const ask = async ({ type }) => {
-    const beat = await fetch(`/_playgate/heartbeat?${ticket}`, { method: "POST" });
+    const beat = await fetch(new URL(`/_playgate/heartbeat?${ticket}`, url), { method: "POST" });
     const problem = refusalIn((name) => beat.headers.get(name), await beat.text());
     if (problem) {
       video.removeAttribute("src");

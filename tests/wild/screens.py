@@ -47,6 +47,7 @@ STEERING = re.compile(
     r'#EXT-X-CONTENT-STEERING:SERVER-URI="([^"]+)"|<ContentSteering[^>]*>([^<]+)<'
 )
 LOCATION = re.compile(r"<Location>([^<]+)</Location>")
+MEDIA = re.compile(r'media="([^"]+)"')
 
 
 class TestClock:
@@ -79,9 +80,9 @@ def links_of(url: str, manifest: str) -> list[str]:
 class Screen:
     """One player on one device.
 
-    ``token`` is what its page or app got when it was opened; ``fields`` are its own, sent with
-    each request. ``links`` are those of the entry it plays, ``playing`` what it loaded of them,
-    ``steering`` is the server it is to ask for as long as it is open.
+    ``token`` is what its page or app got when it was opened; ``fields`` and ``query`` are its own,
+    sent with each request. ``links`` are those of the entry it plays, ``playing`` what it loaded
+    of them, ``steering`` is the server it is to ask for as long as it is open.
     """
 
     stack: Stack
@@ -93,6 +94,7 @@ class Screen:
     links: list[str] = field(default_factory=list)
     playing: list[str] = field(default_factory=list)
     steering: str = ""
+    query: str = ""
 
     def __post_init__(self) -> None:
         self.token = self.token or self.stack.token()
@@ -100,6 +102,8 @@ class Screen:
     async def fetch(self, url: str, *, method: str = "GET", **fields: str) -> Answer:
         """Send one request as this player does."""
         fields = {"X-Forwarded-For": self.at, **self.fields, **fields}
+        if self.query:
+            url = f"{url}{'&' if '?' in url else '?'}{self.query}"
         return await self.stack.ask(url, method=method, agent=self.agent, **fields)
 
     def url(self, path: str) -> str:
@@ -131,8 +135,11 @@ class Screen:
         return answer
 
     async def refresh(self) -> Answer:
-        """Ask again for each live playlist or MPD that is playing."""
-        return [await self.fetch(link) for link in self.playing][-1]
+        """Ask again for each live playlist that is playing, or where the MPD says to ask next."""
+        answer = [await self.fetch(link) for link in self.playing][-1]
+        if self.entry.endswith(".mpd") and answer.status < 300:
+            self.playing = links_of(self.entry, answer.text) or self.playing
+        return answer
 
     async def report(self) -> Answer:
         """Ask the steering server, as the manifest demands."""
@@ -142,10 +149,15 @@ class Screen:
 
     async def release(self) -> None:
         """Give the slot back, as a page does that is closed."""
-        ticket = re.search(r"_sid=([\w.-]+)", self.playing[-1])
+        ticket = re.search(r"_sid=([\w.-]+)", self.steering or self.playing[-1])
         assert ticket
         answer = await self.fetch(f"/_playgate/release?_sid={ticket[1]}", method="POST")
         assert answer.status == 204
+
+    async def segments_of_periods(self, mpd: Answer) -> list[Answer]:
+        """Fetch the first segment of each period of an MPD."""
+        urls = [html.unescape(link).replace("$Number$", "1") for link in MEDIA.findall(mpd.text)]
+        return [await self.fetch(urljoin(self.entry, url)) for url in urls]
 
     async def segment(self, number: int = 0) -> Answer:
         """Fetch a segment of the playlist loaded last."""

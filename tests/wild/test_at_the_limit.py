@@ -2,6 +2,8 @@
 
 import pytest
 
+from tests.wild.conftest import Proxy
+from tests.wild.programme import broadcast, lend
 from tests.wild.screens import (
     ANDROID,
     CHROME,
@@ -73,6 +75,53 @@ async def test_who_zaps_fast_without_a_name_is_in_or_told_seconds(home: Househol
             assert (await screen.play(entry)).decision == ("takeover", "1/1")
         assert await home.counted() == 1
     assert refusals
+
+
+@situation("Zapping with `identity.takeover: none`", "1; in when the old one lapses")
+@pytest.mark.parametrize("device", [None, "tv-1"])
+async def test_without_takeover_who_zaps_waits_for_the_lapse(
+    proxy: Proxy, device: str | None
+) -> None:
+    async with proxy(identity={"takeover": "none"}) as home:
+        broadcast(home.stack.origin)
+        screen = home.screen(CHROME, limit=1, device=device)
+        await screen.play(ONE)
+        wait = retry_after(await screen.play(TWO))
+        assert 6 < wait <= 30
+        home.clock.passes(wait)
+        assert (await screen.play(TWO)).decision == ("admitted", "1/1")
+
+
+@situation("Zapping with `identity.takeover: provisional`, nothing named", "2 for a beat, then 1")
+async def test_who_zaps_plays_beside_what_was_left_until_a_beat_settles_it(proxy: Proxy) -> None:
+    async with proxy(identity={"takeover": "provisional"}) as home:
+        broadcast(home.stack.origin)
+        screen = home.screen(CHROME, limit=1)
+        await screen.play(ONE)
+        left = list(screen.playing)
+        assert (await screen.play(TWO)).decision == ("provisional", "2/1")
+        assert 1 in await home.live_on(12, screen)
+        assert await home.counted() == 1
+        assert (await screen.fetch(left[0])).code == "stream_ended"
+        # A neighbour who looks the same and plays on is not replaced.
+        neighbour = home.screen(CHROME, limit=1)
+        assert (await neighbour.play(THREE)).decision == ("provisional", "2/1")
+        assert await home.live_on(4, screen) == {1}
+        assert (await neighbour.refresh()).code == "stream_limit"
+
+
+@situation("Any other device with `limits.on_limit: evict_oldest`", "1; in at once")
+@pytest.mark.parametrize("before", SECONDS)
+async def test_the_oldest_makes_room_where_the_operator_said_so(proxy: Proxy, before: str) -> None:
+    async with proxy(limits={"on_limit": "evict_oldest"}) as home:
+        broadcast(home.stack.origin)
+        lend(home.stack.origin)
+        television, phone = home.screen(ANDROID, limit=1), home.screen(IPHONE, limit=1)
+        await television.play(before)
+        assert (await phone.play(TWO)).decision == ("admitted", "1/1")
+        ended = await television.refresh()
+        assert (ended.code, ended.json["reason"]) == ("stream_ended", "evicted")
+        assert await home.counted() == 1
 
 
 @situation("A player is started again after a crash, same title", "1; in at once")

@@ -17,29 +17,39 @@ from tests.wild.screens import (
 from tests.wild.situations import situation
 
 FILM, SEQUEL = "/live/film/master.m3u8", "/live/sequel/master.m3u8"
+FILM_MPD = "/live/film/manifest.mpd"
 LENGTH = 90 * 60
 
 
-async def viewer(home: Household, agent: str = CHROME) -> Screen:
+async def viewer(home: Household, agent: str = CHROME, entry: str = FILM) -> Screen:
     """Somebody whose player has loaded the whole film, and reports since."""
     screen = home.screen(agent, limit=1)
-    assert (await screen.play(FILM, "low", "audio")).decision == ("admitted", "1/1")
-    assert (await screen.segment(-1)).status == 200
+    started = await screen.play(entry, *(("low", "audio") if entry == FILM else ()))
+    assert started.decision == ("admitted", "1/1")
+    if entry == FILM:
+        last = await screen.segment(-1)
+    else:
+        *_, last = await screen.segments_of_periods(started)
+    assert last.status == 200
     home.clock.passes(20)
     await screen.report()
     return screen
 
 
 @situation("The whole film is loaded in 20 s and watched to its end", "1 throughout")
-async def test_a_film_that_is_loaded_at_once_is_one_stream_to_its_end(home: Household) -> None:
-    screen = await viewer(home)
+@pytest.mark.parametrize("entry", [FILM, FILM_MPD])
+async def test_a_film_that_is_loaded_at_once_is_one_stream_to_its_end(
+    home: Household, entry: str
+) -> None:
+    screen = await viewer(home, entry=entry)
     assert await home.report_on(LENGTH, screen) == {1}
     assert (await home.screen(FIREFOX, limit=1).play(SEQUEL)).code == "stream_limit"
 
 
 @situation("The tab is closed, or the player crashes", "0 after `streams.vod_ttl`")
-async def test_a_closed_tab_frees_its_film(home: Household) -> None:
-    await viewer(home)
+@pytest.mark.parametrize("entry", [FILM, FILM_MPD])
+async def test_a_closed_tab_frees_its_film(home: Household, entry: str) -> None:
+    await viewer(home, entry=entry)
     other = home.screen(FIREFOX, limit=1)
     wait = retry_after(await other.play(SEQUEL))
     assert wait <= 90
@@ -108,8 +118,11 @@ async def test_the_other_tab_takes_the_slot_again(home: Household) -> None:
 
 
 @situation("Wi-Fi to mobile, a film that is loaded", "1")
-async def test_reports_from_another_network_are_the_same_stream(home: Household) -> None:
-    phone = await viewer(home, ANDROID)
+@pytest.mark.parametrize("entry", [FILM, FILM_MPD])
+async def test_reports_from_another_network_are_the_same_stream(
+    home: Household, entry: str
+) -> None:
+    phone = await viewer(home, ANDROID, entry)
     phone.at = MOBILE
     assert await home.report_on(300, phone) == {1}
 
@@ -134,7 +147,7 @@ async def test_a_player_that_reports_on_after_the_end_is_counted(home: Household
 
 
 @situation("`streams.keepalive: false`", "1 to the end of the film; evicted when silent")
-@pytest.mark.parametrize("entry", [FILM, "/live/film/manifest.mpd"])
+@pytest.mark.parametrize("entry", [FILM, FILM_MPD])
 async def test_without_keep_alive_a_film_is_held_for_its_length(proxy: Proxy, entry: str) -> None:
     async with proxy(streams={"keepalive": False}) as home:
         lend(home.stack.origin)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.support.poll import until
 from tests.support.stack import Answer
 from tests.wild.conftest import Proxy
 from tests.wild.programme import broadcast, lend
@@ -86,10 +87,8 @@ async def test_an_advertising_break_changes_nothing(proxy: Proxy) -> None:
             assert (await screen.segment(-1)).status == 200
         assert await home.counted() == 2
         dash = home.screen(CHROME)
-        periods = (await dash.play(FILM_MPD)).text
-        ticket = periods.partition("_sid=")[2].partition('"')[0]
-        for segment in ("a-1.m4s", "b-1.m4s"):
-            assert (await dash.fetch(f"/live/film/{segment}?_sid={ticket}")).status == 200
+        segments = await dash.segments_of_periods(await dash.play(FILM_MPD))
+        assert [segment.status for segment in segments] == [200, 200]
         assert await home.counted() == 3
 
 
@@ -193,6 +192,46 @@ async def test_a_renewed_token_is_the_same_stream(home: Household, entry: str) -
     screen.token = home.screen(CHROME, limit=1, claims=("jti=second",)).token
     renewed = await screen.play(entry)
     assert (renewed.decision, id_of(renewed)) == (("renewed", "1/1"), id_of(started))
+
+
+@situation("The token expires in the middle", "1")
+@pytest.mark.parametrize("entry", [CHANNEL, FILM, CHANNEL_MPD])
+async def test_a_token_is_needed_for_the_entry_alone(proxy: Proxy, entry: str) -> None:
+    async with proxy(auth={"leeway": "0s"}) as home:
+        broadcast(home.stack.origin)
+        lend(home.stack.origin)
+        screen = home.screen(CHROME)
+        screen.token = home.stack.token(ttl=1)
+        await screen.play(entry)
+
+        async def expired() -> bool:
+            return (await screen.fetch(screen.url(entry))).code == "token_expired"
+
+        await until(expired, "the token expires")
+        assert (await screen.refresh()).decision == ("renewed", "1/3")
+
+
+@situation("A channel is left on for longer than `tickets.ttl`, HLS", "0, then 1 with a new token")
+async def test_a_playlist_ends_with_its_ticket(proxy: Proxy) -> None:
+    async with proxy(tickets={"ttl": "10m"}) as home:
+        broadcast(home.stack.origin)
+        screen = home.screen(CHROME, limit=1)
+        started = await screen.play(CHANNEL)
+        assert await home.live_on(288, screen, every=24) == {1}
+        home.clock.passes(600)
+        assert (await screen.refresh()).code == "ticket_invalid"
+        assert await home.counted() == 0
+        again = await home.screen(CHROME, limit=1).play(CHANNEL)
+        assert (again.decision, id_of(again)) == (("admitted", "1/1"), id_of(started))
+
+
+@situation("The same, DASH", "1 throughout")
+async def test_an_mpd_outlives_its_ticket(proxy: Proxy) -> None:
+    async with proxy(tickets={"ttl": "10m"}) as home:
+        broadcast(home.stack.origin)
+        screen = home.screen(CHROME, limit=1)
+        await screen.play(CHANNEL_MPD)
+        assert await home.live_on(1800, screen, every=24) == {1}
 
 
 @situation("Manifests are asked for in ranges (ffmpeg, Chromium's own HLS)", "1")

@@ -81,24 +81,23 @@ async def test_a_token_for_each_playback_tells_them_apart(proxy: Proxy) -> None:
 
 
 @situation("The same where players send a session of their own (AVPlayer, CMCD)", "2")
-@pytest.mark.parametrize(
-    "sessions",
-    [
-        ({"X-Playback-Session-Id": "6A1D"}, {"X-Playback-Session-Id": "77F0"}),
-        ({"CMCD-Session": 'cid="one",sid="6a1d"'}, {"CMCD-Session": 'cid="one",sid="77f0"'}),
-    ],
-)
+@pytest.mark.parametrize("said_in", ["X-Playback-Session-Id", "CMCD-Session", "query"])
+@pytest.mark.parametrize("entry", ENTRIES)
 async def test_two_playback_sessions_are_two_streams(
-    home: Household, sessions: tuple[dict[str, str], dict[str, str]]
+    home: Household, said_in: str, entry: str
 ) -> None:
-    for number, fields in enumerate(sessions, 1):
+    for number, session in enumerate(("6A1D", "77F0"), 1):
         screen = home.screen(IPHONE)
-        screen.fields.update(fields)
-        assert (await screen.play(CHANNEL)).decision == ("admitted", f"{number}/3")
+        if said_in == "query":
+            # hls.js, dash.js and Media3 put it on each request.
+            screen.query = f"CMCD=br%3D3200%2Ccid%3D%22one%22%2Csid%3D%22{session}%22"
+        else:
+            apple = said_in.startswith("X-")
+            screen.fields[said_in] = session if apple else f'cid="one",sid="{session}"'
+        assert (await screen.play(entry)).decision == ("admitted", f"{number}/3")
         # On all that it asks for the session stays, and so does the stream.
-        assert (await screen.play(CHANNEL)).decision == ("renewed", f"{number}/3")
-        assert (await screen.segment()).status == 200
-        assert await home.counted() == number
+        assert (await screen.play(entry)).decision == ("renewed", f"{number}/3")
+        assert (await screen.refresh()).decision == ("renewed", f"{number}/3")
 
 
 @situation("The session changes in the middle (AirPlay to a device of the same kind)", "1")
@@ -163,6 +162,18 @@ async def test_a_copied_url_costs_a_slot(home: Household, entry: str, device: st
     copy.playing = page.playing
     assert (await copy.refresh()).decision == ("admitted", "2/2")
     assert (await page.refresh()).decision == ("renewed", "2/2")
+
+
+@situation("A ticket URL cast from a phone on mobile to a television on Wi-Fi", "2; 1 if released")
+@pytest.mark.parametrize("entry", ENTRIES)
+async def test_a_url_handed_to_another_network_is_a_stream(home: Household, entry: str) -> None:
+    phone = home.screen(CHROME, MOBILE, limit=1)
+    await phone.play(entry)
+    television = home.screen(CHROMECAST)
+    television.playing = phone.playing
+    assert (await television.refresh()).code == "stream_limit"
+    await phone.release()
+    assert (await television.refresh()).decision == ("admitted", "1/1")
 
 
 @situation("A ticket URL given to a crowd", "each network past `identity.max_networks` is 1 more")

@@ -30,6 +30,9 @@ from proxy.telemetry.metrics import Metrics
 # A popular channel's manifests many times over; each entry is small or bounded by the weight.
 MAX_TEMPLATES = 10_000
 MAX_TEMPLATE_BYTES = 256 * 1024 * 1024
+# A second's reloads: of some hundred low-latency renditions, in parts and with delta updates.
+MAX_RELOADS = 2_000
+MAX_RELOAD_BYTES = 32 * 1024 * 1024
 # From here on compiling takes longer than other requests should wait for (some 20 ms): a thread.
 LARGE_MANIFEST_BYTES = 256 * 1024
 # What players tell the origin about themselves: different in each request, part of no content.
@@ -50,6 +53,11 @@ class Manifest:
     template: Template | None = None
     validators: Validators | None = None
 
+    @property
+    def fresh_for(self) -> float | None:
+        """How long it is worth serving again, by its own word (seconds)."""
+        return self.template.fresh_for if self.template else None
+
 
 @dataclass(frozen=True, slots=True)
 class _Key:
@@ -58,6 +66,11 @@ class _Key:
     scheme: str
     host: str
     content: str
+
+    @property
+    def blocking(self) -> bool:
+        """Whether the origin is asked to answer when there is news; then the answer is news."""
+        return is_blocking(self.target.query)
 
 
 class ManifestSource:
@@ -81,18 +94,27 @@ class ManifestSource:
         self._metrics = metrics
         self._keepalive = keepalive
         self._private = credentials.private_params | {CMCD_PARAM}
-        self._cache: MicroCache[_Key, Manifest] = MicroCache(
+        self._cache = self._micro_cache(ttl, MAX_TEMPLATES, MAX_TEMPLATE_BYTES)
+        # What a blocking reload gave is asked for again for a moment and then never: kept with
+        # the others, a few low-latency channels would drive all of them out.
+        self._reloads = self._micro_cache(ttl, MAX_RELOADS, MAX_RELOAD_BYTES)
+
+    def _micro_cache(
+        self, ttl: float, max_entries: int, max_weight: int
+    ) -> MicroCache[_Key, Manifest]:
+        return MicroCache(
             ttl=ttl,
-            max_entries=MAX_TEMPLATES,
-            max_weight=MAX_TEMPLATE_BYTES,
+            max_entries=max_entries,
+            max_weight=max_weight,
             weigh=_weight,
             clock=time.monotonic,
-            observe=lambda result: metrics.cache_lookup(CacheResult(result)),
+            observe=lambda result: self._metrics.cache_lookup(CacheResult(result)),
         )
 
     def fresh(self, route: Route, request: Request, content: str) -> Manifest | None:
         """Give the manifest a request names, if that takes no waiting."""
-        return self._cache.peek(self._key(route, request, content))
+        key = self._key(route, request, content)
+        return self._cache_of(key).peek(key)
 
     async def manifest(
         self, route: Route, request: Request, content: str, pace: Pace | None
@@ -106,12 +128,12 @@ class ManifestSource:
             OriginError: it could not be had, or is none.
         """
         key = self._key(route, request, content)
-        hold = reload_hold(pace) if is_blocking(key.target.query) else 0.0
+        hold = reload_hold(pace) if key.blocking else 0.0
 
         async def load(stale: Manifest | None) -> Loaded[Manifest]:
             return await self._load(route, request, key, stale, hold)
 
-        return await self._cache.get(key, load)
+        return await self._cache_of(key).get(key, load)
 
     async def segment(self, route: Route, request: Request, pace: Pace | None) -> Opened:
         """Open the segment a request names; ``pace`` is its content's tempo where that is known.
@@ -150,6 +172,9 @@ class ManifestSource:
             raise OriginInvalid("The origin's steering server failed.")
         return fetched.body
 
+    def _cache_of(self, key: _Key) -> MicroCache[_Key, Manifest]:
+        return self._reloads if key.blocking else self._cache
+
     def _key(self, route: Route, request: Request, content: str) -> _Key:
         return _Key(route.name, self._target(route, request), request.scheme, request.host, content)
 
@@ -174,7 +199,7 @@ class ManifestSource:
             manifest = await self._compiled(route, request, key, fetched)
         return Loaded(
             manifest,
-            freshness.seconds,
+            _shortest(freshness.seconds, None if key.blocking else manifest.fresh_for),
             shareable=freshness.shareable,
             storable=freshness.storable,
         )
@@ -213,6 +238,11 @@ class ManifestSource:
             seal=self._credentials.tickets.sealer(key.content),
             steering=f"{key.scheme}://{key.host}{STEERING_PATH}" if self._keepalive else None,
         )
+
+
+def _shortest(*seconds: float | None) -> float | None:
+    """Give the least of those that say something."""
+    return min((each for each in seconds if each is not None), default=None)
 
 
 def _weight(manifest: Manifest) -> int:

@@ -28,6 +28,7 @@ import re
 from collections.abc import Mapping
 
 from proxy.errors import OriginInvalid
+from proxy.manifests import timing
 from proxy.manifests.addresses import hider
 from proxy.manifests.attributes import read_attributes
 from proxy.manifests.kinds import BYTE_ORDER_MARK
@@ -36,7 +37,6 @@ from proxy.manifests.links import Holes, Links, Role
 from proxy.manifests.pathways import NAME, common_pathway
 from proxy.manifests.steering import steering_link
 from proxy.manifests.template import Template, TemplateBuilder
-from proxy.model import Pace
 
 CONTENT_TYPE = "application/vnd.apple.mpegurl"
 
@@ -45,9 +45,6 @@ FIRST_LINE = re.compile(rb"#EXTM3U(?=[ \t\r\n]|$)")
 EXTINF = b"\n#EXTINF:"
 STREAM_INF = b"#EXT-X-STREAM-INF"
 STEERING = b"#EXT-X-CONTENT-STEERING"
-TARGETDURATION = b"#EXT-X-TARGETDURATION"
-PLAYLIST_TYPE = b"#EXT-X-PLAYLIST-TYPE"
-ENDLIST = b"#EXT-X-ENDLIST"
 DEFINE = b"#EXT-X-DEFINE"
 # The attributes that are links, by tag, and what they stand for.
 LINKS: Mapping[bytes, Mapping[bytes, Role]] = {
@@ -75,21 +72,19 @@ MULTIVARIANT_ONLY = (
     b"#EXT-X-SESSION-KEY",
 )
 MEDIA_ONLY = (
-    TARGETDURATION,
+    timing.TARGETDURATION,
     b"#EXT-X-MAP",
     b"#EXT-X-PART",
     b"#EXT-X-PRELOAD-HINT",
     b"#EXT-X-RENDITION-REPORT",
 )
-TAGS = dict.fromkeys((*LINKS, STREAM_INF, TARGETDURATION, PLAYLIST_TYPE, ENDLIST, DEFINE))
+TAGS = dict.fromkeys((*LINKS, STREAM_INF, DEFINE, *timing.TAGS))
 # What of a playlist is read: these tags and the URI lines. The rest is most of a long playlist.
 LINE = re.compile(
     rb"\n(?:(%s)(?=[:\s]|$):?([^\n]*)|[ \t]*([^#\s][^\n]*))" % b"|".join(map(re.escape, TAGS))
 )
-# Durations are read all at once. At most nine digits: more is no duration of anything.
-DURATION = rb"[ \t]*([0-9]{1,9}(?:\.[0-9]*)?|\.[0-9]+)(?=[ \t\r\n,]|$)"
-SEGMENT_DURATION = re.compile(EXTINF + DURATION)
-TARGET_DURATION = re.compile(DURATION)
+# Durations are read all at once.
+SEGMENT_DURATION = re.compile(EXTINF + timing.DURATION)
 VARIABLE = re.compile(r"\{\$([A-Za-z0-9_-]+)\}")
 # A player's value for a variable may hold anything, another host included.
 VARIABLES = Holes(VARIABLE, tame=False, flat=False)
@@ -121,8 +116,7 @@ class _Compiler:
         self._pathway = b""  # the attribute each variant needs, where it is steered by us
         self._variables: dict[str, str] = {}
         self._expansion = 0
-        self._target: float | None = None
-        self._complete = False
+        self._timing = timing.Timing()
 
     def compile(self) -> Template:
         if not FIRST_LINE.match(self._body.removeprefix(BYTE_ORDER_MARK)):
@@ -143,9 +137,10 @@ class _Compiler:
         self._check_end()
         return Template(
             chunks=self._builder.chunks(),
-            pace=self._pace(length),
+            pace=None if self._multivariant else self._timing.pace(length),
             content_type=CONTENT_TYPE,
             media_playlist=not self._multivariant,
+            fresh_for=None if self._multivariant else self._timing.fresh_for(),
         )
 
     def _read_durations(self) -> float:
@@ -169,18 +164,16 @@ class _Compiler:
             self._check_awaited()
             self._awaited = self._at
             self._place_variant(value, position)
-        elif tag == TARGETDURATION:
-            self._target = self._read_target(value)
         elif tag == DEFINE:
             self._read_definition(value)
-        elif tag == ENDLIST or (tag == PLAYLIST_TYPE and value.strip() == b"VOD"):
-            self._complete = True
+        else:
+            self._read_timing(tag, value)
 
-    def _read_target(self, value: bytes) -> float:
-        match = TARGET_DURATION.match(value)
-        if match is None:
-            raise self._broken("#EXT-X-TARGETDURATION needs a duration")
-        return float(match[1])
+    def _read_timing(self, tag: bytes, value: bytes) -> None:
+        try:
+            self._timing.read(tag, value)
+        except ValueError as error:
+            raise self._broken(str(error)) from error
 
     def _read_definition(self, value: bytes) -> None:
         given = {name: text for name, text, _ in self._attributes(value)}
@@ -255,16 +248,9 @@ class _Compiler:
         if last > self._last_uri:
             self._at = last
             raise self._broken("no URI follows #EXTINF")
-        if not self._multivariant and self._target is None:
+        if not self._multivariant and self._timing.target is None:
             self._at = 0
             raise self._broken("a media playlist without #EXT-X-TARGETDURATION")
-
-    def _pace(self, length: float) -> Pace | None:
-        if self._multivariant:
-            return None
-        if self._complete:
-            return Pace(live=False, duration=length)
-        return Pace(live=True, interval=self._target or 0.0)
 
     def _broken(self, reason: str) -> OriginInvalid:
         line = self._body.count(b"\n", 0, self._at) + 1

@@ -232,9 +232,37 @@ def test_the_pace_is_the_target_duration_or_the_whole_length(extra: str, pace: P
     assert template.content_type == "application/vnd.apple.mpegurl"
 
 
+def test_a_delta_update_has_the_pace_of_the_whole_playlist() -> None:
+    delta = "#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXT-X-SKIP:SKIPPED-SEGMENTS=10\n"
+    assert compiled(delta).pace == Pace(live=True, interval=4.0)
+    ended = compiled(delta + "#EXTINF:3,\n11.m4s\n#EXT-X-ENDLIST\n")
+    assert ended.pace == Pace(live=False, duration=43.0)
+
+
+@pytest.mark.parametrize(
+    ("tags", "seconds"),
+    [
+        ("", 2.0),
+        ("#EXT-X-PART-INF:PART-TARGET=0.5\n", 0.25),
+        ("#EXT-X-PART-INF:X-A=1, PART-TARGET=.5,B=2\n", 0.25),
+        ("#EXT-X-PART-INF:PART-TARGET=0\n", 2.0),
+        ("#EXT-X-PART-INF:\n#EXT-X-SKIP\n", 2.0),
+        ("#EXT-X-PART-INF:NO-PART-TARGET=0.5\n", 2.0),
+        ("#EXT-X-PART-INF:PART-TARGET=0.5\n#EXT-X-ENDLIST\n", None),
+        ("#EXT-X-PLAYLIST-TYPE:VOD\n", None),
+    ],
+    ids=repr,
+)
+def test_a_live_playlist_is_fresh_for_half_the_time_until_there_is_more(
+    tags: str, seconds: float | None
+) -> None:
+    assert compiled(f"#EXTM3U\n#EXT-X-TARGETDURATION:4\n{tags}").fresh_for == seconds
+
+
 def test_a_multivariant_playlist_has_no_pace() -> None:
     template = compiled(MULTIVARIANT + "#EXT-X-ENDLIST\n")
     assert template.pace is None
+    assert template.fresh_for is None
     assert not template.media_playlist
 
 

@@ -418,3 +418,27 @@ async def test_an_on_demand_segment_is_not_waited_for_like_a_live_one(hasty: Cha
     film = await hasty.stack.watch("/live/film.m3u8")
     answer = await hasty.stack.ask(urljoin("/live/", film.uris()[0]))
     assert answer.code == "origin_timeout"
+
+
+# --- From memory --------------------------------------------------------------------------------
+
+
+async def test_a_low_latency_playlist_is_not_served_from_memory_until_it_is_old() -> None:
+    async with channel(origin={"cache": "1h"}) as live:
+        low = await live.watch()
+        live.stack.origin.answers[LOW] = (HLS, PLAYLIST.replace("part8.1", "part8.9"))
+
+        async def renewed() -> bool:
+            return "part8.9" in (await live.stack.ask(low)).text
+
+        await until(renewed, "the next part is seen")
+
+
+async def test_the_answer_to_a_blocking_reload_is_kept_for_those_who_come_late() -> None:
+    async with channel(origin={"cache": "1h"}) as live:
+        low = await live.watch()
+        live.news.set()
+        first = await live.stack.ask(f"{low}&{NEXT}")
+        await live.stack.ask(f"{low}&{NEXT}&_HLS_skip=YES")
+        assert (await live.stack.ask(f"{low}&{NEXT}")).text == first.text
+        assert len(live.held) == 2

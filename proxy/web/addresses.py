@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterable, Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
+from multidict import MultiMapping
+
 # A host with an optional port (RFC 9110 §7.2); what else a Host header may hold is an attack.
 HOST = re.compile(r"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::\d{1,5})?", re.ASCII)
 DEFAULT_PORTS = {"http": ":80", "https": ":443"}
@@ -31,16 +33,17 @@ class TrustedProxies:
         ip = getattr(ip, "ipv4_mapped", None) or ip
         return any(ip in network for network in self._networks)
 
-    def viewer(self, peer: str, headers: Mapping[str, str]) -> str:
+    def viewer(self, peer: str, headers: MultiMapping[str]) -> str:
         """Give the viewer's address.
 
         X-Forwarded-For is read from its end, past the proxies we trust: what stands before the
-        first stranger was written by that stranger.
+        first stranger was written by that stranger. Several fields are one list (RFC 9110 §5.3),
+        for HAProxy adds one of its own behind what the viewer sent.
         """
         address = peer
         if not self.trusts(peer):
             return address
-        hops = headers.get("X-Forwarded-For", "").split(",")
+        hops = ",".join(headers.getall("X-Forwarded-For", [])).split(",")
         for hop in (_without_port(hop.strip()) for hop in reversed(hops)):
             try:
                 ip_address(hop)

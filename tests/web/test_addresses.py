@@ -32,6 +32,14 @@ def test_the_viewer_is_the_last_hop_that_no_trusted_proxy_vouches_past(
     assert TRUSTED.viewer(peer, fields(X_Forwarded_For=forwarded)) == viewer
 
 
+def test_a_field_of_the_viewers_own_does_not_hide_the_one_a_balancer_adds() -> None:
+    # HAProxy's "option forwardfor" adds a field line of its own behind those that came.
+    said = CIMultiDict([("X-Forwarded-For", "6.6.6.6"), ("X-Forwarded-For", "198.51.100.1")])
+    assert TRUSTED.viewer("10.1.1.1", said) == "198.51.100.1"
+    said.extend({"X-Forwarded-For": "192.0.2.1"})
+    assert TRUSTED.viewer("10.1.1.1", said) == "198.51.100.1"
+
+
 def test_scheme_and_host_are_believed_from_trusted_proxies_alone() -> None:
     said = fields(X_Forwarded_Proto="HTTPS", X_Forwarded_Host="tv.example")
     assert TRUSTED.scheme("10.1.1.1", "http", said) == "https"

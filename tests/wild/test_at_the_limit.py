@@ -46,6 +46,27 @@ async def test_who_releases_zaps_at_once(home: Household, before: str) -> None:
     assert (await screen.play(TWO)).decision == ("admitted", "1/1")
 
 
+@situation("The same, to and fro between two channels within a minute", "1; then in after 6 s")
+async def test_a_title_is_released_once_a_minute(home: Household) -> None:
+    screen = home.screen(CHROME, limit=1)
+    for entry in (ONE, TWO):
+        home.clock.passes(5)
+        assert (await screen.play(entry)).decision == ("admitted", "1/1")
+        await screen.release()
+    home.clock.passes(5)
+    assert (await screen.play(ONE)).decision == ("admitted", "1/1")
+    await screen.release()
+    wait = retry_after(await screen.play(TWO))
+    assert wait <= 6
+    home.clock.passes(wait)
+    assert (await screen.play(TWO)).decision == ("takeover", "1/1")
+    await screen.release()
+    home.clock.passes(70)
+    assert (await screen.play(ONE)).decision == ("admitted", "1/1")
+    await screen.release()
+    assert (await screen.play(TWO)).decision == ("admitted", "1/1")
+
+
 @situation("Zapping on a named device", "1; in at once")
 @pytest.mark.parametrize("before", SECONDS)
 async def test_a_named_device_zaps_at_once(home: Household, before: str) -> None:

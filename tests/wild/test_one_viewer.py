@@ -172,6 +172,20 @@ async def test_a_slowed_tab_takes_its_slot_again_at_each_beat(home: Household) -
         assert await home.counted() == 1
 
 
+@situation("A page is left and releases; the back button brings it back as it was", "0, then 1")
+@pytest.mark.parametrize("entry", [CHANNEL, FILM, CHANNEL_MPD])
+async def test_a_page_from_the_browsers_cache_takes_its_slot_again(
+    home: Household, entry: str
+) -> None:
+    page = home.screen(FIREFOX, limit=1)
+    started = await page.play(entry)
+    await page.release()
+    assert await home.counted() == 0
+    home.clock.passes(10)
+    back = await page.refresh()
+    assert (back.decision, id_of(back)) == (("admitted", "1/1"), id_of(started))
+
+
 @situation("An entry is fetched again after an hour", "1")
 @pytest.mark.parametrize("entry", [CHANNEL, FILM])
 async def test_an_entry_fetched_again_after_an_hour_is_the_same_stream(

@@ -11,6 +11,7 @@ from playwright.async_api import (
     Locator,
     Page,
     Request,
+    Response,
     Route,
     async_playwright,
     expect,
@@ -43,6 +44,7 @@ class DemoPage:
     page: Page
     complaints: list[str] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
+    ended: list[str] = field(default_factory=list)
 
     def hears(self, message: ConsoleMessage) -> None:
         # A refusal is no fault: the browser reports every one of them.
@@ -54,6 +56,10 @@ class DemoPage:
         path = urlsplit(request.url).path
         if request.url.startswith(self.stage.url) and not path.startswith(OF_THE_PAGE):
             self.asked.append(path)
+
+    def learns(self, response: Response) -> None:
+        if response.status == 409:
+            self.ended.append(urlsplit(response.url).path)
 
     async def open(self) -> None:
         await self.page.goto(f"{self.stage.url}/demo/")
@@ -101,6 +107,7 @@ async def demo_page(stage: Stage) -> AsyncIterator[DemoPage]:
         demo.page.on("console", demo.hears)
         demo.page.on("pageerror", lambda error: demo.complaints.append(str(error)))
         demo.page.on("request", demo.sees)
+        demo.page.on("response", demo.learns)
         yield demo
         await browser.close()
 

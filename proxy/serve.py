@@ -24,7 +24,7 @@ from proxy.errors import StoreUnavailable
 from proxy.gateway import Gateway, IdentityRules
 from proxy.manifest_source import ManifestSource
 from proxy.model import Clock
-from proxy.origin.client import OriginClient
+from proxy.origin.client import CONNECTIONS, OriginClient
 from proxy.settings.schema import Settings
 from proxy.telemetry.metrics import Metrics
 from proxy.web.addresses import TrustedProxies
@@ -62,7 +62,11 @@ class Service:
         self.store = self._store(clock)
         accounts = AccountNames(settings.tickets.key)
         credentials = wiring.credentials(settings, accounts, clock or time.time)
-        self._origins = OriginClient(wiring.OriginMetrics(self.metrics), clock=time.monotonic)
+        self._origins = OriginClient(
+            wiring.OriginMetrics(self.metrics),
+            clock=time.monotonic,
+            connections=max(CONNECTIONS, settings.listen.max_in_flight),
+        )
         routes = wiring.route_table(settings)
         admission = Admission(
             self.store,

@@ -32,7 +32,9 @@ from proxy.origin.health import Health
 from proxy.origin.transport import Transport
 from proxy.origin.upstream import Origin, Target, Upstream
 
-CONNECTIONS = 4096  # above the default listen.max_in_flight, so that nobody waits for one here
+# Above the default listen.max_in_flight. Where that is higher, so must this be: each request may
+# have one of its own, held by the origin for many seconds, and nobody is to wait for one here.
+CONNECTIONS = 4096
 
 
 class OriginClient:

@@ -107,8 +107,10 @@ async def channel(**settings: Any) -> AsyncIterator[Channel]:
     async with Stack(**{"origin": {"cache": "1s"}, **settings}) as stack:
         running = Channel(stack)
         running.serve()
-        yield running
-        running.news.set()
+        try:
+            yield running
+        finally:
+            running.news.set()
 
 
 @pytest.fixture
@@ -211,6 +213,18 @@ async def test_viewers_who_wait_for_the_same_are_one_request_at_the_origin(live:
     answers = await asyncio.gather(*reloads[1:])
     assert [answer.status for answer in answers] == [200] * 39
     assert len(live.held) == 1
+
+
+async def test_as_many_requests_may_be_held_as_may_be_in_flight(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("proxy.serve.CONNECTIONS", 1)
+    async with channel(listen={"max_in_flight": 4}) as live:
+        parts = [asking(live.stack, "/open/part8.2.m4s") for _ in range(4)]
+        await live.count(4)
+        assert (await live.stack.ask("/open/part8.2.m4s")).code == "overloaded"
+        live.news.set()
+        assert {answer.status for answer in await asyncio.gather(*parts)} == {200}
 
 
 # --- Let go -------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from proxy.admission.policy import BEATS_PER_TTL, Lifetimes, cadence, limit_for
 from proxy.admission.store import Store
@@ -16,9 +17,12 @@ from proxy.manifests.template import Template
 from proxy.model import Attempt, Cadence, Decision, Intent, Outcome, Pace, Playback, Subject
 from proxy.telemetry.metrics import Metrics
 
-# Contents whose tempo is remembered. A forgotten one costs one more call to the store at its next
-# start, so the bound may be far below a large catalogue.
+# Contents whose tempo is remembered, and streams of players that come back with their token. A
+# forgotten one costs one more call to the store at its next start, or is noticed again at its next
+# refresh, so the bound may be far below a large catalogue.
 MAX_REMEMBERED = 20_000
+
+Value = TypeVar("Value")
 
 NEW = frozenset({Outcome.ADMITTED, Outcome.TAKEOVER, Outcome.PROVISIONAL})
 
@@ -58,6 +62,7 @@ class Admission:
         self._lifetimes = lifetimes
         self._metrics = metrics
         self._tempos: OrderedDict[str, Tempo] = OrderedDict()
+        self._returning: OrderedDict[str, None] = OrderedDict()
 
     async def decide(
         self,
@@ -74,7 +79,7 @@ class Admission:
             StreamEnded: this stream was ended and may not go on.
             StoreUnavailable: nobody can say, and ``store.on_outage`` is ``closed``.
         """
-        lifetime = self._lifetime(playback.content)
+        lifetime = self._lifetime(playback)
         return await self._ask(subject, playback, lifetime, beat=beat, intent=intent)
 
     async def keep_alive(
@@ -116,7 +121,7 @@ class Admission:
 
     def beat_interval(self, content: str) -> float:
         """Give how often a stream is to be heard of, so that nobody takes it for gone (seconds)."""
-        lifetime = self._lifetime(content)
+        lifetime = cadence(self.tempo(content).pace, self._lifetimes)
         often_enough = lifetime.ttl_ms / BEATS_PER_TTL
         return min(lifetime.interval_ms or often_enough, often_enough) / 1000
 
@@ -144,9 +149,10 @@ class Admission:
             raise StreamEnded(decision)
         return decision
 
-    def _lifetime(self, content: str) -> Cadence:
-        tempo = self.tempo(content)
-        return cadence(tempo.pace, self._lifetimes, self_refreshing=tempo.self_refreshing)
+    def _lifetime(self, playback: Playback) -> Cadence:
+        tempo = self.tempo(playback.content)
+        returns = tempo.self_refreshing or playback.stream in self._returning
+        return cadence(tempo.pace, self._lifetimes, self_refreshing=returns)
 
     def tempo(self, content: str) -> Tempo:
         """Give what is known of a content's tempo."""
@@ -178,27 +184,45 @@ class Admission:
         """Take in what a manifest says of its tempo, and correct the slot if that is news."""
         if template.pace is None:
             return
+        if is_entry and template.refreshes_by_location:
+            self._note_return(playback, decision)
         refreshes_itself = is_entry and template.media_playlist and template.pace.live
         known = self.tempo(playback.content)
         tempo = Tempo(slower(known.pace, template.pace), refreshes_itself)
         self._remember(playback.content, tempo)
         if tempo == known or decision.outcome is Outcome.UNCHECKED:
             return
-        corrected = self._lifetime(playback.content)
+        corrected = self._lifetime(playback)
         with suppress(StoreUnavailable):
             await self.store.amend(subject.account, decision.stream, corrected)
 
+    def _note_return(self, playback: Playback, decision: Decision) -> None:
+        """Tell players that refresh an MPD where it sends them from those that never look there.
+
+        ffmpeg, VLC 3 and GStreamer 1.22 ask for the entry again, with its token: each refresh
+        looks like a new start, and would undo a takeover or an operator's end.
+        """
+        if playback.instance_ms is not None:
+            self._returning.pop(playback.stream, None)
+        elif decision.outcome is Outcome.RENEWED:
+            _put(self._returning, playback.stream, None)
+
     def _remember(self, content: str, tempo: Tempo) -> None:
-        self._tempos[content] = tempo
-        self._tempos.move_to_end(content)
-        if len(self._tempos) > MAX_REMEMBERED:
-            self._tempos.popitem(last=False)
+        _put(self._tempos, content, tempo)
 
     async def undo(self, subject: Subject, decision: Decision) -> None:
         """Give back the slot of a stream that was let in but could not be served."""
         if decision.outcome in NEW:
             with suppress(StoreUnavailable):
                 await self.store.forget(subject.account, decision.stream, decision.started_ms)
+
+
+def _put(memory: OrderedDict[str, Value], key: str, value: Value) -> None:
+    """Remember, and forget what was longest unused instead."""
+    memory[key] = value
+    memory.move_to_end(key)
+    if len(memory) > MAX_REMEMBERED:
+        memory.popitem(last=False)
 
 
 def slower(known: Pace | None, read: Pace) -> Pace:

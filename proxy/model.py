@@ -151,8 +151,9 @@ class Cadence:
     """How long a slot lives (milliseconds).
 
     ``ttl_ms`` counts from each beat, ``hold_ms`` from the start until the first beat (0: the same
-    as ``ttl_ms``). ``interval_ms`` is when the next beat is due. ``self_refreshing`` marks an
-    entry that is itself a live media playlist, so that each refresh looks like a new entry.
+    as ``ttl_ms``). ``interval_ms`` is when the next beat is due. ``self_refreshing`` marks a
+    stream whose refreshes look like new entries: the entry is itself a live media playlist, or its
+    player was seen to refresh an MPD by the entry's own URL.
     ``guess`` says that no manifest was read yet: a slot that knows better keeps its own.
     """
 

@@ -30,7 +30,7 @@ from dataclasses import replace
 
 from proxy.admission.ledger import Ledger
 from proxy.admission.policy import OnLimit, Policy, Takeover
-from proxy.admission.slot import Slot, Tombstone, opened
+from proxy.admission.slot import Slot, Tombstone, opened, patience_ms
 from proxy.model import (
     Attempt,
     Decision,
@@ -117,6 +117,10 @@ class _Ruling:
             return None
         if tombstone.reason is None:
             return self.refuse(not_before_ms=tombstone.hold_until_ms)
+        if self.playback.instance_ms is None and self.attempt.cadence.self_refreshing:
+            # It has not understood yet: its silence begins anew.
+            silence_ms = 2 * patience_ms(self.attempt.cadence)
+            self.ledger.hold(self.playback.stream, self.now_ms + silence_ms, self.now_ms)
         return self.answer(Outcome.ENDED, reason=tombstone.reason, by=tombstone.by)
 
     def serve_out(self, tombstone: Tombstone) -> Decision | None:

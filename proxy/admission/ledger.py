@@ -8,7 +8,7 @@ bounded. Whether to admit a stream is ``decision``'s business; nothing here read
 from dataclasses import dataclass, field, replace
 
 from proxy.admission.policy import Policy
-from proxy.admission.slot import Slot, Tombstone
+from proxy.admission.slot import Slot, Tombstone, patience_ms
 from proxy.model import Cadence, Ended, EndReason, Stream
 
 # How long an account is remembered after its last slot lapsed: enough for a viewer who comes right
@@ -140,9 +140,9 @@ class Ledger:
     ) -> Ended:
         """End a stream against its player's will, and remember that."""
         if slot.cadence.self_refreshing:
-            # Its next refresh will look like a new entry: two beats of silence show that the
-            # player has understood.
-            hold_until_ms = max(hold_until_ms, now_ms + 2 * slot.cadence.interval_ms)
+            # Its next refresh will look like a new entry: two beats that do not come show that
+            # the player has understood.
+            hold_until_ms = max(hold_until_ms, now_ms + 2 * patience_ms(slot.cadence))
         tombstone = Tombstone(
             until_ms=max(now_ms + policy.tombstone_ms, hold_until_ms),
             # A store whose clock went back must still end what started before.
@@ -154,6 +154,16 @@ class Ledger:
         self.remove(slot)
         self._lay(slot.stream, tombstone, now_ms)
         return Ended(slot.as_stream(), reason or EndReason.SUPERSEDED, now_ms)
+
+    def hold(self, stream: str, until_ms: int, now_ms: int) -> None:
+        """Keep a stream that was ended from starting again for at least so long."""
+        tombstone = self.tombstones[stream]
+        held = replace(
+            tombstone,
+            until_ms=max(tombstone.until_ms, until_ms),
+            hold_until_ms=max(tombstone.hold_until_ms, until_ms),
+        )
+        self._lay(stream, held, now_ms)
 
     def remove(self, slot: Slot) -> None:
         """Remove a slot; the newcomer that played beside it stays for good."""

@@ -14,6 +14,11 @@ from proxy.model import Attempt, Cadence, EndReason, Playback, Stream
 MIN_PATIENCE_MS = 5_000
 
 
+def patience_ms(cadence: Cadence) -> int:
+    """Give for how long after a beat the next one is not overdue."""
+    return max(MIN_PATIENCE_MS, cadence.interval_ms * 5 // 4)
+
+
 @dataclass(frozen=True, slots=True)
 class Slot:
     """One active stream.
@@ -58,8 +63,7 @@ class Slot:
 
     def overdue_at(self) -> int:
         """The first instant at which the next beat is overdue."""
-        patience = max(MIN_PATIENCE_MS, self.cadence.interval_ms * 5 // 4)
-        return self.seen_ms + patience + 1
+        return self.seen_ms + patience_ms(self.cadence) + 1
 
     def as_stream(self) -> Stream:
         """The slot as it is listed."""

@@ -604,14 +604,17 @@ def test_a_kill_reaches_instances_from_before_the_clock_was_set_back(build: Buil
     assert house.ask(attempt("a")).started_ms > START_MS
 
 
-def test_an_entry_that_refreshes_itself_stays_ended_for_two_beats(build: Build) -> None:
+def test_an_entry_that_refreshes_itself_stays_ended_until_two_beats_are_missed(
+    build: Build,
+) -> None:
     house = build()
     itself = Cadence(TTL, interval_ms=6_000, self_refreshing=True)
     house.ask(attempt("a", device="tv", strong=True, limit=1, cadence=itself))
     house.ask(attempt("b", device="tv", strong=True, limit=1, cadence=itself))
     again = attempt("a", device="tv", strong=True, limit=1, cadence=itself)
-    assert house.ask(again, after=11_999).outcome is Outcome.ENDED
-    assert house.ask(again, after=1).outcome is Outcome.TAKEOVER
+    assert house.ask(again, after=14_999).outcome is Outcome.ENDED
+    assert house.ask(again, after=14_999).outcome is Outcome.ENDED
+    assert house.ask(again, after=15_000).outcome is Outcome.ADMITTED
 
 
 def test_the_tombstones_of_an_account_are_bounded_and_the_last_ones_kept(build: Build) -> None:

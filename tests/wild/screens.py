@@ -34,6 +34,7 @@ CHROMECAST = (
 ANDROID = "tv.example/7.2 (Linux;Android 15) AndroidXMedia3/1.11.0"
 FFMPEG = "Lavf/59.27.100"
 MPV = "libmpv"
+VLC = "VLC/3.0.24 LibVLC/3.0.24"
 
 # Networks (RFC 5737, RFC 3849).
 HOME = "203.0.113.7"

@@ -8,6 +8,8 @@ from tests.wild.screens import (
     ANDROID,
     CHROME,
     IPHONE,
+    TARGET_SECONDS,
+    VLC,
     Household,
     retry_after,
 )
@@ -76,6 +78,34 @@ async def test_a_named_device_zaps_at_once(home: Household, before: str) -> None
         assert (await screen.play(entry)).decision == ("takeover", "1/1")
     assert (await screen.refresh()).decision == ("renewed", "1/1")
     assert await home.counted() == 1
+
+
+@situation("The same; the old player refreshes its MPD by the URL it was given", "1; in at once")
+async def test_a_player_that_refreshes_by_token_does_not_take_its_slot_back(
+    home: Household,
+) -> None:
+    vlc = home.screen(VLC, limit=1, device="tv-1")
+    for _refresh in range(3):
+        await vlc.start(CHANNEL_MPD)
+        home.clock.passes(TARGET_SECONDS)
+    other = home.screen(ANDROID, limit=1, device="tv-1")
+    assert (await other.play(TWO)).decision == ("takeover", "1/1")
+    for _refresh in range(10):
+        await home.live_on(TARGET_SECONDS, other)
+        assert (await vlc.start(CHANNEL_MPD)).code == "stream_ended"
+    assert (await other.refresh()).decision == ("renewed", "1/1")
+
+
+@situation("The same, to and fro, from an MPD that was reloaded", "1; in at once")
+async def test_a_reload_does_not_make_a_player_one_that_refreshes_by_token(
+    home: Household,
+) -> None:
+    screen = home.screen(CHROME, limit=1, device="tv-1")
+    await screen.play(CHANNEL_MPD)
+    await screen.play(CHANNEL_MPD)
+    await screen.refresh()
+    for entry in (TWO, CHANNEL_MPD, TWO, CHANNEL_MPD):
+        assert (await screen.play(entry)).decision == ("takeover", "1/1")
 
 
 @situation(

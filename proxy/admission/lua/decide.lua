@@ -30,7 +30,7 @@ local function put_an_end_to(victim, reason, by, hold_until)
 end
 
 local function overdue_at(slot)
-  return slot[SEEN] + math.max(MIN_PATIENCE_MS, math.floor(slot[INTERVAL] * 5 / 4)) + 1
+  return slot[SEEN] + patience(slot[INTERVAL]) + 1
 end
 
 local function provisional()
@@ -131,6 +131,13 @@ if tombstone then
     over = tombstone[HELD_UNTIL] > now
   end
   if over and tombstone[REASON] ~= LOST then
+    if not instance and self_refreshing == 1 then
+      -- It has not understood yet: its silence begins anew.
+      local held = now + 2 * patience(interval)
+      tombstone[UNTIL] = math.max(tombstone[UNTIL], held)
+      tombstone[HELD_UNTIL] = math.max(tombstone[HELD_UNTIL], held)
+      lay(id, tombstone)
+    end
     return answer('ended', 0, tombstone[REASON], tombstone[BY])
   end
 end

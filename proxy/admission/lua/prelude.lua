@@ -218,11 +218,16 @@ local function lay(id, tombstone)
   if redis.call('PTTL', KEYS[2]) < span then redis.call('PEXPIRE', KEYS[2], span) end
 end
 
+-- For how long after a beat the next one is not overdue.
+local function patience(interval)
+  return math.max(MIN_PATIENCE_MS, math.floor(interval * 5 / 4))
+end
+
 -- Ends a stream against its player's will. Gives what is told of its end.
 local function bury(id, reason, by, hold_until, tombstone_ms)
   local slot = slots[id]
   if slot[SELF_REFRESHING] == 1 then
-    hold_until = math.max(hold_until, now + 2 * slot[INTERVAL])
+    hold_until = math.max(hold_until, now + 2 * patience(slot[INTERVAL]))
   end
   local told = {stream(id, slot), reason == LOST and SUPERSEDED or reason, now}
   remove(id)

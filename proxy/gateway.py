@@ -256,7 +256,10 @@ class Gateway:
     def _render(
         self, request: Request, walker: Walker, decision: Decision, template: Template
     ) -> Reply:
-        body = template.render(self._ticket(walker, decision, template).encode())
+        ticket = self._ticket(walker, decision, template)
+        if template.in_full and walker.ticket and ticket != walker.ticket.text:
+            template = template.in_full
+        body = template.render(ticket.encode())
         headers = (
             ("Content-Type", template.content_type),
             ("Cache-Control", "no-store"),
@@ -272,16 +275,14 @@ class Gateway:
         return Reply(206, (*headers, shown), body[part.start : part.stop])
 
     def _ticket(self, walker: Walker, decision: Decision, template: Template) -> str:
-        """Give the ticket for the links of a manifest."""
+        """Give the ticket for a manifest's links: for those of a playlist, always the same."""
         ticket = walker.ticket
         if ticket is None:
             playback = identity.astray(walker.playback, decision.stream)
             return self._tickets.mint(walker.subject, playback, decision.started_ms)
-        is_own = decision.stream == ticket.playback.stream
-        if template.refreshes_by_location and is_own:
+        # Who copied a URL may not come to hold it for longer than its ticket was made for.
+        if template.refreshes_by_location and decision.stream == ticket.playback.stream:
             return self._tickets.renewed(ticket)
-        # The same ticket again: a live playlist's URLs must not change as it is refreshed. Nor may
-        # who copied somebody's URL come to hold it for longer than its ticket was made for.
         return ticket.text
 
 

@@ -227,6 +227,7 @@ class ManifestSource:
         return Links(
             base=request.path,
             query=key.target.query,
+            public_scheme=request.scheme,
             public_host=request.host,
             origin_hosts=frozenset(
                 origin.base.host_port_subcomponent or ""

@@ -3,7 +3,8 @@
     BaseURL, segments        as ``dash_bases`` and ``dash_segments`` say
     Location                 a manifest. In a dynamic MPD there is exactly one, our own path with
                              the ticket: players refresh there, and each refresh is a beat
-    PatchLocation            taken out of a dynamic MPD: who patches asks no more for the MPD
+    PatchLocation            of a dynamic MPD, a manifest like its Location; taken out if it leads
+                             to where nobody counts. What is found there: ``dash_patch``
     minimumUpdatePeriod      of a dynamic MPD: 15 s where it is longer or absent; zero stays, as
                              players take it for "often"
     ContentSteering          put into a static MPD, as ``dash_steering`` says: nobody asks for
@@ -15,6 +16,7 @@ not in the root's namespace, except that an origin's host is replaced by ours.
 """
 
 from proxy.manifests.addresses import hider
+from proxy.manifests.dash_patch import compile_patch, link_patches
 from proxy.manifests.dash_segments import NAMES, Segments
 from proxy.manifests.dash_steering import end_of, keep_alive, steers
 from proxy.manifests.durations import parse_duration
@@ -44,12 +46,14 @@ ON_TOP = frozenset(
 
 
 def compile_dash(body: bytes, links: Links) -> Template:
-    """Compile an MPD.
+    """Compile an MPD, or a patch of one.
 
     Raises:
-        OriginInvalid: it is no MPD, or one that no player could read.
+        OriginInvalid: it is neither, or an MPD that no player could read.
     """
     mpd = read(body, NAMES | ON_TOP)
+    if mpd.name == "Patch":
+        return compile_patch(body, links)
     if mpd.name != "MPD":
         raise broken(mpd.line, "its root is no MPD")
     if not any(mpd.named("Period")):
@@ -100,7 +104,11 @@ class _Compiler:
         """See to it that players come back: here, with their ticket, and soon enough."""
         for child in steers(self._mpd):
             self._link_text(child, Role.ADDRESS)
-        for child in self._mpd.named("Location", "PatchLocation"):
+        gone = list(self._mpd.named("Location"))
+        patches = list(self._mpd.named("PatchLocation"))
+        if not link_patches(patches, self._edits, self._linker):
+            gone += patches
+        for child in gone:
             self._edits.remove(child)
         at = end_of(self._mpd, "ProgramInformation", "BaseURL")
         self._edits.insert(self._mpd, "Location", self._linker.refresh(), at)

@@ -31,8 +31,10 @@ HLS_TYPES = frozenset(
         "audio/x-mpegurl",
     }
 )
-# ISO/IEC 23009-1 Annex C; the second is what some packagers sent before there was a registration.
-DASH_TYPES = frozenset({"application/dash+xml", "video/vnd.mpeg.dash.mpd"})
+# ISO/IEC 23009-1 Annex C; the last is what some packagers sent before there was a registration.
+DASH_TYPES = frozenset(
+    {"application/dash+xml", "application/dash-patch+xml", "video/vnd.mpeg.dash.mpd"}
+)
 # What servers send that were never told about manifests.
 GENERIC_TYPES = frozenset(
     {
@@ -45,13 +47,15 @@ GENERIC_TYPES = frozenset(
     }
 )
 HLS_EXTENSIONS = (".m3u8", ".m3u")
-DASH_EXTENSIONS = (".mpd",)
+# The second is a patch of the first.
+DASH_EXTENSIONS = (".mpd", ".mpp")
 
 
 def is_manifest_path(path: str) -> bool:
     """Tell whether a path names a manifest: ``.m3u8``, ``.mpd``, ``Manifest(format=...)``.
 
-    Case, percent-encoding and path parameters (``master.m3u8;v=2``) hide nothing.
+    Or a patch of one: ``.mpp``. Case, percent-encoding and path parameters (``master.m3u8;v=2``)
+    hide nothing.
     """
     name = _name(path)
     return name.endswith((*HLS_EXTENSIONS, *DASH_EXTENSIONS)) or _is_smooth(name)
@@ -102,7 +106,7 @@ def _by_body(body: bytes) -> Format | None:
     start = body[:256].removeprefix(BYTE_ORDER_MARK).lstrip()
     if start.startswith(b"#EXTM3U"):
         return Format.HLS
-    # Any XML: whether it is an MPD is told by the one who reads it.
+    # Any XML: whether it is an MPD, or a patch, is told by the one who reads it.
     return Format.DASH if start.startswith(b"<") else None
 
 

@@ -111,10 +111,14 @@ class Linker:
         return self._link(reference, role, bases, holes) if reference else None
 
     def refresh(self) -> Parts:
-        """Give the manifest's own URL with a ticket: path, and query as the origin saw it."""
-        base, query = self._links.base, self._links.query
-        own = Reference(Owner.PUBLIC, base, base, query or None)
-        return self._link(own, Role.MANIFEST, (self.own,), None) or (base + own.tail,)
+        """Give the manifest's own URL with a ticket: path, and query as the origin saw it.
+
+        Absolute, because VHS does not resolve it: it would ask whoever served its page.
+        """
+        path = self._links.base
+        head = f"{self._links.public_scheme}://{self._links.public_host}{path}"
+        own = Reference(Owner.PUBLIC, head, path, self._links.query or None)
+        return self._link(own, Role.MANIFEST, (self.own,), None) or (head + own.tail,)
 
     def bases(self, uri: str, parents: Sequence[Base]) -> tuple[Base, ...]:
         """Resolve a base URI against each base it may itself be resolved against."""

@@ -31,6 +31,7 @@ class Links:
 
     Args:
         base: the manifest's public path, canonical, without a query.
+        public_scheme: ``https`` or ``http``, as the viewer asked.
         public_host: host and port the viewer asked for, in lower case.
         origin_hosts: host and port of each origin, in lower case, as the configuration spells
             them. Absolute URLs to them become public paths.
@@ -45,6 +46,7 @@ class Links:
     """
 
     base: str
+    public_scheme: str
     public_host: str
     origin_hosts: frozenset[str]
     param: str

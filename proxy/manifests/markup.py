@@ -66,21 +66,23 @@ class Element:
         return None
 
 
-def read(body: bytes, names: Collection[str]) -> Element:
+def read(body: bytes, names: Collection[str], *, any_namespace: bool = False) -> Element:
     """Read the root, and below it those elements of its namespace that have one of the names.
 
-    An element counts only if its parent does. The text is UTF-8, whatever the document says.
+    With ``any_namespace``, those of others too. An element counts only if its parent does. The text
+    is UTF-8, whatever the document says.
 
     Raises:
         OriginInvalid: it is no well-formed XML, declares a document type, or nests too deep.
     """
-    return _Reader(body, names).read()
+    return _Reader(body, names, any_namespace=any_namespace).read()
 
 
 class _Reader:
-    def __init__(self, body: bytes, names: Collection[str]) -> None:
+    def __init__(self, body: bytes, names: Collection[str], *, any_namespace: bool) -> None:
         self._body = body
         self._names = names
+        self._any_namespace = any_namespace
         self._namespace = ""
         self._root: Element | None = None
         self._open: list[Element | None] = []
@@ -117,7 +119,8 @@ class _Reader:
             self._open.append(self._root)
             return
         parent = self._open[-1]
-        if parent is None or name not in self._names or namespace != self._namespace:
+        is_meant = self._any_namespace or namespace == self._namespace
+        if parent is None or name not in self._names or not is_meant:
             self._open.append(None)
             return
         element = self._element(name, attributes)

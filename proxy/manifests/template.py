@@ -26,8 +26,9 @@ class Template:
     is None where the manifest says nothing of its tempo (a multivariant playlist).
     ``media_playlist`` marks an HLS media playlist, which may be an entry of its own.
     ``refreshes_by_location`` marks a manifest that tells players where to refresh it, ticket and
-    all, so that its viewers' ticket may change as they watch. ``fresh_for`` is how long it is
-    worth serving again (seconds), None where it does not say.
+    all, so that its viewers' ticket may change as they watch. ``in_full`` is what they get instead
+    when it does, from a patch: that cannot bring the fresh one to all links. ``fresh_for`` is how
+    long it is worth serving again (seconds), None where it does not say.
     """
 
     chunks: tuple[bytes, ...]
@@ -35,6 +36,7 @@ class Template:
     content_type: str
     media_playlist: bool
     refreshes_by_location: bool = False
+    in_full: "Template | None" = None
     fresh_for: float | None = None
 
     def render(self, ticket: bytes) -> bytes:

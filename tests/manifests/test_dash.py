@@ -198,7 +198,7 @@ def test_prefixed_names_are_read_and_written() -> None:
         "<d:MPD xmlns:d='urn:mpeg:dash:schema:mpd:2011' type='dynamic' minimumUpdatePeriod='PT2S'>"
         "<d:Period><d:BaseURL>v.mp4</d:BaseURL></d:Period></d:MPD>"
     )
-    location = "<d:Location>/live/a/main.mpd?_sid=[play.example/live/a/main.mpd].T</d:Location>"
+    location = "<d:Location>https://play.example/live/a/main.mpd?_sid=[play.example/live/a/main.mpd].T</d:Location>"
     assert rendered(text) == text.replace("<d:Period>", f"{location}<d:Period>").replace(
         "v.mp4", "v.mp4?_sid=[/live/a/].T"
     )
@@ -327,7 +327,7 @@ def test_periods_on_different_routes_keep_their_modes() -> None:
 
 # --- Tempo ---------------------------------------------------------------------------------------
 
-LOCATION = "<Location>/live/a/main.mpd?x=1&amp;_sid=[play.example/live/a/main.mpd].T</Location>"
+LOCATION = "<Location>https://play.example/live/a/main.mpd?x=1&amp;_sid=[play.example/live/a/main.mpd].T</Location>"
 
 
 @pytest.mark.parametrize(
@@ -338,7 +338,7 @@ LOCATION = "<Location>/live/a/main.mpd?x=1&amp;_sid=[play.example/live/a/main.mp
         ("<ProgramInformation><Title>x</Title></ProgramInformation>\n", None),
         ("<Location>https://elsewhere/x.mpd</Location>", LOCATION),
         ("<Location/><Location x='1'>main.mpd</Location>", LOCATION),
-        ("<PatchLocation ttl='60'>patch.mpp</PatchLocation>", LOCATION),
+        ("<PatchLocation ttl='60'>https://elsewhere/x.mpp</PatchLocation>", LOCATION),
     ],
 )
 def test_a_dynamic_mpd_is_refreshed_here_and_nowhere_else(before: str, after: str | None) -> None:

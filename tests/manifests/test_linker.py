@@ -321,9 +321,10 @@ def test_seals_are_asked_for_once() -> None:
     assert asked == ["/live/a/"]
 
 
-def test_a_manifests_own_url_keeps_its_path_and_query() -> None:
+def test_a_manifests_own_url_keeps_its_path_and_query_and_needs_no_resolving() -> None:
     assert Linker(links(query="x=1")).refresh() == (
-        "/live/a/main.m3u8?x=1&_sid=[play.example/live/a/main.m3u8].",
+        "https://play.example/live/a/main.m3u8?x=1&_sid=[play.example/live/a/main.m3u8].",
         "",
     )
-    assert Linker(links(strip_prefix="/live")).refresh()[0].startswith("/live/a/main.m3u8?_sid=")
+    stripped = Linker(links(strip_prefix="/live")).refresh()[0]
+    assert stripped.startswith("https://play.example/live/a/main.m3u8?_sid=")

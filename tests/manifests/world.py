@@ -60,6 +60,7 @@ def links(
 
     return Links(
         base=base,
+        public_scheme="https",
         public_host=PUBLIC,
         origin_hosts=frozenset({ORIGIN, "origin-b"}),
         param="_sid",

@@ -1,14 +1,25 @@
-"""A dynamic MPD renews its viewer's ticket, so that a live channel can be watched for ever."""
+"""How a live DASH viewer stays: by refreshes and patches, with a ticket renewed on the way."""
 
+import re
 import time
+from xml.sax.saxutils import unescape
 
 import pytest
+from aiohttp import web
 
 from proxy.credentials.ticket import Tickets
-from tests.support.playlists import serve_channels, serve_dash
+from tests.support.origin import DASH
+from tests.support.playlists import MPD_LIVE, serve_channels, serve_dash
 from tests.support.stack import Answer, Stack
 
 MPD = "/live/one.mpd"
+DASH_PATCH = "application/dash-patch+xml"
+PATCH = """<Patch xmlns="urn:mpeg:dash:schema:mpd-patch:2020" mpdId="m"
+  originalPublishTime="2026-01-01T00:00:00Z" publishTime="2026-01-01T00:00:02Z">
+  <replace sel="/MPD/@publishTime">2026-01-01T00:00:02Z</replace>
+  <replace sel="/MPD/PatchLocation[1]"><PatchLocation>one.mpp?t=2</PatchLocation></replace>
+</Patch>
+"""
 ELSEWHERE = {"X_Forwarded_For": "198.51.100.1", "agent": "other/2"}
 
 
@@ -57,6 +68,50 @@ async def test_who_copied_a_url_keeps_the_ticket_that_came_with_it() -> None:
         copied = await stack.ask(f"{MPD}?_sid={old}", **ELSEWHERE)
         assert copied.decision == ("admitted", "2/3")
         assert old.partition(".")[2] in copied.text
+
+
+async def patching(stack: Stack, patch: web.Response | str) -> Answer:
+    """Start a stream of an MPD that has patches."""
+    mpd = MPD_LIVE.replace("<Period", "<PatchLocation>one.mpp?t=1</PatchLocation><Period", 1)
+    stack.origin.answers[MPD] = (DASH, mpd)
+    answer = (DASH_PATCH, patch) if isinstance(patch, str) else patch
+    stack.origin.answers["/live/one.mpp"] = answer
+    return await stack.watch(MPD)
+
+
+def patch_link(entry: Answer) -> str:
+    named = re.search("<PatchLocation>(.*?)</PatchLocation>", entry.text)
+    assert named
+    return unescape(named[1])
+
+
+async def test_a_patch_is_a_beat_and_gives_way_to_the_mpd_when_the_ticket_is_old() -> None:
+    async with Stack() as stack:
+        entry = await patching(stack, PATCH)
+        link = patch_link(entry)
+        assert link.startswith("one.mpp?t=1&_sid=")
+        patch = await stack.ask(f"/live/{link}")
+        assert patch.decision == ("renewed", "1/3")
+        assert patch.headers["Content-Type"] == DASH_PATCH
+        assert patch.headers["Playgate-Stream"] == entry.headers["Playgate-Stream"]
+        assert patch.text == PATCH.replace("t=2", f"t=2&amp;_sid={patch.ticket()}")
+        beats = (await stack.ask(f"/_playgate/streams?token={stack.token()}")).json["streams"]
+        assert [stream["beats"] for stream in beats] == [1]
+        old = aged(stack, patch)
+        unfit = await stack.ask(f"/live/one.mpp?t=2&_sid={old}")
+        assert unfit.decision == ("renewed", "1/3")
+        assert ('mpdId="m"' in patch.text, 'mpdId="m"' in unfit.text) == (True, False)
+        assert "_sid" not in unfit.text
+        assert stack.origin.paths[-2:] == ["/live/one.mpp?t=1", "/live/one.mpp?t=2"]
+
+
+@pytest.mark.parametrize("status", [404, 410])
+async def test_a_patch_that_is_gone_is_gone(status: int) -> None:
+    async with Stack() as stack:
+        entry = await patching(stack, web.Response(status=status, text="gone"))
+        answer = await stack.ask(f"/live/{patch_link(entry)}")
+        assert (answer.status, answer.text) == (status, "gone")
+        assert (await stack.ask(f"{MPD}?_sid={entry.ticket()}")).decision == ("renewed", "1/3")
 
 
 @pytest.mark.parametrize("name", ["master.m3u8", "low/index.m3u8"])

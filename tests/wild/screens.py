@@ -74,7 +74,8 @@ def links_of(url: str, manifest: str) -> list[str]:
             found += URI.findall(line)
         elif line and line[0] not in "#<" and manifest.startswith("#EXTM3U"):
             found.append(line)
-    return [urljoin(url, link) for link in found]
+    there = [urlsplit(urljoin(url, link)) for link in found]
+    return [split._replace(scheme="", netloc="").geturl() for split in there]
 
 
 @dataclass

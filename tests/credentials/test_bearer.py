@@ -23,7 +23,7 @@ def credentials(order: tuple[str, ...] = ("query", "header", "cookie")) -> Crede
 
 
 def token(account: str) -> str:
-    return jwt.encode({"sub": account, "exp": int(time.time()) + 60}, SECRET)
+    return jwt.encode({"sub": account, "exp": int(time.time()) + 3600}, SECRET)
 
 
 def request(query: str = "", **headers: str) -> Request:

@@ -201,7 +201,8 @@ async def test_a_second_signal_ends_the_drain() -> None:
 
 async def test_a_store_that_goes_and_comes_back_is_logged_once_each() -> None:
     with RedisServer() as server, capture_logs() as logs:
-        store = {"url": server.url, "on_outage": "local"}
+        # Long enough for a busy machine to hear that nobody listens.
+        store = {"url": server.url, "on_outage": "local", "timeout": "10s"}
         async with Stack(store=store) as stack:
             server.stop()
             for _ in range(3):
@@ -217,7 +218,7 @@ async def test_a_store_that_goes_and_comes_back_is_logged_once_each() -> None:
 async def test_a_required_store_that_is_away_is_told_with_its_cause_and_opens_no_port() -> None:
     with RedisServer("--requirepass", "right-canary") as server:
         url = server.url.replace("//", "//:wrong-canary@")
-        async with Stack(store={"url": url}) as stack:
+        async with Stack(store={"url": url, "timeout": "10s"}) as stack:
             service = Service(stack.settings)
             with pytest.raises(StoreUnavailable) as raised:
                 await service.start(require_store=True)

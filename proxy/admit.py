@@ -182,10 +182,10 @@ class Admission:
         is_entry: bool,
     ) -> None:
         """Take in what a manifest says of its tempo, and correct the slot if that is news."""
+        if template.refreshes_by_location:
+            self._note_return(playback, decision)
         if template.pace is None:
             return
-        if is_entry and template.refreshes_by_location:
-            self._note_return(playback, decision)
         refreshes_itself = is_entry and template.media_playlist and template.pace.live
         known = self.tempo(playback.content)
         tempo = Tempo(slower(known.pace, template.pace), refreshes_itself)

@@ -85,6 +85,7 @@ def test_the_next_patch_is_asked_for_with_the_ticket() -> None:
         operation("remove", "/MPD/@minimumUpdatePeriod"),
         operation("replace", "/MPD/@type", "static"),
         operation("add", "/MPD", NEXT.format("https://elsewhere/x.mpp")),
+        operation("add", "/MPD", NEXT.format("http://origin-a:8000/elsewhere/x.mpp")),
         operation("add", "/MPD", NEXT.format("/live/a/patch?x=1")),
         operation("add", "/MPD", NEXT.format("")),
         operation("remove", "//S[1]"),
@@ -117,6 +118,7 @@ def test_an_mpd_in_place_of_a_patch_is_an_mpd() -> None:
         ("/live/patch/x.mpp", "/live/patch/x.mpp?_sid=[play.example/live/patch/x.mpp].T"),
         ("patch?t=1", None),
         ("https://elsewhere/main.mpp", None),
+        ("http://origin-a:8000/elsewhere/x.mpp", None),
     ],
 )
 def test_an_mpd_names_a_patch_with_the_ticket_or_not_at_all(given: str, served: str | None) -> None:

@@ -105,6 +105,19 @@ async def test_a_patch_is_a_beat_and_gives_way_to_the_mpd_when_the_ticket_is_old
         assert stack.origin.paths[-2:] == ["/live/one.mpp?t=1", "/live/one.mpp?t=2"]
 
 
+async def test_who_reloads_and_patches_is_not_taken_for_one_who_refreshes_by_token() -> None:
+    async with Stack() as stack:
+        await patching(stack, PATCH)
+        entry = await stack.watch(MPD)
+        assert entry.decision == ("renewed", "1/3")
+        for _ in range(2):
+            assert (await stack.ask(f"/live/{patch_link(entry)}")).status == 200
+        stream = entry.headers["Playgate-Stream"]
+        await stack.ask(f"/_playgate/streams/{stream}?token={stack.token()}", method="DELETE")
+        assert (await stack.ask(f"/live/{patch_link(entry)}")).code == "stream_ended"
+        assert (await stack.watch(MPD)).decision == ("admitted", "1/3")
+
+
 @pytest.mark.parametrize("status", [404, 410])
 async def test_a_patch_that_is_gone_is_gone(status: int) -> None:
     async with Stack() as stack:

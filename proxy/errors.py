@@ -30,6 +30,7 @@ import math
 from collections.abc import Mapping
 from typing import ClassVar
 
+from proxy.listing import as_conflict
 from proxy.model import Decision
 
 
@@ -121,7 +122,7 @@ class StreamLimit(PlaygateError):
             "limit": decision.limit,
             "active": decision.active,
             "rule": decision.rule,
-            "streams": [stream.as_conflict() for stream in decision.conflicts],
+            "streams": [as_conflict(stream) for stream in decision.conflicts],
         }
 
 

@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 
 from proxy import attendance
 from proxy.admit import Admission
-from proxy.conditions import byte_range, is_conditional, not_modified
+from proxy.conditions import is_conditional, not_modified
 from proxy.credentials.bearer import Credentials
 from proxy.errors import (
     MethodNotAllowed,
@@ -47,6 +47,7 @@ from proxy.model import (
 from proxy.origin.exchange import Opened
 from proxy.playback import identity
 from proxy.playback.device import hints
+from proxy.rendering import rendered
 from proxy.routing import Route, RouteTable
 from proxy.telemetry.metrics import Metrics
 
@@ -259,20 +260,7 @@ class Gateway:
         ticket = self._ticket(walker, decision, template)
         if template.in_full and walker.ticket and ticket != walker.ticket.text:
             template = template.in_full
-        body = template.render(ticket.encode())
-        headers = (
-            ("Content-Type", template.content_type),
-            ("Cache-Control", "no-store"),
-            ("Accept-Ranges", "bytes"),
-            *decision_headers(decision),
-        )
-        part = byte_range(request.headers.get("Range"), len(body))
-        if part is None or request.method == "HEAD":
-            return Reply(200, headers, body)
-        if not part:
-            return Reply(416, (*headers, ("Content-Range", f"bytes */{len(body)}")))
-        shown = ("Content-Range", f"bytes {part.start}-{part.stop - 1}/{len(body)}")
-        return Reply(206, (*headers, shown), body[part.start : part.stop])
+        return rendered(request, template, ticket, decision)
 
     def _ticket(self, walker: Walker, decision: Decision, template: Template) -> str:
         """Give the ticket for a manifest's links: for those of a playlist, always the same."""
@@ -288,12 +276,3 @@ class Gateway:
 
 def _close(opened: Opened) -> None:
     opened.close()
-
-
-def decision_headers(decision: Decision) -> tuple[tuple[str, str], ...]:
-    """Give the fields that tell a player what was decided."""
-    return (
-        ("Playgate-Stream", decision.stream),
-        ("Playgate-Decision", decision.outcome),
-        ("Playgate-Streams", f"{decision.active}/{decision.limit}"),
-    )

@@ -8,7 +8,6 @@ of the name in the token: the name itself never leaves the credentials room.
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from enum import StrEnum
 
 
@@ -236,24 +235,6 @@ class Stream:
     expires_ms: int
     beats: int
 
-    def as_json(self) -> dict[str, object]:
-        """Give the listing's form: times as RFC 3339 in UTC."""
-        return {
-            "id": self.id,
-            "content": self.content,
-            "route": self.route,
-            "device": self.device,
-            "started_at": rfc3339(self.started_ms),
-            "last_seen_at": rfc3339(self.seen_ms),
-            "expires_at": rfc3339(self.expires_ms),
-            "beats": self.beats,
-        }
-
-    def as_conflict(self) -> dict[str, object]:
-        """Give the form a refusal lists: what a person needs to tell their streams apart."""
-        listed = self.as_json()
-        return {key: listed[key] for key in CONFLICT_MEMBERS}
-
 
 @dataclass(frozen=True, slots=True)
 class Ended:
@@ -285,15 +266,6 @@ class Decision:
     retry_after_ms: int = 0
     conflicts: tuple[Stream, ...] = ()
     ended: tuple[Ended, ...] = ()
-
-
-CONFLICT_MEMBERS = ("id", "content", "device", "started_at", "last_seen_at")
-
-
-def rfc3339(instant_ms: int) -> str:
-    """Write an instant (milliseconds since the epoch) as RFC 3339 in UTC, to the millisecond."""
-    moment = datetime.fromtimestamp(instant_ms / 1000, UTC)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 # Seconds since the epoch; the one way time enters code that decides.

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from proxy.model import Clock, rfc3339
+from proxy.listing import rfc3339
+from proxy.model import Clock
 
 # Some minutes of a dozen players. A ring: a demo that is left running must not grow.
 CAPACITY = 2000

@@ -22,6 +22,7 @@ from proxy.errors import (
     TokenInvalid,
     TokenMissing,
 )
+from proxy.listing import as_json
 from proxy.model import Reply
 from proxy.settings.types import parse_duration
 from proxy.telemetry.metrics import Metrics
@@ -113,7 +114,7 @@ class AdminApi:
 
     async def _list(self, request: web.Request) -> web.Response:
         streams = await self._store.streams(self._account(request))
-        return _sent(json_reply({"streams": [stream.as_json() for stream in streams]}))
+        return _sent(json_reply({"streams": [as_json(stream) for stream in streams]}))
 
     async def _end(self, request: web.Request) -> web.Response:
         """End one stream or all; ``?hold=10m`` also keeps a new one from starting that long."""

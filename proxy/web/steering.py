@@ -18,7 +18,7 @@ from urllib.parse import quote, urljoin
 from proxy.admit import Admission
 from proxy.credentials.bearer import Credentials
 from proxy.errors import OriginError, PlaygateError, TicketInvalid
-from proxy.gateway import Notes, decision_headers
+from proxy.gateway import Notes
 from proxy.manifest_source import STEERING_PATH, ManifestSource
 from proxy.manifests.steering import (
     PATHWAY,
@@ -31,6 +31,7 @@ from proxy.model import Intent, Kind, Reply, Request, Ticket
 from proxy.playback import identity
 from proxy.playback.device import hints
 from proxy.query import value_of
+from proxy.rendering import decision_headers
 from proxy.web.replies import json_reply
 
 # When to ask again where there is nothing to keep alive (seconds; a player that was told nothing

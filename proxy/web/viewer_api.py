@@ -10,11 +10,13 @@ from collections.abc import Awaitable, Callable
 from proxy.admit import Admission
 from proxy.credentials.bearer import Credentials
 from proxy.errors import BadRequest, MethodNotAllowed, NotFound
-from proxy.gateway import Notes, decision_headers
+from proxy.gateway import Notes
+from proxy.listing import as_json
 from proxy.model import Kind, Outcome, Playback, Reply, Request, Subject, Ticket
 from proxy.playback import identity
 from proxy.playback.device import hints, label_of
 from proxy.query import value_of
+from proxy.rendering import decision_headers
 from proxy.telemetry.metrics import Metrics
 from proxy.web.replies import empty_reply, json_reply
 from proxy.web.steering import Steering
@@ -104,7 +106,7 @@ class ViewerApi:
         subject = notes.subject = self._credentials.of(request).subject
         streams = await self._admission.store.streams(subject.account)
         limit, _rule = self._admission.limit(subject)
-        return json_reply({"streams": [stream.as_json() for stream in streams], "limit": limit})
+        return json_reply({"streams": [as_json(stream) for stream in streams], "limit": limit})
 
     async def _end(self, request: Request, notes: Notes, stream: str) -> Reply:
         """Stop one of the account's streams, on whatever device it plays."""

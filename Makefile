@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 PORT   ?= 8080
 PYTEST ?=
 
-.PHONY: help demo test unit e2e bench lint format node up clean
+.PHONY: help demo test unit e2e players bench lint format node up clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -19,8 +19,13 @@ test: $(VENV)/.installed-test  ## every test; what needs a browser or ffmpeg is 
 unit: $(VENV)/.installed-test  ## every test but those that drive real players
 	$(BIN)/pytest -n auto --dist loadgroup -m "not e2e" $(PYTEST)
 
-e2e: $(VENV)/.installed-test  ## real players against a running proxy
-	$(BIN)/pytest -m e2e $(PYTEST)
+e2e: $(VENV)/.installed-test  ## real players against a running proxy, and what was measured
+	rm -rf build/players
+	$(BIN)/pytest -m e2e -n auto $(PYTEST)
+	$(BIN)/python -m tests.e2e.table
+
+players: e2e  ## the same, and the matrix in docs/players.md is written anew
+	$(BIN)/python -m tests.e2e.table --write
 
 bench: $(VENV)/.installed-bench  ## what the parts of a request cost
 	$(BIN)/python bench/parts.py --quiet

@@ -17,8 +17,8 @@ from playwright.async_api import (
     expect,
 )
 
+from tests.e2e.chromium import FLAGS
 from tests.e2e.demo_stage import Stage
-from tests.e2e.test_players import CHROMIUM_FLAGS
 from tests.support import needs
 from tests.support.poll import until
 
@@ -102,7 +102,7 @@ async def demo_page(stage: Stage) -> AsyncIterator[DemoPage]:
     chromium = needs.program("chromium", "chromium-browser", install="apt-get install chromium")
     expect.set_options(timeout=PATIENCE)
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_FLAGS)
+        browser = await playwright.chromium.launch(executable_path=chromium, args=FLAGS)
         demo = DemoPage(stage, await browser.new_page())
         demo.page.on("console", demo.hears)
         demo.page.on("pageerror", lambda error: demo.complaints.append(str(error)))

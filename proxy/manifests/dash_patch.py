@@ -47,8 +47,11 @@ GUARDED = frozenset(
         *("minimumUpdatePeriod", "type", "serviceLocation"),
     }
 )
+# Reading a selector takes up to the square of its length; those of packagers have some 100
+# characters.
+MAX_SELECTOR = 1024
 # A selector that is a plain path (RFC 5261 §4.1), once its predicates are taken out.
-PREDICATE = re.compile(r"\[(?:[^\]'\"]|'[^']*'|\"[^\"]*\")*\]")
+PREDICATE = re.compile(r"\[(?:[^\[\]'\"]|'[^']*'|\"[^\"]*\")*\]")
 PATH = re.compile(r"/MPD(?:/[\w.-]+)*(?:/@[\w.-]+|/text\(\))?")
 UNFIT = (
     '<?xml version="1.0" encoding="UTF-8"?>\n'
@@ -79,10 +82,12 @@ def compile_patch(body: bytes, links: Links) -> Template:
 def link_patches(elements: list[Element], edits: Edits, linker: Linker) -> bool:
     """Put the ticket on PatchLocations, on all or on none; tell whether it could be done."""
     linked = [_linked(element.text.strip(BLANKS), linker) for element in elements]
-    for element, parts in zip(elements, linked, strict=True):
-        if parts is not None and None not in linked:
-            edits.set_text(element, parts)
-    return None not in linked
+    whole = [parts for parts in linked if parts is not None]
+    if len(whole) < len(elements):
+        return False
+    for element, parts in zip(elements, whole, strict=True):
+        edits.set_text(element, parts)
+    return True
 
 
 def _linked(uri: str, linker: Linker) -> Parts | None:
@@ -106,7 +111,8 @@ def _apply(operation: Element, edits: Edits, linker: Linker) -> bool:
 
 def _is_harmless(operation: Element) -> bool:
     """Tell whether what an operation changes is the origin's own, and no URI."""
-    path = PREDICATE.sub("", operation.attributes.get("sel", "").strip(BLANKS))
+    selector = operation.attributes.get("sel", "").strip(BLANKS)
+    path = PREDICATE.sub("", selector) if len(selector) <= MAX_SELECTOR else ""
     if PATH.fullmatch(path) is None:
         return False
     steps = path.split("/")[1:]

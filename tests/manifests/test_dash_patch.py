@@ -2,7 +2,7 @@ import pytest
 
 from proxy.errors import OriginInvalid
 from proxy.manifests.dash import compile_dash
-from proxy.manifests.dash_patch import UNFIT_PATCH
+from proxy.manifests.dash_patch import MAX_SELECTOR, UNFIT_PATCH
 from proxy.manifests.template import Template
 from tests.manifests.world import Mode, links
 
@@ -92,12 +92,23 @@ def test_the_next_patch_is_asked_for_with_the_ticket() -> None:
         operation("remove", "/MPD/Period/*"),
         operation("remove", "/MPD/Period/../Location"),
         operation("remove", "/MPD/Period['unclosed]"),
+        operation("remove", "/MPD/Period[SegmentList[1]]"),
+        operation("remove", "/MPD" + "[" * 1000),
         "<add><S/></add>",
         "<SegmentTemplate media='x'/>",
     ],
 )
 def test_another_makes_the_player_fetch_the_mpd_in_full(inside: str) -> None:
     assert compiled(patch(inside)) is UNFIT_PATCH
+
+
+@pytest.mark.parametrize(
+    ("length", "is_passed_on"), [(MAX_SELECTOR, True), (MAX_SELECTOR + 1, False)]
+)
+def test_only_a_selector_of_bounded_length_is_read(length: int, is_passed_on: bool) -> None:
+    path = "/MPD/Period[@id='{}']"
+    text = patch(operation("remove", path.format("x" * (length - len(path.format(""))))))
+    assert (compiled(text) is not UNFIT_PATCH) == is_passed_on
 
 
 def test_a_patch_that_nobody_could_read_is_refused() -> None:

@@ -88,6 +88,9 @@ def end_of(mpd: Element, *names: str) -> int:
 def _wrap(steering: Element, edits: Edits, linker: Linker, links: Links) -> None:
     """Put our server in front of the origin's."""
     server = steering.text.strip(BLANKS)
+    if not server:
+        # It names no server: read as a reference, "" would be the MPD itself.
+        return
     first = next(iter(steering.attributes.get(DEFAULT, "").split()), PATHWAY)
     link = None
     if "proxyServerURL" not in steering.attributes:

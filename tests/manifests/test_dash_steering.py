@@ -139,6 +139,8 @@ def test_the_origins_own_steering_is_wrapped_and_its_locations_left(
 @pytest.mark.parametrize(
     ("attributes", "server"),
     [
+        ("", ""),
+        ("", " \n "),
         ("", "data:application/json;base64,e30="),
         (" proxyServerURL='https://steer.example/proxy'", "https://steer.example/s"),
     ],

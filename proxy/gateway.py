@@ -37,6 +37,7 @@ from proxy.model import (
     Decision,
     Intent,
     Kind,
+    Outcome,
     Playback,
     Reply,
     Request,
@@ -268,8 +269,12 @@ class Gateway:
         if ticket is None:
             playback = identity.astray(walker.playback, decision.stream)
             return self._tickets.mint(walker.subject, playback, decision.started_ms)
-        # Who copied a URL may not come to hold it for longer than its ticket was made for.
-        if template.refreshes_by_location and decision.stream == ticket.playback.stream:
+        # Only for the stream it was made for, and while that holds a slot: who comes back now and
+        # then, counted for a moment, may do so for no longer than the ticket was made for.
+        is_going_on = (
+            decision.outcome is Outcome.RENEWED and decision.stream == ticket.playback.stream
+        )
+        if template.refreshes_by_location and is_going_on:
             return self._tickets.renewed(ticket)
         return ticket.text
 

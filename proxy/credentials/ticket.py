@@ -8,7 +8,7 @@ shares the secret reads it, none stores it.
 The same playback gets the same ticket for half a ticket's life, so that a live playlist which is
 itself the entry does not change all its URLs at each refresh. Where a manifest tells its player by
 which URL to refresh it (a dynamic MPD), the ticket in it is renewed in its second half, so that the
-player can go on for ever.
+player can go on for as long as it keeps its slot.
 
 A seal is a short MAC over (content, place). It is baked into a manifest's template, the same for
 every viewer, and means: the manifest of *this content* leads to *this place*. Without it, one

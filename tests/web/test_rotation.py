@@ -10,6 +10,7 @@ from aiohttp import web
 from proxy.credentials.ticket import Tickets
 from tests.support.origin import DASH
 from tests.support.playlists import MPD_LIVE, serve_channels, serve_dash
+from tests.support.redis_server import free_port
 from tests.support.stack import Answer, Stack
 
 MPD = "/live/one.mpd"
@@ -61,13 +62,37 @@ async def test_a_stream_that_was_ended_stays_ended_for_its_fresh_ticket_too() ->
             assert (answer.status, answer.code) == (409, "stream_ended")
 
 
-async def test_who_copied_a_url_keeps_the_ticket_that_came_with_it() -> None:
+async def test_a_ticket_is_renewed_only_while_its_stream_holds_a_slot() -> None:
+    late = 0.0
+    async with Stack(clock=lambda: time.time() + late) as stack:
+        serve_dash(stack.origin, "one")
+        old = aged(stack, await stack.watch(MPD))
+        late = 100.0
+        lapsed = await stack.ask(f"{MPD}?_sid={old}")
+        assert (lapsed.decision, lapsed.ticket()) == (("admitted", "1/3"), old)
+        going_on = await stack.ask(f"{MPD}?_sid={old}")
+        assert going_on.decision == ("renewed", "1/3")
+        assert going_on.ticket() != old
+
+
+async def test_a_ticket_is_not_renewed_while_nobody_can_tell_who_holds_a_slot() -> None:
+    async with Stack(
+        store={"url": f"redis://127.0.0.1:{free_port()}", "on_outage": "open"}
+    ) as stack:
+        serve_dash(stack.origin, "one")
+        old = aged(stack, await stack.watch(MPD))
+        refresh = await stack.ask(f"{MPD}?_sid={old}")
+        assert refresh.headers["Playgate-Decision"] == "unchecked"
+        assert refresh.ticket() == old
+
+
+async def test_on_another_device_elsewhere_a_copied_url_keeps_its_ticket() -> None:
     async with Stack(listen={"trusted_proxies": ["127.0.0.1"]}) as stack:
         serve_dash(stack.origin, "one")
         old = aged(stack, await stack.watch(MPD))
-        copied = await stack.ask(f"{MPD}?_sid={old}", **ELSEWHERE)
-        assert copied.decision == ("admitted", "2/3")
-        assert old.partition(".")[2] in copied.text
+        for decided in ("admitted", "renewed"):
+            copied = await stack.ask(f"{MPD}?_sid={old}", **ELSEWHERE)
+            assert (copied.decision, copied.ticket()) == ((decided, "2/3"), old)
 
 
 async def patching(stack: Stack, patch: web.Response | str) -> Answer:

@@ -87,9 +87,14 @@ class Admission:
     ) -> Decision:
         """Take the beat of a player that was made to report, and so is on demand if in doubt.
 
+        Its viewer may have gone, or be watching something else by now: START, too, is taken for
+        RESUME.
+
         Raises:
             StreamLimit, StreamEnded, StoreUnavailable: as for ``decide``.
         """
+        if intent is Intent.START:
+            intent = Intent.RESUME
         pace = self.tempo(playback.content).pace
         lifetime = cadence(pace or ON_DEMAND, self._lifetimes)
         if pace is None:

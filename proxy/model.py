@@ -170,11 +170,14 @@ class Intent(StrEnum):
     """What a request wants of admission.
 
     START may take a slot. PEEK asks what START would be told and changes nothing (``HEAD``,
-    conditional requests). TOUCH keeps a slot that is there and never takes one.
+    conditional requests). RESUME keeps a slot, and takes it again where there is room: it comes
+    from a player that is open, whether anybody watches it or not, and so displaces nobody. TOUCH
+    keeps a slot that is there and never takes one.
     """
 
     START = "start"
     PEEK = "peek"
+    RESUME = "resume"
     TOUCH = "touch"
 
 

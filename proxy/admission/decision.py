@@ -8,11 +8,12 @@
     3  a stream that has a slot keeps it
     4  a request that only keeps slots never takes one
     5  room under the limit is given
-    6  a device replaces its own older stream (takeover); this never makes the account's streams
+    6  a player that only reports that it is open displaces nobody
+    7  a device replaces its own older stream (takeover); this never makes the account's streams
        more, so it is allowed even above a limit that was lowered meanwhile
-    7  streams that never beat, and were not heard of for a while, make room
-    8  the oldest make room, if the operator said so
-    9  no
+    8  streams that never beat, and were not heard of for a while, make room
+    9  the oldest make room, if the operator said so
+    10 no
 
 ``memory`` runs these functions; ``lua/decide.lua`` says the same inside Redis, and a test drives
 both through the same histories. All of it is exact: integers, ties broken by stream id.
@@ -93,14 +94,7 @@ class _Ruling:
             return self.answer(Outcome.ABSENT)
         if self.attempt.limit <= 0:
             return self.refuse()
-        return (
-            self.admit()
-            or self.take_over()
-            or self.stand_beside()
-            or self.evict_silent()
-            or self.evict_oldest()
-            or self.refuse()
-        )
+        return self.admit() or self.displace() or self.refuse()
 
     # --- 1 to 4: what there is already ---
 
@@ -151,12 +145,17 @@ class _Ruling:
         elif older.overdue_at() <= self.now_ms:
             self.bury(older, EndReason.SUPERSEDED, by=newcomer.label)
 
-    # --- 5 to 8: ways to a new slot ---
+    # --- 5 to 9: ways to a new slot ---
 
     def admit(self) -> Decision | None:
         if len(self.ledger.slots) >= self.attempt.limit:
             return None
         return self.open(Outcome.ADMITTED)
+
+    def displace(self) -> Decision | None:
+        if not self.may_displace():
+            return None
+        return self.take_over() or self.stand_beside() or self.evict_silent() or self.evict_oldest()
 
     def take_over(self) -> Decision | None:
         if self.playback.strong:
@@ -202,7 +201,7 @@ class _Ruling:
             self.bury(slot, EndReason.EVICTED, by=self.playback.label)
         return self.open(Outcome.ADMITTED)
 
-    # --- 9: no ---
+    # --- 10: no ---
 
     def refuse(self, *, not_before_ms: int = 0) -> Decision:
         wait_ms = max(self.until_room(), not_before_ms - self.now_ms, MIN_RETRY_MS)
@@ -218,14 +217,23 @@ class _Ruling:
         if self.attempt.limit > 0:
             slots = self.ledger.slots.values()
             moments.update(slot.expires_ms for slot in slots)
-            silent_after_ms = self.policy.silent_after_ms
-            moments.update(s.seen_ms + silent_after_ms for s in slots if s.beats == 0)
-            if self.policy.takeover.includes(Takeover.QUIET) and not self.playback.strong:
-                moments.update(slot.overdue_at() for slot in self.replaceable_by_guess())
+            if self.may_displace():
+                moments.update(self.displaceable_at())
         waits = [moment - self.now_ms for moment in moments if moment > self.now_ms]
         return min(waits, default=self.attempt.cadence.ttl_ms)
 
+    def displaceable_at(self) -> Iterable[int]:
+        for slot in self.ledger.slots.values():
+            if slot.beats == 0:
+                yield slot.seen_ms + self.policy.silent_after_ms
+        if self.policy.takeover.includes(Takeover.QUIET) and not self.playback.strong:
+            for slot in self.replaceable_by_guess():
+                yield slot.overdue_at()
+
     # --- What the rules are made of ---
+
+    def may_displace(self) -> bool:
+        return self.attempt.intent is not Intent.RESUME
 
     def same_device(self) -> list[Slot]:
         """The streams of this device, by a key of the same strength; the longest unseen first."""

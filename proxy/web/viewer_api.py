@@ -12,7 +12,7 @@ from proxy.credentials.bearer import Credentials
 from proxy.errors import BadRequest, MethodNotAllowed, NotFound
 from proxy.gateway import Notes
 from proxy.listing import as_json
-from proxy.model import Kind, Outcome, Playback, Reply, Request, Subject, Ticket
+from proxy.model import Intent, Kind, Outcome, Playback, Reply, Request, Subject, Ticket
 from proxy.playback import identity
 from proxy.playback.device import hints, label_of
 from proxy.query import value_of
@@ -76,12 +76,14 @@ class ViewerApi:
         return handlers, stream
 
     async def _heartbeat(self, request: Request, notes: Notes, _: str) -> Reply:
-        """Keep a stream's slot; with a ticket also take it again after it lapsed."""
+        """Keep a stream's slot; with a ticket also take it again where there is room."""
         notes.kind = Kind.KEEPALIVE
         subject, playback = self._stream_of(request)
         notes.subject, notes.playback = subject, playback
         if playback.content:
-            decision = await self._admission.decide(subject, playback, beat=True)
+            decision = await self._admission.decide(
+                subject, playback, beat=True, intent=Intent.RESUME
+            )
         else:
             decision = await self._admission.touch(subject, playback)
         notes.decision = decision

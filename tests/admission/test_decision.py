@@ -218,6 +218,40 @@ def test_a_touch_takes_no_slot(build: Build) -> None:
     assert house.playing() == []
 
 
+def test_a_report_keeps_its_slot_and_takes_it_again_where_there_is_room(build: Build) -> None:
+    house = build()
+    house.watch("a", limit=1)
+    report = attempt("a", instance_ms=START_MS, limit=1, beat=True, intent=Intent.RESUME)
+    assert house.ask(report, after=TTL - 1).outcome is Outcome.RENEWED
+    assert house.ask(report, after=TTL).outcome is Outcome.ADMITTED
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        policy(),
+        policy(Takeover.STRONG),
+        policy(Takeover.PROVISIONAL),
+        policy(Takeover.NONE, silent_after_ms=1_000),
+        policy(Takeover.NONE, OnLimit.EVICT_OLDEST),
+    ],
+    ids=["quiet", "strong", "provisional", "silent", "evict"],
+)
+@pytest.mark.parametrize("strong", [True, False])
+def test_a_report_displaces_nobody(build: Build, rules: Policy, strong: bool) -> None:
+    house = build(rules)
+    house.ask(attempt("b", device="tv", strong=strong, limit=1))
+    report = attempt("a", device="tv", strong=strong, limit=1, intent=Intent.RESUME)
+    told = house.ask(report, after=8_000)
+    assert (told.outcome, told.active, told.ended) == (Outcome.REFUSED, 1, ())
+    # Not before "b" lapses: nothing that would help a start helps a report.
+    assert told.retry_after_ms == TTL - 8_000
+    assert house.playing() == ["b"]
+    entry = replace(report, intent=Intent.START)
+    expected = not (rules.takeover is Takeover.STRONG and not strong)
+    assert (house.ask(entry).outcome is not Outcome.REFUSED) is expected
+
+
 # --- How long a slot is held ---
 
 

@@ -156,7 +156,7 @@ asks = st.builds(
     limit=st.sampled_from([*[None] * 12, 0, 1, 2, 3]),
     cadence=cadences,
     beat=st.booleans(),
-    intent=st.sampled_from([*[Intent.START] * 8, Intent.PEEK, Intent.TOUCH]),
+    intent=st.sampled_from([*[Intent.START] * 8, Intent.PEEK, *[Intent.RESUME] * 2, Intent.TOUCH]),
 )
 waits = st.builds(Wait, st.sampled_from([1, 700, 3_000]))
 moments = st.builds(Wait, st.sampled_from([-1, 0, 1]), st.sampled_from(When), st.integers(0, 3))

@@ -6,6 +6,7 @@ from tests.wild.conftest import Proxy
 from tests.wild.programme import lend
 from tests.wild.screens import (
     ANDROID,
+    APPLE_TV,
     CHROME,
     FIREFOX,
     HOTEL,
@@ -96,6 +97,39 @@ async def test_a_computer_that_slept_too_long_takes_nothing_from_others(home: Ho
         await other.report()
         assert [stream["content"].split("/")[2] for stream in await home.streams()] == ["sequel"]
     assert retry_after(await screen.refresh()) > 0
+
+
+@situation("A film is left open, and another is watched on the same named device", "1; that one")
+@pytest.mark.parametrize("settings", [{}, {"limits": {"on_limit": "evict_oldest"}}])
+async def test_a_report_ends_nothing_that_is_watched(
+    proxy: Proxy, settings: dict[str, dict[str, str]]
+) -> None:
+    async with proxy(**settings) as home:
+        lend(home.stack.origin)
+        left, other = (home.screen(CHROME, limit=1, device="pc-1") for _ in range(2))
+        await left.play(FILM)
+        await left.report()
+        home.clock.passes(3600)
+        assert (await other.play(SEQUEL)).decision == ("admitted", "1/1")
+        await other.report()
+        beat = left.steering.replace("steering", "heartbeat")
+        for _ in range(3):
+            home.clock.passes(30)
+            await left.report()
+            assert retry_after(await left.fetch(beat, method="POST")) > 0
+            assert (await other.segment()).status == 200
+            await other.report()
+
+
+@situation("The same, while a player that never reports shows a film", "1; that one")
+async def test_a_report_takes_no_slot_from_a_silent_player(home: Household) -> None:
+    laptop = await viewer(home)
+    home.clock.passes(3600)
+    television = home.screen(APPLE_TV, limit=1)
+    assert (await television.play(SEQUEL)).decision == ("admitted", "1/1")
+    home.clock.passes(150)
+    await laptop.report()
+    assert (await television.segment()).status == 200
 
 
 @situation("A film is reloaded in the middle", "1")

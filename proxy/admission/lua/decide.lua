@@ -15,6 +15,7 @@ local stray_id, stray_device = ARGV[20], ARGV[21] -- '': none
 local content, route, label = ARGV[22], ARGV[23], ARGV[24]
 
 dry = intent == 'peek'
+local may_displace = intent ~= 'resume'
 local ended = {}
 
 local function answer(outcome, started, reason, by, retry_after, conflicts)
@@ -189,9 +190,9 @@ local function until_room()
   if limit > 0 then
     for _, slot in pairs(slots) do
       consider(slot[EXPIRES])
-      if slot[BEATS] == 0 then consider(slot[SEEN] + silent_after) end
+      if may_displace and slot[BEATS] == 0 then consider(slot[SEEN] + silent_after) end
     end
-    if takeover >= TAKEOVER_QUIET and strong == 0 then
+    if may_displace and takeover >= TAKEOVER_QUIET and strong == 0 then
       for _, other in ipairs(replaceable_by_guess()) do consider(overdue_at(slots[other])) end
     end
   end
@@ -203,7 +204,7 @@ local function refuse(not_before)
   return answer('refused', 0, LOST, '', wait, listing())
 end
 
--- --- 5 to 9: ways to a new slot, and none ---
+-- --- 5 to 10: ways to a new slot, and none ---
 
 local function take_over()
   local old
@@ -251,6 +252,7 @@ end
 if over then return refuse(tombstone[HELD_UNTIL]) end
 if limit <= 0 then return refuse(0) end
 if count < limit then return open('admitted') end
+if not may_displace then return refuse(0) end
 return take_over()
   or stand_beside()
   or evict_silent()

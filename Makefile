@@ -13,15 +13,15 @@ help:  ## list the targets
 demo: $(VENV)/.installed  ## proxy, origin, token issuer and a page, in one process
 	$(BIN)/playgate demo --port $(PORT)
 
-test: $(VENV)/.installed-test  ## every test; what needs a browser or ffmpeg is skipped without it
-	$(BIN)/pytest -n auto --dist loadgroup $(PYTEST)
+test: $(VENV)/.installed-test  ## every test but the players' matrix; what needs a browser or ffmpeg is skipped without it
+	$(BIN)/pytest -n auto --dist loadgroup -m "not matrix" $(PYTEST)
 
 unit: $(VENV)/.installed-test  ## every test but those that drive real players
 	$(BIN)/pytest -n auto --dist loadgroup -m "not e2e" $(PYTEST)
 
-e2e: $(VENV)/.installed-test  ## real players against a running proxy, and what was measured
+e2e: $(VENV)/.installed-test  ## the matrix: every real player in all it plays, and what was measured
 	rm -rf build/players
-	$(BIN)/pytest -m e2e -n auto $(PYTEST)
+	$(BIN)/pytest -n auto -m matrix $(PYTEST)
 	$(BIN)/python -m tests.e2e.table
 
 players: e2e  ## the same, and the matrix in docs/players.md is written anew

@@ -8,10 +8,8 @@ seals in it do.
 import asyncio
 import time
 from dataclasses import dataclass
-from http import HTTPStatus
 
 from proxy.credentials.bearer import Credentials
-from proxy.errors import OriginInvalid
 from proxy.manifests.compiler import compile_manifest
 from proxy.manifests.kinds import recognise
 from proxy.manifests.links import Links, Place
@@ -22,8 +20,8 @@ from proxy.origin.client import OriginClient
 from proxy.origin.exchange import Fetched, Opened
 from proxy.origin.headers import Fields, Validators
 from proxy.origin.patience import is_blocking, reload_hold, segment_hold
-from proxy.origin.upstream import Target, Upstream, elsewhere
-from proxy.query import pairs, without
+from proxy.origin.upstream import Target, Upstream
+from proxy.query import without
 from proxy.routing import Route, RouteTable
 from proxy.telemetry.metrics import Metrics
 
@@ -39,8 +37,6 @@ LARGE_MANIFEST_BYTES = 256 * 1024
 CMCD_PARAM = "CMCD"
 # Where players are steered, and so kept alive.
 STEERING_PATH = "/_playgate/steering"
-# What players tell a steering server (RFC 8216bis §7.2, ETSI TS 103 998 §6.3).
-STEERING_PARAMS = ("_HLS_", "_DASH_")
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,29 +144,6 @@ class ManifestSource:
                 request,
                 hold=segment_hold(pace),
             )
-
-    async def steering(self, request: Request, server: str) -> bytes:
-        """Ask the origin's own steering server what a player asked of ours.
-
-        ``server`` is a public path or a URL elsewhere, and comes from a manifest of the origin's.
-
-        Raises:
-            OriginError: it does not answer, or not with 200.
-        """
-        path, _, query = server.partition("?")
-        told = [raw for name, _, raw in pairs(request.query) if name.startswith(STEERING_PARAMS)]
-        query = "&".join(filter(None, (query, *told)))
-        if path.startswith("/"):
-            route = self._routes.find(request.host, path)
-            if route is None:
-                raise OriginInvalid
-            upstream, target = self._upstreams[route.name], Target(route.upstream(path), query)
-        else:
-            upstream, target = elsewhere(path, query, next(iter(self._upstreams.values())).config)
-        fetched = await self._origins.fetch(upstream, target, request)
-        if fetched.status != HTTPStatus.OK:
-            raise OriginInvalid("The origin's steering server failed.")
-        return fetched.body
 
     def _cache_of(self, key: _Key) -> MicroCache[_Key, Manifest]:
         return self._reloads if key.blocking else self._cache

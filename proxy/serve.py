@@ -18,22 +18,15 @@ from proxy.admission.memory import MemoryStore
 from proxy.admission.outage import OnOutage, OutageGuard
 from proxy.admission.redis import RedisStore, cause
 from proxy.admission.store import Store
-from proxy.admit import Admission
+from proxy.assembly import player_port
 from proxy.credentials.account import AccountNames
 from proxy.errors import StoreUnavailable
-from proxy.gateway import Gateway, IdentityRules
-from proxy.manifest_source import ManifestSource
 from proxy.model import Clock
 from proxy.origin.client import CONNECTIONS, OriginClient
 from proxy.settings.schema import Settings
 from proxy.telemetry.metrics import Metrics
-from proxy.web.addresses import TrustedProxies
 from proxy.web.admin_api import AdminApi
 from proxy.web.health import Health
-from proxy.web.replies import Cors
-from proxy.web.server import PlayerPort
-from proxy.web.steering import Steering
-from proxy.web.viewer_api import ViewerApi
 
 # How often the event loop's lag and the store's health are looked at, in seconds.
 WATCH_SECONDS = 0.5
@@ -61,49 +54,18 @@ class Service:
         )
         self.store = self._store(clock)
         accounts = AccountNames(settings.tickets.key)
-        credentials = wiring.credentials(settings, accounts, clock or time.time)
         self._origins = OriginClient(
             wiring.OriginMetrics(self.metrics),
             clock=time.monotonic,
             connections=max(CONNECTIONS, settings.listen.max_in_flight),
         )
-        routes = wiring.route_table(settings)
-        admission = Admission(
-            self.store,
-            wiring.limits(settings),
-            wiring.lifetimes(settings),
-            self.metrics,
-        )
-        source = ManifestSource(
-            routes,
-            wiring.upstreams(settings),
-            credentials,
-            self._origins,
-            self.metrics,
-            ttl=settings.origin.cache,
-            keepalive=settings.streams.keepalive,
-        )
-        gateway = Gateway(
-            routes=routes,
-            credentials=credentials,
-            identity_rules=IdentityRules(
-                settings.identity.device_header, settings.identity.jti_per_playback
-            ),
-            admission=admission,
-            source=source,
+        players = player_port(
+            settings,
+            accounts=accounts,
+            store=self.store,
+            origins=self._origins,
             metrics=self.metrics,
-        )
-        steering = Steering(
-            credentials, admission, source, interval=settings.streams.keepalive_interval
-        )
-        players = PlayerPort(
-            gateway=gateway,
-            api=ViewerApi(credentials, admission, steering, self.metrics),
-            steering=steering,
-            cors=Cors(settings.cors.origins),
-            trusted=TrustedProxies(settings.listen.trusted_proxies),
-            metrics=self.metrics,
-            max_in_flight=settings.listen.max_in_flight,
+            clock=clock or time.time,
         )
         self._server = players.server()
         token = settings.admin.token

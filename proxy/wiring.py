@@ -51,16 +51,21 @@ def route_table(settings: Settings) -> RouteTable:
     )
 
 
-def upstreams(settings: Settings) -> dict[str, Upstream]:
-    """Build what each route asks, by the route's name."""
+def origin_config(settings: Settings) -> OriginConfig:
+    """Build how servers are asked."""
     origin = settings.origin
-    config = OriginConfig(
+    return OriginConfig(
         timeout=origin.timeout,
         connect_timeout=origin.connect_timeout,
         retries=origin.retries,
         max_manifest=origin.max_manifest,
         session_cookie=settings.auth.cookie,
     )
+
+
+def upstreams(settings: Settings) -> dict[str, Upstream]:
+    """Build what each route asks, by the route's name."""
+    config = origin_config(settings)
     return {
         route.name: Upstream(route.name, tuple(map(Origin.parse, route.origins)), config)
         for route in settings.routes

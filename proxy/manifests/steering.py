@@ -10,7 +10,7 @@ sealed, because a proxy that fetched any address it is handed would be everybody
 
 from urllib.parse import quote, urlsplit
 
-from proxy.manifests.linker import Linker, Parts
+from proxy.manifests.linker import QUERY_SAFE, Linker, Parts
 from proxy.manifests.links import Links
 
 # The pathway of a manifest that has only one. It is what the standard calls one without a name, so
@@ -63,8 +63,11 @@ def _asked(linker: Linker, server: str) -> str | None:
     """Give where the origin's steering server is asked: a public path, or a URL elsewhere."""
     (base,) = linker.bases(server, (linker.own,))
     if base.path is not None:
-        return base.path if base.query is None else f"{base.path}?{base.query}"
-    return server if server.lower().startswith(("https://", "http://")) else None
+        server = base.path if base.query is None else f"{base.path}?{base.query}"
+    elif not server.lower().startswith(("https://", "http://")):
+        return None
+    # What is no ASCII, or not even text, as it will be sent.
+    return quote(server, safe=QUERY_SAFE, errors="surrogateescape")
 
 
 def _quoted(text: str) -> str:

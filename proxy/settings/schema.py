@@ -36,8 +36,6 @@ from proxy.settings.types import (
 from proxy.settings.urls import BindHost, StoreLocation, StoreUrl, WebOrigin
 
 CREDENTIAL_HEADERS = {"authorization", "cookie"}
-# What Playgate itself puts beside a ticket (manifests.steering).
-STEERING_PARAMS = {"_server", "_pathway"}
 # What a socket on every address is bound to.
 ANY_ADDRESS = {"0.0.0.0", "::"}  # noqa: S104  # compared with
 
@@ -247,8 +245,6 @@ class Settings(Section):
         auth: AuthSettings | None = info.data.get("auth")
         if auth is not None and tickets.param == auth.query_param:
             raise conflicts(conflict("is the token's parameter, auth.query_param, too", "param"))
-        if tickets.param in STEERING_PARAMS:
-            raise conflicts(conflict("is a parameter of the steering server, too", "param"))
         return tickets
 
     @field_validator("streams")

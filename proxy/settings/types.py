@@ -36,6 +36,10 @@ NUMBER = re.compile(r"[-+]?[0-9]{1,9}(?:\.[0-9]{1,9})?")
 TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}")
 # The unreserved characters of RFC 3986 §2.3: such a parameter's name is never written encoded.
 UNRESERVED = re.compile(r"[A-Za-z0-9._~-]{1,64}")
+# What Playgate puts beside a ticket (manifests.steering), and what players tell origins and
+# steering servers: it is passed on, and no credential may be.
+OUR_PARAMETERS = {"_server", "_pathway"}
+PLAYERS_PARAMETERS = ("_HLS_", "_DASH_")
 # A Redis key's beginning: no braces, because the cluster's hash tag is the account's.
 KEY_PREFIX = re.compile(r"[A-Za-z0-9._:/-]{1,64}")
 # A name that becomes a metric label and part of log lines.
@@ -113,6 +117,12 @@ def parse_number(value: object) -> float:
     if isinstance(value, str) and NUMBER.fullmatch(value):
         return float(value)
     raise ValueError("must be a number")
+
+
+def _not_reserved(name: str) -> str:
+    if name in OUR_PARAMETERS or name.startswith(PLAYERS_PARAMETERS):
+        raise ValueError("is a name that players or Playgate use for something else")
+    return name
 
 
 def at_least(least: str) -> AfterValidator:
@@ -231,6 +241,10 @@ not_empty = AfterValidator(_not_empty)
 NonEmpty = Annotated[str, StringConstraints(min_length=1, max_length=1024)]
 Label = Annotated[str, matching(LABEL, "must be a name of letters, digits and '._-'")]
 TokenName = Annotated[str, matching(TOKEN, "must be a name without spaces or separators")]
-ParameterName = Annotated[str, matching(UNRESERVED, "must be a name of letters, digits and '._~-'")]
+ParameterName = Annotated[
+    str,
+    matching(UNRESERVED, "must be a name of letters, digits and '._~-'"),
+    AfterValidator(_not_reserved),
+]
 KeyPrefix = Annotated[str, matching(KEY_PREFIX, "must be a name of letters, digits and '._:/-'")]
 Network = Annotated[str, AfterValidator(_network)]

@@ -5,21 +5,18 @@ is a beat. The answer is always 200 and valid, whatever became of the stream, be
 players do with anything else: some stop asking for ever, others ask a thousand times in a few
 seconds. Nothing can be refused here; what may not go on is refused where media is asked for.
 
-Where the origin has a steering server of its own, its answer is passed on, but for three things: it
-may not make players come less often than slots need, it may not lead them past us to ask again,
-and it may not make up pathways of its own (PATHWAY-CLONES), whose manifests nobody would count.
+Where the origin has a steering server of its own, its answer is passed on (``origin_steering``).
 """
 
-import json
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote, urljoin
+from urllib.parse import quote
 
 from proxy.admit import Admission
 from proxy.credentials.bearer import Credentials
-from proxy.errors import OriginError, PlaygateError, TicketInvalid
+from proxy.errors import PlaygateError, TicketInvalid
 from proxy.gateway import Notes
-from proxy.manifest_source import STEERING_PATH, ManifestSource
+from proxy.manifest_source import STEERING_PATH
 from proxy.manifests.steering import (
     PATHWAY,
     PATHWAY_PARAM,
@@ -28,6 +25,7 @@ from proxy.manifests.steering import (
     place,
 )
 from proxy.model import Intent, Kind, Reply, Request, Ticket
+from proxy.origin_steering import PRIORITIES, RELOAD_URI, OriginSteering
 from proxy.playback import identity
 from proxy.playback.device import hints
 from proxy.query import value_of
@@ -40,9 +38,6 @@ SELDOM = 300
 # The pathway a player is on, as it tells its steering server (in quotes).
 TOLD = ("_HLS_pathway", "_DASH_pathway")
 MAX_PATHWAY_LENGTH = 256
-# What an answer says about where to go, in HLS and in DASH.
-PRIORITIES = ("PATHWAY-PRIORITY", "SERVICE-LOCATION-PRIORITY")
-CLONES = "PATHWAY-CLONES"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +63,13 @@ class Steering:
         self,
         credentials: Credentials,
         admission: Admission,
-        source: ManifestSource,
+        origins: OriginSteering,
         *,
         interval: float,
     ) -> None:
         self._credentials = credentials
         self._admission = admission
-        self._source = source
+        self._origins = origins
         self._interval = max(1, int(interval))
 
     async def reply(self, request: Request, notes: Notes, _: str = "") -> Reply:
@@ -118,44 +113,20 @@ class Steering:
         server = asked.server
         if server is None or not self._credentials.tickets.fits(ticket, place(server)):
             return None
-        try:
-            document = _read(await self._source.steering(request, server))
-            if "RELOAD-URI" in document:
-                document["RELOAD-URI"] = self._again(ticket, server, str(document["RELOAD-URI"]))
-        except (OriginError, ValueError, RecursionError):
+        answer = await self._origins.ask(request, server)
+        if answer is None:
             return None
-        wanted = document.get("TTL")
-        document["TTL"] = min(wanted, ttl) if type(wanted) is int and wanted >= 1 else ttl
+        document = {**answer.document, "TTL": min(answer.ttl or ttl, ttl)}
+        if answer.reload is not None:
+            document[RELOAD_URI] = self._again(ticket, answer.reload)
         return document
 
-    def _again(self, ticket: Ticket, server: str, reload: str) -> str:
+    def _again(self, ticket: Ticket, server: str) -> str:
         """Give our link to where the origin's steering server wants to be asked from now on."""
-        server = urljoin(server, reload)
         seal = self._credentials.tickets.sealer(ticket.playback.content)(place(server))
-        named = quote(server, safe=SERVER_SAFE, errors="replace")
+        named = quote(server, safe=SERVER_SAFE)
         param = self._credentials.ticket_param
         return f"{STEERING_PATH}?{SERVER_PARAM}={named}&{param}={seal}.{ticket.text}"
-
-
-def _read(body: bytes) -> dict[str, Any]:
-    """Read the answer of a steering server.
-
-    Raises:
-        ValueError: it is none that a player could use.
-    """
-    document = json.loads(body, parse_constant=_refuse)
-    if not isinstance(document, dict) or not any(_is_list(document.get(key)) for key in PRIORITIES):
-        raise ValueError("no pathway is named")
-    document.pop(CLONES, None)
-    return document
-
-
-def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is no JSON")
-
-
-def _is_list(names: object) -> bool:
-    return isinstance(names, list) and bool(names) and all(isinstance(name, str) for name in names)
 
 
 def _stay(pathway: str, ttl: int) -> dict[str, Any]:

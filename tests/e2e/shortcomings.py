@@ -11,42 +11,53 @@ class Shortcoming:
     """What a player does not do; ``source`` is a public address where one can see it."""
 
     player: str
-    forms: tuple[Form, ...]
-    columns: tuple[Column, ...]
+    form: Form
+    column: Column
     reason: str
     source: str
 
-    def explains(self, player: str, form: Form, column: Column) -> bool:
-        return player == self.player and form in self.forms and column in self.columns
-
-
-ON_DEMAND = (Form.HLS_VOD, Form.DASH_VOD)
 
 # Players that know no content steering, and what reads their manifests.
+FFMPEG = "https://github.com/FFmpeg/FFmpeg/blob/n5.1/libavformat"
+MPV = "https://github.com/mpv-player/mpv/blob/v0.35.1/demux/demux_lavf.c"
+VLC = "https://github.com/videolan/vlc/blob/3.0.18/modules/demux"
+GSTREAMER = "https://github.com/GStreamer/gstreamer/blob/1.22/subprojects/gst-plugins-good/ext/adaptivedemux2"
+STREAMLINK = "https://github.com/streamlink/streamlink/blob/master/src/streamlink/stream"
+YT_DLP = "https://github.com/yt-dlp/yt-dlp/blob/master/yt_dlp"
+CHROMIUM = "https://github.com/chromium/chromium/blob/main/media/formats/hls"
 UNSTEERED = {
-    "Chromium": "https://github.com/chromium/chromium/blob/main/media/formats/hls/multivariant_playlist.cc",
-    "ffmpeg": "https://github.com/FFmpeg/FFmpeg/blob/n5.1/libavformat/hls.c",
-    "mpv": "https://github.com/mpv-player/mpv/blob/v0.35.1/demux/demux_lavf.c",
-    "VLC": "https://github.com/videolan/vlc/blob/3.0.18/modules/demux/hls/playlist/Parser.cpp",
-    "GStreamer": "https://github.com/GStreamer/gstreamer/blob/1.22/subprojects/gst-plugins-good/ext/adaptivedemux2/hls/m3u8.c",
-    "streamlink": "https://github.com/streamlink/streamlink/blob/8.6.3/src/streamlink/stream/hls/m3u8.py",
-    "yt-dlp": "https://github.com/yt-dlp/yt-dlp/blob/master/yt_dlp/downloader/hls.py",
+    ("Chromium", Form.HLS_VOD): f"{CHROMIUM}/multivariant_playlist.cc",
+    ("ffmpeg", Form.HLS_VOD): f"{FFMPEG}/hls.c",
+    ("ffmpeg", Form.DASH_VOD): f"{FFMPEG}/dashdec.c",
+    ("mpv", Form.HLS_VOD): MPV,
+    ("mpv", Form.DASH_VOD): MPV,
+    ("VLC", Form.HLS_VOD): f"{VLC}/hls/playlist/Parser.cpp",
+    ("VLC", Form.DASH_VOD): f"{VLC}/dash/mpd/IsoffMainParser.cpp",
+    ("GStreamer", Form.HLS_VOD): f"{GSTREAMER}/hls/m3u8.c",
+    ("GStreamer", Form.DASH_VOD): f"{GSTREAMER}/dash/gstmpdparser.c",
+    ("streamlink", Form.HLS_VOD): f"{STREAMLINK}/hls/m3u8.py",
+    ("streamlink", Form.DASH_VOD): f"{STREAMLINK}/dash/manifest.py",
+    ("yt-dlp", Form.HLS_VOD): f"{YT_DLP}/downloader/hls.py",
+    ("yt-dlp", Form.DASH_VOD): f"{YT_DLP}/extractor/common.py",
 }
 
 SHORTCOMINGS = tuple(
     Shortcoming(
         player,
-        ON_DEMAND,
-        (Column.FREED,),
+        form,
+        Column.FREED,
         "It knows no content steering, so nothing is heard of it while it plays from its buffer. "
         "Its slot is held for the length of the title, and given to another stream once it was "
         "silent for `silent_after`.",
         source,
     )
-    for player, source in UNSTEERED.items()
+    for (player, form), source in UNSTEERED.items()
 )
 
 
 def reasons(player: str, form: Form, column: Column) -> list[Shortcoming]:
     """Give what explains a ✗ there; nothing: a ✓ is expected."""
-    return [known for known in SHORTCOMINGS if known.explains(player, form, column)]
+    looked_for = (player, form, column)
+    return [
+        known for known in SHORTCOMINGS if (known.player, known.form, known.column) == looked_for
+    ]

@@ -10,7 +10,7 @@ from tests.e2e.stage import CLIP, TTL, Stage, lives_by_beats
 from tests.e2e.web import WEB_PLAYERS, WebPlayer
 from tests.support.poll import until
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.matrix]
 
 # Chromium's own player knows no content steering.
 STEERED = [

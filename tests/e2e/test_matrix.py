@@ -13,6 +13,7 @@ from tests.e2e.web import WEB_PLAYERS
 
 
 @pytest.mark.e2e
+@pytest.mark.matrix
 @pytest.mark.parametrize(
     ("player", "form"), ROWS, ids=[f"{player.name}-{form}" for player, form in ROWS]
 )

@@ -10,7 +10,7 @@ from tests.e2e.stage import TTL, Stage, Viewer
 from tests.support import needs
 from tests.support.poll import until
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.matrix]
 
 FLAGS = [
     "--no-sandbox",

@@ -88,6 +88,7 @@ def test_without_keepalive_no_playlist_is_steered() -> None:
         ("http://origin-a:8000/live/s.json", "/live/s.json"),
         ("https://cdn.example/s?a=b", "https://cdn.example/s?a=b"),
         ("{$host}/s", "/live/a/h/s"),
+        ("/st\u00e4r", "/st%C3%A4r"),
     ],
 )
 def test_a_steering_server_of_the_origins_is_wrapped(server: str, asked: str) -> None:
@@ -96,12 +97,21 @@ def test_a_steering_server_of_the_origins_is_wrapped(server: str, asked: str) ->
         f'#EXT-X-CONTENT-STEERING:SERVER-URI="{server}",PATHWAY-ID="x"\n'
         '#EXT-X-STREAM-INF:BANDWIDTH=1,PATHWAY-ID="x"\nlow.m3u8\n'
     )
-    quoted = asked.replace("?", "%3F").replace("=", "%3D").replace("&", "%26")
+    quoted = asked.replace("%", "%25").replace("?", "%3F").replace("=", "%3D").replace("&", "%26")
     assert rendered(text).splitlines()[2] == (
         "#EXT-X-CONTENT-STEERING:"
         f'SERVER-URI="/_playgate/steering?_server={quoted}&_sid=[steering {asked}].T",'
         'PATHWAY-ID="x"'
     )
+
+
+@pytest.mark.parametrize("server", [b"/st\xff", b"http://cdn.example/\xff"])
+def test_a_steering_server_that_is_no_text_is_asked_by_its_bytes(server: bytes) -> None:
+    text = b'#EXTM3U\n#EXT-X-CONTENT-STEERING:SERVER-URI="%s"\n' % server
+    variant = b"#EXT-X-STREAM-INF:BANDWIDTH=1\nlow.m3u8\n"
+    line = compile_hls(text + variant, steered()).render(b"T").splitlines()[1]
+    named = server.replace(b"\xff", b"%FF").decode()
+    assert f"[steering {named}].T" in line.decode()
 
 
 @pytest.mark.parametrize("server", ["data:application/json,%7B%7D", "{$unknown}/s", "ftp://h/s"])

@@ -209,7 +209,11 @@ CHANGES = {
     ),
     "tickets under the name of something of our own": (
         {"tickets:": "tickets:\n  param: _server"},
-        ["c.yaml:7: tickets.param: is a parameter of the steering server, too"],
+        ["c.yaml:7: tickets.param: is a name that players or Playgate use for something else"],
+    ),
+    "tokens under a name that is passed on to origins": (
+        {"auth:": "auth:\n  query_param: _DASH_token"},
+        ["c.yaml:2: auth.query_param: is a name that players or Playgate use for something else"],
     ),
     "keep-alive as seldom as slots lapse": (
         {"routes:": "streams: {keepalive_interval: 46s}\nroutes:"},

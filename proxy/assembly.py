@@ -1,0 +1,75 @@
+"""The players' port, put together from the settings: every room gets what it needs, and no more."""
+
+import time
+
+from proxy import wiring
+from proxy.admission.store import Store
+from proxy.admit import Admission
+from proxy.credentials.account import AccountNames
+from proxy.gateway import Gateway, IdentityRules
+from proxy.manifest_source import ManifestSource
+from proxy.model import Clock
+from proxy.origin.client import OriginClient
+from proxy.origin_steering import OriginSteering
+from proxy.settings.schema import Settings
+from proxy.telemetry.metrics import Metrics
+from proxy.web.addresses import TrustedProxies
+from proxy.web.replies import Cors
+from proxy.web.server import PlayerPort
+from proxy.web.steering import Steering
+from proxy.web.viewer_api import ViewerApi
+
+
+def player_port(
+    settings: Settings,
+    *,
+    accounts: AccountNames,
+    store: Store,
+    origins: OriginClient,
+    metrics: Metrics,
+    clock: Clock,
+) -> PlayerPort:
+    """Build what answers players; store and origins are started by whoever made them."""
+    credentials = wiring.credentials(settings, accounts, clock)
+    routes, upstreams = wiring.route_table(settings), wiring.upstreams(settings)
+    admission = Admission(store, wiring.limits(settings), wiring.lifetimes(settings), metrics)
+    steering = Steering(
+        credentials,
+        admission,
+        OriginSteering(
+            routes,
+            upstreams,
+            origins,
+            wiring.origin_config(settings),
+            private=credentials.private_params,
+            clock=time.monotonic,
+        ),
+        interval=settings.streams.keepalive_interval,
+    )
+    gateway = Gateway(
+        routes=routes,
+        credentials=credentials,
+        identity_rules=IdentityRules(
+            settings.identity.device_header, settings.identity.jti_per_playback
+        ),
+        admission=admission,
+        source=ManifestSource(
+            routes,
+            upstreams,
+            credentials,
+            origins,
+            metrics,
+            ttl=settings.origin.cache,
+            keepalive=settings.streams.keepalive,
+        ),
+        metrics=metrics,
+    )
+    return PlayerPort(
+        gateway=gateway,
+        api=ViewerApi(credentials, admission, steering, metrics),
+        steering=steering,
+        cors=Cors(settings.cors.origins),
+        trusted=TrustedProxies(settings.listen.trusted_proxies),
+        metrics=metrics,
+        max_in_flight=settings.listen.max_in_flight,
+    )

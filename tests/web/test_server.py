@@ -47,7 +47,7 @@ def in_flight(stack: Stack) -> float:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("proxy.serve.PlayerPort", partial(PlayerPort, send_timeout=0.3))
+    monkeypatch.setattr("proxy.assembly.PlayerPort", partial(PlayerPort, send_timeout=0.3))
 
 
 @pytest.mark.usefixtures("impatient")

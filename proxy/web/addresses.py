@@ -4,14 +4,19 @@ Only a proxy listed in ``listen.trusted_proxies`` is believed about anybody but 
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
+import structlog
 from multidict import MultiMapping
 
 # A host with an optional port (RFC 9110 §7.2); what else a Host header may hold is an attack.
 HOST = re.compile(r"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::\d{1,5})?", re.ASCII)
 DEFAULT_PORTS = {"http": ":80", "https": ":443"}
+# What a balancer writes, in the order of how many do.
+FORWARDED = ("X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host")
+
+log = structlog.get_logger("playgate")
 
 
 class TrustedProxies:
@@ -21,6 +26,7 @@ class TrustedProxies:
         self._networks: tuple[IPv4Network | IPv6Network, ...] = tuple(
             ip_network(network, strict=False) for network in networks
         )
+        self._has_warned = False
 
     def trusts(self, address: str) -> bool:
         """Tell whether the address is a trusted proxy's."""
@@ -34,41 +40,75 @@ class TrustedProxies:
         return any(ip in network for network in self._networks)
 
     def viewer(self, peer: str, headers: MultiMapping[str]) -> str:
-        """Give the viewer's address.
+        """Give the viewer's address."""
+        return self._hops(peer, headers)[-1]
 
-        X-Forwarded-For is read from its end, past the proxies we trust: what stands before the
-        first stranger was written by that stranger. Several fields are one list (RFC 9110 §5.3),
-        for HAProxy adds one of its own behind what the viewer sent.
-        """
-        address = peer
-        if not self.trusts(peer):
-            return address
-        hops = ",".join(headers.getall("X-Forwarded-For", [])).split(",")
-        for hop in (_without_port(hop.strip()) for hop in reversed(hops)):
-            try:
-                ip_address(hop)
-            except ValueError:
-                break
-            address = hop
-            if not self.trusts(hop):
-                break
-        return address
-
-    def scheme(self, peer: str, scheme: str, headers: Mapping[str, str]) -> str:
+    def scheme(self, peer: str, scheme: str, headers: MultiMapping[str]) -> str:
         """Give the scheme the viewer used."""
-        forwarded = headers.get("X-Forwarded-Proto", "").strip().lower()
-        return forwarded if forwarded in DEFAULT_PORTS and self.trusts(peer) else scheme
+        forwarded = self._forwarded("X-Forwarded-Proto", peer, headers).lower()
+        return forwarded if forwarded in DEFAULT_PORTS else scheme
 
-    def host(self, peer: str, scheme: str, host: str, headers: Mapping[str, str]) -> str | None:
+    def host(self, peer: str, scheme: str, host: str, headers: MultiMapping[str]) -> str | None:
         """Give the host the viewer used, lower case and without its default port.
 
         None where it is no host at all.
         """
-        forwarded = headers.get("X-Forwarded-Host", "").strip()
-        name = forwarded if forwarded and self.trusts(peer) else host
+        name = self._forwarded("X-Forwarded-Host", peer, headers) or host
         if not HOST.fullmatch(name):
             return None
         return name.lower().removesuffix(DEFAULT_PORTS[scheme])
+
+    def check(self, peer: str, headers: MultiMapping[str]) -> None:
+        """Warn, once, if a balancer seems to stand before us that is not trusted.
+
+        All its viewers would be one network, and links would have the name and the scheme by which
+        it reaches us.
+        """
+        if self._has_warned or not any(name in headers for name in FORWARDED):
+            return
+        if not self.trusts(peer):
+            self._has_warned = True
+            log.warning(
+                "X-Forwarded fields are ignored: their sender is not in listen.trusted_proxies",
+                sender=peer,
+            )
+
+    def _hops(self, peer: str, headers: MultiMapping[str]) -> list[str]:
+        """Give the addresses from us outwards: trusted proxies, then whom the last of them saw.
+
+        X-Forwarded-For is read from its end, past the proxies we trust: what stands before the
+        first stranger was written by that stranger.
+        """
+        hops = [peer]
+        if not self.trusts(peer):
+            return hops
+        for hop in map(_without_port, reversed(_listed("X-Forwarded-For", headers))):
+            try:
+                ip_address(hop)
+            except ValueError:
+                break
+            hops.append(hop)
+            if not self.trusts(hop):
+                break
+        return hops
+
+    def _forwarded(self, name: str, peer: str, headers: MultiMapping[str]) -> str:
+        """Give what the outermost proxy we trust says of the viewer's request; "" for nothing.
+
+        Each may have put its own behind what it was sent, as with X-Forwarded-For. Most replace it:
+        then one value is all there is.
+        """
+        said = _listed(name, headers)
+        if not said:
+            return ""
+        trusted = sum(map(self.trusts, self._hops(peer, headers)))
+        return said[-min(trusted, len(said))] if trusted else ""
+
+
+def _listed(name: str, headers: MultiMapping[str]) -> list[str]:
+    """Give a list's members. Several fields are one list (RFC 9110 §5.3): HAProxy adds its own."""
+    members = ",".join(headers.getall(name, [])).split(",")
+    return [member for member in map(str.strip, members) if member]
 
 
 def _without_port(hop: str) -> str:

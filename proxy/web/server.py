@@ -128,6 +128,7 @@ class PlayerPort:
 
     def _read(self, raw: web.BaseRequest) -> Request:
         peer = raw.remote or ""
+        self._trusted.check(peer, raw.headers)
         scheme = self._trusted.scheme(peer, raw.scheme, raw.headers)
         named, path, query = parse_target(raw.raw_path)
         hosts = raw.headers.getall("Host", [])

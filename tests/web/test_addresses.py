@@ -1,7 +1,10 @@
 import pytest
 from multidict import CIMultiDict
+from structlog.testing import capture_logs
 
 from proxy.web.addresses import TrustedProxies
+from tests.support.playlists import serve_dash
+from tests.support.stack import Stack
 
 TRUSTED = TrustedProxies(["10.0.0.0/8", "192.0.2.1", "2001:db8::/32"])
 
@@ -50,6 +53,41 @@ def test_scheme_and_host_are_believed_from_trusted_proxies_alone() -> None:
 
 
 @pytest.mark.parametrize(
+    ("hops", "scheme", "host"),
+    [
+        # One balancer, which puts its own behind what the viewer wrote.
+        ("198.51.100.1", "http", "tv.example"),
+        # A CDN that is trusted before it.
+        ("198.51.100.1, 192.0.2.1", "https", "cdn.example"),
+        # More that are trusted than have said something.
+        ("198.51.100.1, 192.0.2.1, 192.0.2.1, 192.0.2.1", "https", "first.example"),
+        ("", "http", "tv.example"),
+    ],
+)
+def test_of_a_list_counts_what_the_outermost_trusted_proxy_wrote(
+    hops: str, scheme: str, host: str
+) -> None:
+    said = fields(X_Forwarded_For=hops, X_Forwarded_Proto="HTTPS, http")
+    said.extend({"X-Forwarded-Host": "first.example, cdn.example"})
+    said.extend({"X-Forwarded-Host": "tv.example"})
+    assert TRUSTED.scheme("10.1.1.1", "http", said) == scheme
+    assert TRUSTED.host("10.1.1.1", "http", "inner:8080", said) == host
+    assert TRUSTED.host("203.0.113.9", "http", "outer", said) == "outer"
+
+
+def test_a_balancer_that_is_not_trusted_is_told_of_once() -> None:
+    proxies = TrustedProxies(["10.0.0.0/8"])
+    with capture_logs() as logs:
+        proxies.check("203.0.113.9", fields(Host="tv.example"))
+        proxies.check("10.1.1.1", fields(X_Forwarded_For="198.51.100.1"))
+        assert logs == []
+        for name in ("X_Forwarded_Host", "X_Forwarded_Proto", "X_Forwarded_For"):
+            proxies.check("203.0.113.9", fields(**{name: "x"}))
+    assert [(line["log_level"], line["sender"]) for line in logs] == [("warning", "203.0.113.9")]
+    assert "listen.trusted_proxies" in logs[0]["event"]
+
+
+@pytest.mark.parametrize(
     ("host", "read"),
     [
         ("TV.example", "tv.example"),
@@ -67,3 +105,17 @@ def test_scheme_and_host_are_believed_from_trusted_proxies_alone() -> None:
 )
 def test_a_host_is_a_host_or_nothing(host: str, read: str | None) -> None:
     assert TrustedProxies([]).host("203.0.113.9", "http", host, fields()) == read
+
+
+@pytest.mark.parametrize("trusted", [["127.0.0.1"], []])
+async def test_players_refresh_by_the_name_a_trusted_balancer_tells(trusted: list[str]) -> None:
+    said = {"X_Forwarded_Proto": "https", "X_Forwarded_Host": "tv.example"}
+    with capture_logs() as logs:
+        async with Stack(listen={"trusted_proxies": trusted}) as stack:
+            serve_dash(stack.origin, "one")
+            entry = await stack.ask(f"/live/one.mpd?token={stack.token()}", **said)
+            inner = f"http://127.0.0.1:{stack.service.port}"
+    outer = "https://tv.example" if trusted else inner
+    assert f"<Location>{outer}/live/one.mpd?_sid=" in entry.text
+    warned = [line for line in logs if line.get("sender") == "127.0.0.1"]
+    assert len(warned) == (0 if trusted else 1)

@@ -99,6 +99,11 @@ class TokenForbidden(PlaygateError):
     status = 403
 
 
+def _retry_after(decision: Decision) -> dict[str, str]:
+    """Give the wait in whole seconds (RFC 9110 §10.2.3), never too short."""
+    return {"Retry-After": str(max(1, math.ceil(decision.retry_after_ms / 1000)))}
+
+
 class StreamLimit(PlaygateError):
     """Too many streams. ``status`` is ``limits.status``, whichever code players handle best."""
 
@@ -113,7 +118,7 @@ class StreamLimit(PlaygateError):
         super().__init__(
             f"This account may watch {decision.limit} {streams} at a time"
             f" and is watching {decision.active}.",
-            headers={"Retry-After": str(max(1, math.ceil(decision.retry_after_ms / 1000)))},
+            headers=_retry_after(decision),
         )
 
     def members(self) -> dict[str, object]:
@@ -127,7 +132,10 @@ class StreamLimit(PlaygateError):
 
 
 class StreamEnded(PlaygateError):
-    """The stream was ended: by a person, by another device of the viewer, or to make room."""
+    """The stream was ended: by a person, by another device of the viewer, or to make room.
+
+    With ``Retry-After`` where it may be started again, but not yet.
+    """
 
     code = "stream_ended"
     title = "This stream was ended"
@@ -137,7 +145,8 @@ class StreamEnded(PlaygateError):
     def __init__(self, decision: Decision) -> None:
         self.reason = decision.reason
         self.by = decision.by
-        super().__init__()
+        held = decision.retry_after_ms > 0
+        super().__init__(headers=_retry_after(decision) if held else None)
 
     def members(self) -> dict[str, object]:
         members: dict[str, object] = {"reason": self.reason}

@@ -254,7 +254,8 @@ class Decision:
 
     ``stream`` is the stream that was decided on (the stray's id where the network was one too
     many), ``started_ms`` its instance. ``active`` counts the account's streams after the decision.
-    ``reason`` and ``by`` belong to ENDED, ``retry_after_ms`` and ``conflicts`` to REFUSED.
+    ``reason`` and ``by`` belong to ENDED, ``conflicts`` to REFUSED. ``retry_after_ms`` is when a
+    refusal, or the end of a stream that may not be started again yet, could be answered otherwise.
     ``ended`` lists the streams this decision found lapsed or put an end to.
     """
 

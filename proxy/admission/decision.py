@@ -111,11 +111,16 @@ class _Ruling:
             return None
         if tombstone.reason is None:
             return self.refuse(not_before_ms=tombstone.hold_until_ms)
-        if self.playback.instance_ms is None and self.attempt.cadence.self_refreshing:
-            # It has not understood yet: its silence begins anew.
-            silence_ms = 2 * patience_ms(self.attempt.cadence)
-            self.ledger.hold(self.playback.stream, self.now_ms + silence_ms, self.now_ms)
-        return self.answer(Outcome.ENDED, reason=tombstone.reason, by=tombstone.by)
+        wait_ms = 0
+        if self.playback.instance_ms is None:
+            if self.attempt.cadence.self_refreshing:
+                # It has not understood yet: its silence begins anew.
+                until_ms = self.now_ms + 2 * patience_ms(self.attempt.cadence)
+                tombstone = self.ledger.prolong(self.playback.stream, until_ms, self.now_ms)
+            wait_ms = tombstone.hold_until_ms - self.now_ms
+        return self.answer(
+            Outcome.ENDED, reason=tombstone.reason, by=tombstone.by, retry_after_ms=wait_ms
+        )
 
     def serve_out(self, tombstone: Tombstone) -> Decision | None:
         instance_ms = self.playback.instance_ms

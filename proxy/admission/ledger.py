@@ -20,6 +20,9 @@ RELEASED_MS = 2_000
 # A stream is released once within this time. Or a doctored player would release after each request
 # and never hold a slot; an honest one that opens and closes a title again leaves its slot to lapse.
 REPEATED_MS = 60_000
+# For how long after its end a stream's own attempts may keep it ended: a player that refreshes by
+# its token looks like a viewer who starts it again and again, and who must get in at last.
+PROLONGED_MS = 60_000
 # Tombstones live as long as a ticket, and each zap leaves one. From CROWDED on those that have
 # expired are swept; MAX is what a viewer who zaps all evening may leave, about 20 KB.
 CROWDED_TOMBSTONES = 64
@@ -155,15 +158,17 @@ class Ledger:
         self._lay(slot.stream, tombstone, now_ms)
         return Ended(slot.as_stream(), reason or EndReason.SUPERSEDED, now_ms)
 
-    def hold(self, stream: str, until_ms: int, now_ms: int) -> None:
-        """Keep a stream that was ended from starting again for at least so long."""
+    def prolong(self, stream: str, until_ms: int, now_ms: int) -> Tombstone:
+        """Keep a stream that was ended from starting again for so long, but within a minute."""
         tombstone = self.tombstones[stream]
+        until_ms = min(until_ms, tombstone.at_ms + PROLONGED_MS)
         held = replace(
             tombstone,
             until_ms=max(tombstone.until_ms, until_ms),
             hold_until_ms=max(tombstone.hold_until_ms, until_ms),
         )
         self._lay(stream, held, now_ms)
+        return held
 
     def remove(self, slot: Slot) -> None:
         """Remove a slot; the newcomer that played beside it stays for good."""

@@ -51,6 +51,7 @@ _CONSTANTS: dict[str, int | str] = {
     "MAX_TOMBSTONES": ledger.MAX_TOMBSTONES,
     "MIN_PATIENCE_MS": slot.MIN_PATIENCE_MS,
     "MIN_RETRY_MS": decision.MIN_RETRY_MS,
+    "PROLONGED_MS": ledger.PROLONGED_MS,
     "RELEASED_MS": ledger.RELEASED_MS,
     "REPEATED_MS": ledger.REPEATED_MS,
     "TAKEOVER_PROVISIONAL": Takeover.PROVISIONAL.rank,

@@ -651,6 +651,38 @@ def test_an_entry_that_refreshes_itself_stays_ended_until_two_beats_are_missed(
     assert house.ask(again, after=15_000).outcome is Outcome.ADMITTED
 
 
+def test_trying_again_and_again_does_not_keep_a_stream_ended_for_ever(build: Build) -> None:
+    house = build()
+    itself = attempt("a", cadence=Cadence(TTL, interval_ms=6_000, self_refreshing=True))
+    house.ask(itself)
+    house.end("a")
+    refused = [house.ask(itself, after=6_000) for _ in range(9)]
+    assert {told.outcome for told in refused} == {Outcome.ENDED}
+    # Two beats, and less as the minute runs out.
+    waits = [told.retry_after_ms for told in refused]
+    assert waits == [15_000] * 7 + [12_000, 6_000]
+    assert house.ask(replace(itself, intent=Intent.PEEK), after=5_999).retry_after_ms == 1
+    assert house.ask(itself, after=1).outcome is Outcome.ADMITTED
+
+
+def test_an_operators_hold_is_neither_cut_short_nor_prolonged_by_attempts(build: Build) -> None:
+    house = build()
+    itself = attempt("a", cadence=Cadence(TTL, interval_ms=6_000, self_refreshing=True))
+    house.ask(itself)
+    house.end("a", hold_ms=600_000)
+    told = house.ask(itself, after=599_999)
+    assert (told.outcome, told.retry_after_ms) == (Outcome.ENDED, 1)
+    assert house.ask(itself, after=1).outcome is Outcome.ADMITTED
+
+
+def test_a_ticket_of_a_stream_that_was_ended_is_not_told_to_wait(build: Build) -> None:
+    house = build()
+    house.watch("a")
+    house.end("a", hold_ms=60_000)
+    assert house.ask(attempt("a")).retry_after_ms == 60_000
+    assert house.ask(attempt("a", instance_ms=START_MS)).retry_after_ms == 0
+
+
 def test_the_tombstones_of_an_account_are_bounded_and_the_last_ones_kept(build: Build) -> None:
     house = build(policy(on_limit=OnLimit.EVICT_OLDEST))
     for number in range(MAX_TOMBSTONES + 20):

@@ -229,3 +229,24 @@ async def test_a_film_that_was_left_makes_room(home: Household) -> None:
     home.clock.passes(wait)
     assert (await other.play(SEQUEL)).decision == ("admitted", "1/1")
     assert await home.counted() == 1
+
+
+@situation(
+    "The entry is itself a live playlist and was ended; its viewer starts it again and again",
+    "0, then 1 within a minute; each refusal says when",
+)
+async def test_a_viewer_who_tries_again_gets_in_within_a_minute(home: Household) -> None:
+    screen = home.screen(CHROME, limit=1)
+    entry = "/live/one/low/index.m3u8"
+    await screen.start(entry)
+    await screen.start(entry)
+    (stream,) = await home.streams()
+    stop = f"/_playgate/streams/{stream['id']}?token={screen.token}"
+    assert (await screen.fetch(stop, method="DELETE")).status == 204
+    for _ in range(59):
+        home.clock.passes(1)
+        ended = await screen.start(entry)
+        assert ended.code == "stream_ended"
+        assert 1 <= int(ended.headers["Retry-After"]) <= 10
+    home.clock.passes(1)
+    assert (await screen.start(entry)).decision == ("admitted", "1/1")

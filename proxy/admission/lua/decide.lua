@@ -132,14 +132,18 @@ if tombstone then
     over = tombstone[HELD_UNTIL] > now
   end
   if over and tombstone[REASON] ~= LOST then
-    if not instance and self_refreshing == 1 then
-      -- It has not understood yet: its silence begins anew.
-      local held = now + 2 * patience(interval)
-      tombstone[UNTIL] = math.max(tombstone[UNTIL], held)
-      tombstone[HELD_UNTIL] = math.max(tombstone[HELD_UNTIL], held)
-      lay(id, tombstone)
+    local wait = 0
+    if not instance then
+      if self_refreshing == 1 then
+        -- It has not understood yet: its silence begins anew.
+        local held = math.min(now + 2 * patience(interval), tombstone[AT] + PROLONGED_MS)
+        tombstone[UNTIL] = math.max(tombstone[UNTIL], held)
+        tombstone[HELD_UNTIL] = math.max(tombstone[HELD_UNTIL], held)
+        lay(id, tombstone)
+      end
+      wait = tombstone[HELD_UNTIL] - now
     end
-    return answer('ended', 0, tombstone[REASON], tombstone[BY])
+    return answer('ended', 0, tombstone[REASON], tombstone[BY], wait)
   end
 end
 if not over then

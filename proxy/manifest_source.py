@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from proxy.credentials.bearer import Credentials
 from proxy.manifests.compiler import compile_manifest
-from proxy.manifests.kinds import recognise
+from proxy.manifests.dash_patch import UNFIT_PATCH
+from proxy.manifests.kinds import is_patch_path, recognise
 from proxy.manifests.links import Links, Place
 from proxy.manifests.template import Template
 from proxy.model import Pace, Request
@@ -33,6 +34,8 @@ MAX_RELOADS = 2_000
 MAX_RELOAD_BYTES = 32 * 1024 * 1024
 # From here on compiling takes longer than other requests should wait for (some 20 ms): a thread.
 LARGE_MANIFEST_BYTES = 256 * 1024
+# Told of a patch, dash.js would never refresh again and Shaka never ask for the MPD in its place.
+GONE = (404, 410)
 # What players tell the origin about themselves: different in each request, part of no content.
 CMCD_PARAM = "CMCD"
 # Where players are steered, and so kept alive.
@@ -167,6 +170,9 @@ class ManifestSource:
             manifest = stale
         elif fetched.status >= 400:
             manifest = Manifest(fetched.status, fetched.headers, fetched.body)
+            is_child = key.content != route.content(request)
+            if fetched.status in GONE and is_child and is_patch_path(request.path):
+                manifest = Manifest(200, (), template=UNFIT_PATCH)
             return Loaded(manifest, 0.0, shareable=freshness.shareable, storable=False)
         else:
             manifest = await self._compiled(route, request, key, fetched)

@@ -47,8 +47,8 @@ GENERIC_TYPES = frozenset(
     }
 )
 HLS_EXTENSIONS = (".m3u8", ".m3u")
-# The second is a patch of the first.
-DASH_EXTENSIONS = (".mpd", ".mpp")
+PATCH_EXTENSION = ".mpp"
+DASH_EXTENSIONS = (".mpd", PATCH_EXTENSION)
 
 
 def is_manifest_path(path: str) -> bool:
@@ -59,6 +59,11 @@ def is_manifest_path(path: str) -> bool:
     """
     name = _name(path)
     return name.endswith((*HLS_EXTENSIONS, *DASH_EXTENSIONS)) or _is_smooth(name)
+
+
+def is_patch_path(path: str) -> bool:
+    """Tell whether a manifest's path names a patch."""
+    return _name(path).endswith(PATCH_EXTENSION)
 
 
 def is_manifest_type(content_type: str | None) -> bool:

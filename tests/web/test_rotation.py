@@ -8,6 +8,7 @@ import pytest
 from aiohttp import web
 
 from proxy.credentials.ticket import Tickets
+from proxy.manifests.dash_patch import UNFIT_PATCH
 from tests.support.origin import DASH
 from tests.support.playlists import MPD_LIVE, serve_channels, serve_dash
 from tests.support.redis_server import free_port
@@ -144,12 +145,30 @@ async def test_who_reloads_and_patches_is_not_taken_for_one_who_refreshes_by_tok
 
 
 @pytest.mark.parametrize("status", [404, 410])
-async def test_a_patch_that_is_gone_is_gone(status: int) -> None:
+async def test_for_a_patch_that_is_gone_there_is_the_mpd(status: int) -> None:
     async with Stack() as stack:
         entry = await patching(stack, web.Response(status=status, text="gone"))
         answer = await stack.ask(f"/live/{patch_link(entry)}")
-        assert (answer.status, answer.text) == (status, "gone")
+        assert answer.decision == ("renewed", "1/3")
+        assert (answer.status, answer.headers["Content-Type"]) == (200, DASH_PATCH)
+        assert answer.body == UNFIT_PATCH.render(b"")
         assert (await stack.ask(f"{MPD}?_sid={entry.ticket()}")).decision == ("renewed", "1/3")
+
+
+async def test_a_patch_that_fails_is_the_origins_error() -> None:
+    async with Stack() as stack:
+        entry = await patching(stack, web.Response(status=503, text="busy"))
+        answer = await stack.ask(f"/live/{patch_link(entry)}")
+        assert (answer.status, answer.text) == (503, "busy")
+
+
+async def test_a_patch_that_is_asked_for_as_an_entry_and_gone_costs_no_slot() -> None:
+    async with Stack() as stack:
+        stack.origin.answers["/live/one.mpp"] = web.Response(status=404, text="gone")
+        entry = await stack.watch("/live/one.mpp")
+        assert (entry.status, entry.text) == (404, "gone")
+        streams = await stack.ask(f"/_playgate/streams?token={stack.token()}")
+        assert streams.json["streams"] == []
 
 
 @pytest.mark.parametrize("name", ["master.m3u8", "low/index.m3u8"])

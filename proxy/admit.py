@@ -191,9 +191,10 @@ class Admission:
             self._note_return(playback, decision)
         if template.pace is None:
             return
-        refreshes_itself = is_entry and template.media_playlist and template.pace.live
         known = self.tempo(playback.content)
-        tempo = Tempo(slower(known.pace, template.pace), refreshes_itself)
+        # A rendition that a media playlist reports on says nothing of how the entry is refreshed.
+        refreshes_itself = template.media_playlist if is_entry else known.self_refreshing
+        tempo = Tempo(slower(known.pace, template.pace), refreshes_itself and template.pace.live)
         self._remember(playback.content, tempo)
         if tempo == known or decision.outcome is Outcome.UNCHECKED:
             return

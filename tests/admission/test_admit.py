@@ -1,0 +1,54 @@
+"""The admission stage: what it learns of a content's tempo, and makes of it."""
+
+from dataclasses import replace
+
+import pytest
+
+from proxy.admission.memory import MemoryStore
+from proxy.admission.policy import Lifetimes
+from proxy.admission.redis import RedisStore
+from proxy.admission.store import Store
+from proxy.admit import Admission, Limits
+from proxy.errors import StreamEnded
+from proxy.manifests.template import Template
+from proxy.model import Decision, Pace, Playback, Subject
+from proxy.telemetry.metrics import Metrics
+from tests.admission.samples import ACCOUNT, attempt, policy
+
+SUBJECT = Subject(ACCOUNT)
+LIVE = Template((b"",), Pace(live=True, interval=4), "", media_playlist=True)
+NOW = 1_700_000_000.0
+
+
+@pytest.fixture(params=["memory", "redis"])
+def either(request: pytest.FixtureRequest, store: RedisStore) -> Store:
+    return store if request.param == "redis" else MemoryStore(policy(), lambda: NOW)
+
+
+def admission(store: Store, *, ttl: float = 30) -> Admission:
+    limits = Limits(default=1, plans={}, routes={}, status=429)
+    lifetimes = Lifetimes(ttl=ttl, live_ttl_factor=4, vod_ttl=90, max_hold=4 * 3600)
+    return Admission(store, limits, lifetimes, Metrics("0", ()))
+
+
+async def read(
+    stage: Admission, playback: Playback, template: Template, *, is_entry: bool
+) -> Decision:
+    """Ask for a manifest, and take in what it says."""
+    decision = await stage.decide(SUBJECT, playback, beat=False)
+    await stage.learn(SUBJECT, playback, decision, template, is_entry=is_entry)
+    return decision
+
+
+async def test_an_entry_that_refreshes_itself_stays_ended_whatever_its_player_read_last(
+    either: Store,
+) -> None:
+    """As in low-latency HLS, where a media playlist names its sisters by RENDITION-REPORT."""
+    stage = admission(either)
+    entry = attempt("a").playback
+    started = await read(stage, entry, LIVE, is_entry=True)
+    sister = replace(entry, instance_ms=started.started_ms)
+    await read(stage, sister, LIVE, is_entry=False)
+    assert await either.end(ACCOUNT, "a", by="operator")
+    with pytest.raises(StreamEnded):
+        await stage.decide(SUBJECT, entry, beat=False)

@@ -22,6 +22,10 @@ from proxy.telemetry.metrics import Metrics
 # refresh, so the bound may be far below a large catalogue.
 MAX_REMEMBERED = 20_000
 
+# A manifest may promise a beat each millisecond, but a stream is not missed before it was silent
+# for five seconds (``slot.MIN_PATIENCE_MS``).
+MIN_BEAT_INTERVAL_MS = 1_000
+
 Value = TypeVar("Value")
 
 NEW = frozenset({Outcome.ADMITTED, Outcome.TAKEOVER, Outcome.PROVISIONAL})
@@ -128,7 +132,8 @@ class Admission:
         """Give how often a stream is to be heard of, so that nobody takes it for gone (seconds)."""
         lifetime = cadence(self.tempo(content).pace, self._lifetimes)
         often_enough = lifetime.ttl_ms / BEATS_PER_TTL
-        return min(lifetime.interval_ms or often_enough, often_enough) / 1000
+        promised = max(lifetime.interval_ms, MIN_BEAT_INTERVAL_MS)
+        return min(promised if lifetime.interval_ms else often_enough, often_enough) / 1000
 
     def limit(self, subject: Subject, route: str = "") -> tuple[int, str]:
         """Give an account's limit on a route, and the name of where it comes from."""

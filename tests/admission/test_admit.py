@@ -52,3 +52,18 @@ async def test_an_entry_that_refreshes_itself_stays_ended_whatever_its_player_re
     assert await either.end(ACCOUNT, "a", by="operator")
     with pytest.raises(StreamEnded):
         await stage.decide(SUBJECT, entry, beat=False)
+
+
+@pytest.mark.parametrize(
+    ("interval", "ttl", "expected"),
+    [(0.001, 30, 1), (0.999, 30, 1), (4, 30, 4), (0, 30, 10), (60, 30, 60), (0.001, 1.5, 0.5)],
+)
+async def test_a_stream_is_heard_of_as_often_as_it_promised_but_not_more_than_once_a_second(
+    either: Store, interval: float, ttl: float, expected: float
+) -> None:
+    """Or an MPD that is refreshed each millisecond would have the store asked as often."""
+    stage = admission(either, ttl=ttl)
+    template = replace(LIVE, pace=Pace(live=True, interval=interval))
+    playback = attempt("a").playback
+    await read(stage, playback, template, is_entry=True)
+    assert stage.beat_interval(playback.content) == expected

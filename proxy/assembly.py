@@ -6,11 +6,12 @@ from proxy import wiring
 from proxy.admission.store import Store
 from proxy.admit import Admission
 from proxy.credentials.account import AccountNames
-from proxy.gateway import Gateway, IdentityRules
+from proxy.gateway import Gateway
 from proxy.manifest_source import ManifestSource
 from proxy.model import Clock
 from proxy.origin.client import OriginClient
 from proxy.origin_steering import OriginSteering
+from proxy.playback.identity import IdentityRules
 from proxy.settings.schema import Settings
 from proxy.telemetry.metrics import Metrics
 from proxy.web.addresses import TrustedProxies

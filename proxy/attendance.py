@@ -1,4 +1,4 @@
-"""Waiting on behalf of a stream that must be heard of meanwhile.
+"""Waiting on behalf of a viewer, who may be heard of meanwhile, and may go away.
 
 An origin may hold a request for as long as a slot lives. The player that waits is there all the
 time, so its stream is kept by the proxy: it neither lapses nor is taken for one whose beat is
@@ -7,15 +7,55 @@ overdue, and if it is ended while it waits, its player is told so instead of bei
 A short wait costs nothing: the request itself was a beat, and a beat may be late by a quarter of
 its interval before anything follows (``Slot.overdue_at``). So who waits no longer than that, as
 for each part of a low-latency playlist, makes one call to the store and not two.
+
+What is held is cheap to ask for and dear to keep: a place at the port, a connection to the origin,
+a beat now and then, for a minute. So nobody has more of it than a viewer can use (``Holds``).
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections import Counter
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
+
+from proxy.errors import Overloaded
 
 T = TypeVar("T")
 
 FORGIVEN = 0.25  # of the interval between two beats
+# Requests of one stream that may be held at once. A player has six at most: for video, audio and
+# subtitles the next playlist and the next part. Four like devices in one home may be one stream.
+# The rest is for what was given up by a seek, and not yet by a proxy in front.
+HELD_PER_STREAM = 32
+
+
+class Holds:
+    """How many requests of each account are held at the moment, and the bound on it.
+
+    Counted by account: streams are given back and begun anew at will, by any number of names,
+    while what they asked for is held still. Each proxy counts for itself, as with all that is in
+    flight at it.
+    """
+
+    def __init__(self) -> None:
+        self._held: Counter[str] = Counter()
+
+    @contextmanager
+    def one_more(self, account: str, limit: int) -> Iterator[None]:
+        """Count a request of an account that may have ``limit`` streams as held, while inside.
+
+        Raises:
+            Overloaded: as many as all its streams may have are held already.
+        """
+        if self._held[account] >= HELD_PER_STREAM * max(limit, 1):
+            raise Overloaded("Too many requests of this account are waiting.")
+        self._held[account] += 1
+        try:
+            yield
+        finally:
+            self._held[account] -= 1
+            if not self._held[account]:
+                del self._held[account]
 
 
 def drop(_: object) -> None:
@@ -50,6 +90,23 @@ async def attended(
     except BaseException:
         task.cancel()  # does nothing to a task that is done
         task.add_done_callback(lambda done: _dispose(done, discard))
+        raise
+
+
+async def finished(work: Coroutine[Any, Any, T], undo: Callable[[T], Awaitable[object]]) -> T:
+    """Give what ``work`` gives; it is done to its end, whether or not anyone waits for it.
+
+    Raises:
+        Whatever ``work`` raises. CancelledError, where the caller is cancelled: once ``work`` is
+        done, and what it gave is undone.
+    """
+    task = asyncio.get_running_loop().create_task(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait((task,))
+        if not task.cancelled() and task.exception() is None:
+            await undo(task.result())
         raise
 
 

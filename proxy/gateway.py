@@ -13,9 +13,9 @@ work; here they meet. Nothing here knows a web framework, and nothing waits but 
 the origin.
 """
 
-import asyncio
-from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, nullcontext
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from proxy import attendance
@@ -25,7 +25,6 @@ from proxy.credentials.bearer import Credentials
 from proxy.errors import (
     MethodNotAllowed,
     NotFound,
-    OriginError,
     OriginInvalid,
     TicketInvalid,
     TokenForbidden,
@@ -46,6 +45,7 @@ from proxy.model import (
     Token,
 )
 from proxy.origin.exchange import Opened
+from proxy.origin.patience import is_blocking, segment_hold, unblocked
 from proxy.playback import identity
 from proxy.playback.device import hints
 from proxy.rendering import rendered
@@ -55,14 +55,6 @@ from proxy.telemetry.metrics import Metrics
 T = TypeVar("T")
 
 READING = ("GET", "HEAD", "OPTIONS")
-
-
-@dataclass(frozen=True, slots=True)
-class IdentityRules:
-    """``identity`` of the configuration, as far as it names devices."""
-
-    device_header: str | None = None
-    jti_per_playback: bool = False
 
 
 @dataclass(slots=True)
@@ -93,7 +85,7 @@ class Gateway:
         *,
         routes: RouteTable,
         credentials: Credentials,
-        identity_rules: IdentityRules,
+        identity_rules: identity.IdentityRules,
         admission: Admission,
         source: ManifestSource,
         metrics: Metrics,
@@ -105,6 +97,7 @@ class Gateway:
         self._admission = admission
         self._source = source
         self._metrics = metrics
+        self._holds = attendance.Holds()
 
     async def reply(self, request: Request, notes: Notes) -> Reply:
         """Answer a GET or HEAD.
@@ -131,23 +124,28 @@ class Gateway:
                 raise TicketInvalid
         conditional = is_conditional(request.headers)
         peek = conditional or request.method == "HEAD"
+        if request.method == "HEAD":  # nobody plays it, so there is nothing to wait for
+            request = replace(request, query=unblocked(request.query))
         decision = await self._decide(walker, notes, Intent.PEEK if peek else Intent.START)
-        manifest = await self._fetch(route, request, walker, None if peek else decision)
+        held = None if peek else decision
+        async with self._holding(walker, held):
+            manifest = await self._fetch(route, request, walker, held)
         if conditional and manifest.template and not_modified(request.headers, manifest.validators):
             return Reply(304, (("Cache-Control", "no-store"),))
         if manifest.template is None:
             return Reply(manifest.status, manifest.headers, manifest.body)
         if conditional and request.method == "GET":
-            decision = await self._decide(walker, notes, Intent.START)
-        await self._admission.learn(
-            walker.subject,
-            walker.playback,
-            decision,
-            manifest.template,
-            is_entry=kind is Kind.ENTRY,
-        )
-        with self._metrics.phase("rewrite"):
-            return self._render(request, walker, decision, manifest.template)
+            held = decision = await self._decide(walker, notes, Intent.START)
+        async with self._holding(walker, held):
+            await self._admission.learn(
+                walker.subject,
+                walker.playback,
+                decision,
+                manifest.template,
+                is_entry=kind is Kind.ENTRY,
+            )
+            with self._metrics.phase("rewrite"):
+                return self._render(request, walker, decision, manifest.template)
 
     async def _segment(self, route: Route, request: Request, notes: Notes) -> Reply:
         notes.kind = Kind.SEGMENT
@@ -178,9 +176,15 @@ class Gateway:
         notes.subject, notes.playback = walker.subject, walker.playback
         peek = request.method == "HEAD"
         decision = await self._decide(walker, notes, Intent.PEEK if peek else Intent.START)
-        tempo = self._admission.tempo(playback.content)
-        work = self._source.segment(route, request, tempo.pace)
-        return await self._attended(walker, None if peek else decision, work, _close)
+        pace = None if peek else self._admission.tempo(playback.content).pace
+        with ExitStack() as until_sent:  # its body may be held as well
+            if segment_hold(pace) > 0:
+                until_sent.enter_context(self._hold(walker))
+            work = self._source.segment(route, request, pace)
+            held = None if peek else decision
+            opened = await self._attended(walker, held, work, lambda done: done.close())
+            until_sent.callback(opened.close)
+            return replace(opened, close=until_sent.pop_all().close)
 
     def _who(self, request: Request, route: Route, content: str) -> Walker:
         clues = hints(request, self._rules.device_header)
@@ -201,14 +205,19 @@ class Gateway:
         return walker.ticket is not None and self._tickets.fits(walker.ticket, content)
 
     async def _decide(self, walker: Walker, notes: Notes, intent: Intent) -> Decision:
-        notes.decision = await self._admission.decide(
+        asking = self._admission.decide(
             walker.subject, walker.playback, beat=self._is_beat(walker), intent=intent
+        )
+        takes = intent is Intent.START
+        # Who goes away meanwhile may have been given a slot, which only the answer tells.
+        notes.decision = await attendance.finished(
+            asking, undo=lambda given: self._give_back(walker, given if takes else None)
         )
         return notes.decision
 
     def _is_beat(self, walker: Walker) -> bool:
-        by_ticket = walker.ticket is not None
-        return self._admission.shows_life(walker.playback.content, by_ticket=by_ticket)
+        content, ticket = walker.playback.content, walker.ticket
+        return self._admission.shows_life(content, by_ticket=ticket is not None)
 
     async def _fetch(
         self, route: Route, request: Request, walker: Walker, held: Decision | None
@@ -217,13 +226,10 @@ class Gateway:
         content = walker.playback.content
         if held is not None and (fresh := self._source.fresh(route, request, content)):
             return fresh
-        tempo = self._admission.tempo(content)
-        work = self._source.manifest(route, request, content, tempo.pace)
-        try:
+        with self._hold(walker) if is_blocking(request.query) else nullcontext():
+            pace = self._admission.tempo(content).pace
+            work = self._source.manifest(route, request, content, pace)
             manifest = await self._attended(walker, held, work)
-        except (OriginError, asyncio.CancelledError):
-            await self._give_back(walker, held)
-            raise
         if manifest.template is None:
             await self._give_back(walker, held)
         return manifest
@@ -249,6 +255,20 @@ class Gateway:
 
         every = self._admission.beat_interval(playback.content)
         return await attendance.attended(work, beat, every=every, discard=discard)
+
+    def _hold(self, walker: Walker) -> AbstractContextManager[None]:
+        """Count a request that the origin may hold, and refuse one too many of an account."""
+        limit, _rule = self._admission.limit(walker.subject, walker.playback.route)
+        return self._holds.one_more(walker.subject.account, limit)
+
+    @asynccontextmanager
+    async def _holding(self, walker: Walker, held: Decision | None) -> AsyncIterator[None]:
+        """Give the slot back if its stream is not served: its viewer went away, or it failed."""
+        try:
+            yield
+        except BaseException:
+            await self._give_back(walker, held)
+            raise
 
     async def _give_back(self, walker: Walker, held: Decision | None) -> None:
         # Who comes with a ticket is in the middle of a stream, and will ask again.
@@ -277,7 +297,3 @@ class Gateway:
         if template.refreshes_by_location and is_going_on:
             return self._tickets.renewed(ticket)
         return ticket.text
-
-
-def _close(opened: Opened) -> None:
-    opened.close()

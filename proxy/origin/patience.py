@@ -10,9 +10,10 @@ it. So each segment of what is live may be held; one of something on demand is t
 """
 
 from proxy.model import Pace
-from proxy.query import pairs
+from proxy.query import pairs, without
 
-BLOCKING = "_HLS_msn"  # the directive that makes a reload blocking; _HLS_part only refines it
+BLOCKING = "_HLS_msn"  # the directive that makes a reload blocking
+BLOCKING_PART = "_HLS_part"  # refines it, and means nothing without it
 
 HELD_TARGETS = 3
 # Seconds. The first for content whose manifests this process has not read yet: segments of ten
@@ -25,6 +26,11 @@ LONGEST_TARGET = 20.0
 def is_blocking(query: str) -> bool:
     """Tell whether a playlist request asks to be held until the playlist is new enough."""
     return any(name == BLOCKING for name, _, _ in pairs(query))
+
+
+def unblocked(query: str) -> str:
+    """Give a playlist request's query less what asks for it to be held."""
+    return without(query, (BLOCKING, BLOCKING_PART))
 
 
 def reload_hold(pace: Pace | None) -> float:

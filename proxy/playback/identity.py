@@ -17,7 +17,7 @@ and its bearer is a stream of their own.
 """
 
 from collections.abc import Collection
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 
 from proxy.model import Playback, Stray, Ticket, Token
@@ -32,6 +32,14 @@ DEVICE_BYTES = 8
 SHORT_BYTES = 4
 # Content travels in each ticket; longer ones are cut and told apart by a hash.
 MAX_CONTENT_LENGTH = 192
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityRules:
+    """``identity`` of the configuration, as far as it names devices."""
+
+    device_header: str | None = None
+    jti_per_playback: bool = False
 
 
 def content_of(host: str, path: str, query: str, params: Collection[str]) -> str:

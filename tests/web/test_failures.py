@@ -8,8 +8,11 @@ import jwt
 import pytest
 from aiohttp import web
 
+from proxy.model import Attempt, Decision
+from proxy.web.connections import PlayerProtocol
 from tests.support.origin import HLS
 from tests.support.playlists import MASTER, serve_channels
+from tests.support.poll import until
 from tests.support.redis_server import free_port
 from tests.support.stack import JWT_SECRET, Stack
 
@@ -271,3 +274,50 @@ async def test_without_its_store_the_proxy_does_as_it_was_told(on_outage: str, s
             assert stack.origin.requests == []
         ready = await stack.operate("/readyz", token=None)
         assert (ready.status, ready.json["components"]["store"]) == (200, False)
+
+
+async def test_a_viewer_who_goes_away_while_the_store_is_asked_leaves_no_slot_behind(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with Stack(streams={"ttl": "10m"}) as stack:
+        store, asked, gate = stack.service.store, asyncio.Event(), asyncio.Event()
+        decide = store.decide
+
+        async def slow(attempt: Attempt) -> Decision:
+            decision = await decide(attempt)  # the slot is taken, and the answer on its way
+            asked.set()
+            await gate.wait()
+            return decision
+
+        lost = asyncio.Event()
+        monkeypatch.setattr(store, "decide", slow)
+        request = asyncio.create_task(stack.watch(ENTRY))
+        await asked.wait()
+        assert await active(stack) == 1
+        hear = PlayerProtocol.connection_lost
+
+        def connection_lost(connection: PlayerProtocol, exc: BaseException | None) -> None:
+            hear(connection, exc)
+            lost.set()
+
+        monkeypatch.setattr(PlayerProtocol, "connection_lost", connection_lost)
+        request.cancel()
+        await lost.wait()
+        gate.set()
+
+        async def freed() -> bool:
+            return await active(stack) == 0
+
+        await until(freed, "the slot is free")
+        assert stack.origin.requests == []
+
+
+async def test_a_stream_that_fails_by_our_fault_costs_no_slot(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise LookupError
+
+    monkeypatch.setattr("proxy.gateway.rendered", fail)
+    assert (await stack.watch(ENTRY)).code == "internal_error"
+    assert await active(stack) == 0

@@ -69,15 +69,21 @@ class Channel:
         await self.hold(request)
         return web.Response(body=b"part 2", content_type="video/mp4")
 
+    async def trickle(self, request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await self.hold(request)
+        return response
+
     async def hold(self, request: web.Request) -> None:
         self.held.append(request)
         await self.news.wait()
 
-    async def watch(self, account: str = "alice", **more: str) -> str:
+    async def watch(self, account: str = "alice", device: str | None = None) -> str:
         """Begin to watch, as a player does, and give the address of the low rendition."""
-        entry = await self.stack.watch(ENTRY, account, **more)
+        entry = await self.stack.watch(ENTRY, account, device=device)
         low = urljoin(ENTRY, entry.uris()[0])
-        assert (await self.stack.ask(low, **more)).status == 200
+        assert (await self.stack.ask(low)).status == 200
         return low
 
     async def count(self, number: int) -> None:
@@ -140,7 +146,7 @@ async def listed(stack: Stack, account: str = "alice") -> list[dict[str, str]]:
     return streams
 
 
-def asking(stack: Stack, path: str, **more: str) -> asyncio.Task[Answer]:
+def asking(stack: Stack, path: str, **more: Any) -> asyncio.Task[Answer]:
     return asyncio.create_task(stack.ask(path, **more))
 
 
@@ -261,13 +267,7 @@ async def test_a_viewer_who_goes_away_lets_the_origin_go_and_is_nobodys_failure(
 async def test_a_part_whose_header_is_here_and_whose_body_is_held_is_let_go_too(
     live: Channel,
 ) -> None:
-    async def trickle(request: web.Request) -> web.StreamResponse:
-        response = web.StreamResponse()
-        await response.prepare(request)
-        await live.hold(request)
-        return response
-
-    live.stack.origin.answers["/open/trickle.m4s"] = trickle
+    live.stack.origin.answers["/open/trickle.m4s"] = live.trickle
     async with live.stack.client.get("/open/trickle.m4s") as response:
         assert response.status == 200
         await live.count(1)
@@ -456,3 +456,80 @@ async def test_the_answer_to_a_blocking_reload_is_kept_for_those_who_come_late()
         await live.stack.ask(f"{low}&{NEXT}&_HLS_skip=YES")
         assert (await live.stack.ask(f"{low}&{NEXT}")).text == first.text
         assert len(live.held) == 2
+
+
+# --- Bounded ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("what", ["reload", "part", "part whose header came"])
+async def test_one_account_never_takes_the_port(monkeypatch: pytest.MonkeyPatch, what: str) -> None:
+    monkeypatch.setattr("proxy.attendance.HELD_PER_STREAM", 3)
+    async with channel(limits={"default": 2}) as live:
+        stack, low = live.stack, await live.watch()
+        part = urljoin(LOW, (await stack.ask(low)).uris()[0]).replace("seg7", "part8.2")
+        if what == "part whose header came":
+            stack.origin.answers["/live/one/low/part8.2.m4s"] = live.trickle
+
+        def path(number: int) -> str:  # each is a request of its own at the origin
+            return f"{low}&_HLS_msn={number}" if what == "reload" else f"{part}&number={number}"
+
+        held = [asking(stack, path(number)) for number in range(6)]
+        await live.count(6)
+        answer = await stack.ask(path(6))
+        assert (answer.status, answer.code) == (503, "overloaded")
+        assert answer.headers["Retry-After"] == "1"
+        assert len(live.held) == 6
+        # Neither another account nor what is not held has to wait for that.
+        assert (await stack.ask(low)).status == 200
+        other = await live.watch("bob")
+        reload = asking(stack, f"{other}&_HLS_msn=99")
+        await live.count(7)
+        live.news.set()
+        answers = await asyncio.gather(*held, reload)
+        assert [answer.status for answer in answers] == [200] * 7
+        assert (await stack.ask(path(6))).status == 200
+
+
+async def test_a_request_that_is_given_up_makes_room_for_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("proxy.attendance.HELD_PER_STREAM", 1)
+    async with channel(limits={"default": 1}) as live:
+        low = await live.watch()
+        request = asking(live.stack, f"{low}&{NEXT}")
+        await live.count(1)
+        assert (await live.stack.ask(f"{low}&_HLS_msn=9")).code == "overloaded"
+        request.cancel()
+        await live.gone()
+        request = asking(live.stack, f"{low}&_HLS_msn=9")
+        await live.count(2)
+        live.news.set()
+        assert (await request).status == 200
+
+
+async def test_a_stream_given_back_makes_no_room_for_what_another_may_have_held(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("proxy.attendance.HELD_PER_STREAM", 1)
+    async with channel(limits={"default": 1}) as live:
+        low = await live.watch()
+        reload = asking(live.stack, f"{low}&{NEXT}")
+        await live.count(1)
+        released = f"/_playgate/release?_sid={low.partition('_sid=')[2]}"
+        assert (await live.stack.ask(released, method="POST")).status == 204
+        anew = await live.watch(device="tv")
+        assert (await live.stack.ask(f"{anew}&_HLS_msn=9")).code == "overloaded"
+        live.news.set()
+        assert (await reload).status == 200
+
+
+async def test_head_is_never_held(hasty: Channel) -> None:
+    hasty.target = 20  # what the origin might hold for a minute
+    low = await hasty.watch()
+    asked = len(hasty.stack.origin.paths)
+    assert (await hasty.stack.ask(f"{low}&{NEXT}&_HLS_skip=YES", method="HEAD")).status == 200
+    assert hasty.held == []
+    assert hasty.stack.origin.paths[asked:] == [f"{LOW}?_HLS_skip=YES"]
+    part = urljoin(LOW, (await hasty.stack.ask(low)).uris()[0]).replace("seg7", "part8.2")
+    async with asyncio.timeout(30):
+        assert (await hasty.stack.ask(part, method="HEAD")).status == 504

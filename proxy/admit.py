@@ -87,18 +87,15 @@ class Admission:
         return await self._ask(subject, playback, lifetime, beat=beat, intent=intent)
 
     async def keep_alive(
-        self, subject: Subject, playback: Playback, *, intent: Intent = Intent.START
+        self, subject: Subject, playback: Playback, *, intent: Intent = Intent.RESUME
     ) -> Decision:
         """Take the beat of a player that was made to report, and so is on demand if in doubt.
 
-        Its viewer may have gone, or be watching something else by now: START, too, is taken for
-        RESUME.
+        Its viewer may have gone, or be watching something else by now: no START.
 
         Raises:
             StreamLimit, StreamEnded, StoreUnavailable: as for ``decide``.
         """
-        if intent is Intent.START:
-            intent = Intent.RESUME
         pace = self.tempo(playback.content).pace
         lifetime = cadence(pace or ON_DEMAND, self._lifetimes)
         if pace is None:

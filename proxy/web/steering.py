@@ -84,7 +84,7 @@ class Steering:
             raise TicketInvalid
         playback = identity.resume(ticket, hints(request))
         notes.subject, notes.playback = ticket.subject, playback
-        intent = Intent.PEEK if request.method == "HEAD" else Intent.START
+        intent = Intent.PEEK if request.method == "HEAD" else Intent.RESUME
         notes.decision = await self._admission.keep_alive(ticket.subject, playback, intent=intent)
         asked = _Asked.read(request.query)
         ttl = self._interval

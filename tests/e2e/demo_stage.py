@@ -109,7 +109,7 @@ async def stage(store: str) -> AsyncIterator[Stage]:
         }
         mapping["admin"] = {"host": "127.0.0.1", "port": 0, "token": OPERATOR}
         # Redis and the browsers share two cores here; that is not what these tests are about.
-        mapping["store"] = {"url": store, "timeout": "2s"}
+        mapping["store"] = {"url": store, "timeout": "10s"}
         service = Service(from_mapping(mapping))
         await service.start()
         try:

@@ -117,7 +117,9 @@ async def _plays_and_crashes(
         # It may have stalled where the machine was busy; then it plays on.
         await until(has_played, "it plays on", PATIENCE)
         minutes = (time.monotonic() - begun) / 60
-        _count(viewer.visits(begun), minutes, figures)
+        figures.steering_per_minute = len(_beats(viewer.visits(begun))) / minutes
+        # Those at the start included, for which Shaka waits before it plays.
+        figures.steering_replies = _beats(viewer.visits())
         before = list(counts)
         await playing.crash()
     figures.over_counts = sum(count > 1 for count in before)
@@ -127,20 +129,19 @@ async def _plays_and_crashes(
     return one, await _is_freed(viewer, figures)
 
 
-def _count(visits: Iterable[Visit], minutes: float, figures: Figures) -> None:
-    beats = [visit.seconds for visit in visits if visit.kind == "steering"]
-    figures.steering_per_minute = len(beats) / minutes
-    figures.steering_replies = beats
+def _beats(visits: Iterable[Visit]) -> list[float]:
+    """Give how long each answer of the steering server took."""
+    return [visit.seconds for visit in visits if visit.kind == "steering"]
 
 
 async def _is_freed(viewer: Viewer, figures: Figures) -> Finding:
     """Wait for a dead player's slot to lapse, or for another stream to get it."""
     crashed = time.monotonic()
+    eager = Viewer(viewer.stage, viewer.account, 1, viewer.hashed)
     left = await viewer.streams()
     if not all(lives_by_beats(stream) for stream in left):
         # Nothing was heard of it since it loaded what it needed: held for as long as that lasts,
         # and given to whoever else wants to watch.
-        eager = Viewer(viewer.stage, viewer.account, 1, viewer.hashed)
 
         async def lets_another_in() -> bool:
             return await eager.start(Form.HLS_LIVE, ELSEWHERE, "another device") == 200
@@ -153,6 +154,8 @@ async def _is_freed(viewer: Viewer, figures: Figures) -> Finding:
 
     await until(is_free, "its slot is free")
     figures.crash_to_free = time.monotonic() - crashed
+    # What is listed and what is decided are two things.
+    assert await eager.start(Form.HLS_LIVE, ELSEWHERE, "another device") == 200
     return Finding(good=True, seen=_since(crashed))
 
 
@@ -181,27 +184,34 @@ async def _is_refused(stage: Stage, player: Player, form: Form) -> Finding:
 # --- Being ended -------------------------------------------------------------------------------
 
 
-async def _take_over(viewer: Viewer) -> None:
+# Each gives how many streams may be counted from then on.
+
+
+async def _take_over(viewer: Viewer) -> int:
     """Start another title on the very device: at the limit of one the older stream must go."""
     assert await viewer.start(Form.HLS_LIVE, ELSEWHERE, DEVICE) == 200
+    return 1
 
 
-async def _kill(viewer: Viewer) -> None:
+async def _kill(viewer: Viewer) -> int:
     await viewer.end()
+    return 0
 
 
 DEVICE = "the device"
 
 
 async def _is_ended(
-    stage: Stage, player: Player, form: Form, end: Callable[[Viewer], Awaitable[None]]
+    stage: Stage, player: Player, form: Form, end: Callable[[Viewer], Awaitable[int]]
 ) -> Finding:
     viewer = stage.viewer()
     async with player.play(viewer.url(form, device=DEVICE), form) as playing:
         await _until_it_plays(playing)
-        await end(viewer)
+        left = await end(viewer)
         ended = time.monotonic()
-        stopped = await _stops(playing)
+        async with counting(viewer) as counts:
+            stopped = await _stops(playing)
+    assert max(counts) <= left, f"counted after its end: {Counter(counts)}"
     visits = [visit for visit in viewer.visits(ended) if visit.kind != "steering"]
     served = [visit for visit in visits if 200 <= visit.status < 300]
     assert not served, f"it was served on: {served}"
@@ -262,6 +272,7 @@ async def counting(viewer: Viewer) -> AsyncIterator[list[int]]:
     watching = asyncio.create_task(watch())
     try:
         yield counts
+        assert not watching.done(), "nobody looked any more"
     finally:
         watching.cancel()
 

@@ -47,7 +47,7 @@ def settings(store: str, origin_url: str) -> Settings:
             "listen": {"host": "127.0.0.1", "port": 0, "drain_timeout": "1s"},
             "admin": {"host": "127.0.0.1", "port": 0, "token": ADMIN_TOKEN},
             # Redis and the players share two cores; that is not what these tests are about.
-            "store": {"url": store, "timeout": "2s", "key_prefix": f"e2e-{secrets.token_hex(4)}"},
+            "store": {"url": store, "timeout": "10s", "key_prefix": f"e2e-{secrets.token_hex(4)}"},
             "auth": {"keys": [{"algorithm": "HS256", "secret": secrets.token_urlsafe(32)}]},
             "tickets": {"secret": secrets.token_urlsafe(32)},
             "streams": {

@@ -4,6 +4,8 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 PORT   ?= 8080
 PYTEST ?=
+# Rows of the players' matrix at a time: players wait more than they work.
+ROWS   ?= 3
 
 .PHONY: help demo test unit e2e players bench lint format node up clean
 
@@ -21,7 +23,7 @@ unit: $(VENV)/.installed-test  ## every test but those that drive real players
 
 e2e: $(VENV)/.installed-test  ## the matrix: every real player in all it plays, and what was measured
 	rm -rf build/players
-	$(BIN)/pytest -n auto -m matrix $(PYTEST)
+	$(BIN)/pytest -n $(ROWS) -m matrix $(PYTEST)
 	$(BIN)/python -m tests.e2e.table
 
 players: e2e  ## the same, and the matrix in docs/players.md is written anew

@@ -142,32 +142,46 @@ def vod_mpd(tracks: Mapping[str, Track], segments: int) -> str:
     )
 
 
-def live_mpd(tracks: Mapping[str, Track], now: float) -> str:
-    """Write the dynamic MPD; it brings its clock with it."""
+def live_mpd(tracks: Mapping[str, Track], now: float, first: int | None = None) -> str:
+    """Write the dynamic MPD; it brings its clock with it.
+
+    Its segments stand in a timeline; or, from the ``first`` one of the programme on, are numbered.
+    """
     end = parts_until(now) // PARTS
+    began = SIGN_ON + (first or 0) * SEGMENT_SECONDS
     return _mpd(
         tracks,
-        f'type="dynamic" availabilityStartTime="{_utc(SIGN_ON)}" publishTime="{_utc(now)}" '
+        f'type="dynamic" availabilityStartTime="{_utc(began)}" publishTime="{_utc(now)}" '
         f'minimumUpdatePeriod="PT{TARGET_DURATION}S" suggestedPresentationDelay="PT6S" '
         f'timeShiftBufferDepth="PT{WINDOW * SEGMENT_SECONDS}S"',
-        range(end - WINDOW, end),
+        range(end - WINDOW, end) if first is None else first,
         f'<UTCTiming schemeIdUri="urn:mpeg:dash:utc:direct:2014" value="{_utc(now)}"/>\n',
     )
 
 
-def _mpd(tracks: Mapping[str, Track], attributes: str, numbers: range, tail: str = "") -> str:
+def _mpd(tracks: Mapping[str, Track], attributes: str, listed: range | int, tail: str = "") -> str:
+    """Write an MPD whose segments are ``listed``, or numbered from there on."""
+
+    def segments(step: int) -> str:
+        if isinstance(listed, int):
+            offset = listed * step
+            return f'startNumber="{listed}" duration="{step}" presentationTimeOffset="{offset}"/>'
+        timeline = f'<S t="{listed.start * step}" d="{step}" r="{len(listed) - 1}"/>'
+        return (
+            f'startNumber="{listed.start}"><SegmentTimeline>{timeline}</SegmentTimeline>'
+            "</SegmentTemplate>"
+        )
+
     def representation(name: str) -> str:
         track = tracks[name]
         size = f' width="{track.width}" height="{track.height}"' if track.width else ""
-        step = PARTS * track.ticks
         return (
             f'<Representation id="{name}" codecs="{track.codec}" '
             f'bandwidth="{track.peak_bandwidth}"{size}>'
-            f'<SegmentTemplate timescale="{track.timescale}" startNumber="{numbers.start}" '
+            f'<SegmentTemplate timescale="{track.timescale}" '
             'initialization="$RepresentationID$/init.mp4" '
-            'media="$RepresentationID$/$Number$.m4s"><SegmentTimeline>'
-            f'<S t="{numbers.start * step}" d="{step}" r="{len(numbers) - 1}"/>'
-            "</SegmentTimeline></SegmentTemplate></Representation>\n"
+            f'media="$RepresentationID$/$Number$.m4s" {segments(PARTS * track.ticks)}'
+            "</Representation>\n"
         )
 
     def adaptation(kind: str, names: list[str]) -> str:

@@ -1,7 +1,8 @@
-"""The origin of the matrix: every title there could be, in all five forms.
+"""The origin of the matrix: every title there could be, in all forms.
 
     /hls-vod/{seconds}/{title}/master.m3u8       /hls-live/{title}/master.m3u8
     /dash-vod/{seconds}/{title}/manifest.mpd     /dash-live/{title}/manifest.mpd
+                                                 /dash-numbered/{title}/manifest.mpd
                                                  /ll-hls/{title}/master.m3u8
 
 All titles show the same; each test has its own, so that the log says who asked. Live, a request
@@ -28,7 +29,7 @@ from tests.e2e.player import Form
 # Requests. A run of the whole matrix makes some ten thousand.
 LOG_CAPACITY = 100_000
 ON_DEMAND = "/{form:hls-vod|dash-vod}/{seconds:[0-9]+}/{title}"
-LIVE = "/{form:hls-live|ll-hls|dash-live}/{title}"
+LIVE = "/{form:hls-live|ll-hls|dash-live|dash-numbered}/{title}"
 # Seconds for which the future is worth waiting for: a segment and a half.
 AHEAD = 3.0
 
@@ -72,6 +73,8 @@ class Titles:
 
     def __init__(self, tracks: Mapping[str, Track]) -> None:
         self._tracks = tracks
+        # Numbered programmes began an hour ago.
+        self._first = manifests.parts_until(time.time() - 3600) // PARTS
 
     async def multivariant(self, request: web.Request) -> web.Response:
         return respond(request, manifests.multivariant(self._tracks), HLS_TYPE, 60)
@@ -79,7 +82,8 @@ class Titles:
     async def mpd(self, request: web.Request) -> web.Response:
         if (length := segments(request)) is not None:
             return respond(request, manifests.vod_mpd(self._tracks, length), DASH_TYPE, 60)
-        return respond(request, manifests.live_mpd(self._tracks, time.time()), DASH_TYPE, 0)
+        first = self._first if request.match_info["form"] == Form.DASH_NUMBERED else None
+        return respond(request, manifests.live_mpd(self._tracks, time.time(), first), DASH_TYPE, 0)
 
     async def playlist(self, request: web.Request) -> web.Response:
         self._track(request)

@@ -17,15 +17,17 @@ class Form(StrEnum):
     LL_HLS = "ll-hls"
     DASH_VOD = "dash-vod"
     DASH_LIVE = "dash-live"
+    # The same by numbers and a duration instead of a timeline.
+    DASH_NUMBERED = "dash-numbered"
 
     @property
     def live(self) -> bool:
-        return self in (Form.HLS_LIVE, Form.LL_HLS, Form.DASH_LIVE)
+        return self not in (Form.HLS_VOD, Form.DASH_VOD)
 
     @property
     def entry(self) -> str:
         """The name of the entry manifest."""
-        return "manifest.mpd" if self in (Form.DASH_VOD, Form.DASH_LIVE) else "master.m3u8"
+        return "manifest.mpd" if self.startswith("dash") else "master.m3u8"
 
 
 class Playing(Protocol):

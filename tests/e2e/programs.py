@@ -100,7 +100,7 @@ class Program:
     progress: re.Pattern[str]
     seconds: Callable[[str], float] = clock
     question: bytes = b""
-    forms: frozenset[Form] = frozenset(Form)
+    forms: frozenset[Form] = frozenset(Form) - {Form.DASH_NUMBERED}
     refuses_root: bool = False
 
     @asynccontextmanager
@@ -202,7 +202,7 @@ PROGRAMS = (
         re.compile(r"(\d+:\d\d:\d\d\.\d) /"),
         # In a SegmentTimeline that does not begin at zero it looks for the live edge as far again
         # beyond it, and waits: gst_mpd_client2_stream_seek() adds the start of the first segment
-        # to the position of the one it found.
+        # to the position of the one it found. Numbered segments it plays.
         forms=frozenset(Form) - {Form.DASH_LIVE},
     ),
     Program("streamlink", streamlink, MPV_TIME),

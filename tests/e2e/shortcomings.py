@@ -22,9 +22,9 @@ FFMPEG = "https://github.com/FFmpeg/FFmpeg/blob/n5.1/libavformat"
 MPV = "https://github.com/mpv-player/mpv/blob/v0.35.1/demux/demux_lavf.c"
 VLC = "https://github.com/videolan/vlc/blob/3.0.18/modules/demux"
 GSTREAMER = "https://github.com/GStreamer/gstreamer/blob/1.22/subprojects/gst-plugins-good/ext/adaptivedemux2"
-STREAMLINK = "https://github.com/streamlink/streamlink/blob/master/src/streamlink/stream"
-YT_DLP = "https://github.com/yt-dlp/yt-dlp/blob/master/yt_dlp"
-CHROMIUM = "https://github.com/chromium/chromium/blob/main/media/formats/hls"
+STREAMLINK = "https://github.com/streamlink/streamlink/blob/8.6.3/src/streamlink/stream"
+YT_DLP = "https://github.com/yt-dlp/yt-dlp/blob/2026.10.26/yt_dlp"
+CHROMIUM = "https://github.com/chromium/chromium/blob/156.0.8078.79/media/formats/hls"
 UNSTEERED = {
     ("Chromium", Form.HLS_VOD): f"{CHROMIUM}/multivariant_playlist.cc",
     ("ffmpeg", Form.HLS_VOD): f"{FFMPEG}/hls.c",

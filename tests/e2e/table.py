@@ -32,6 +32,7 @@ FORMS = {
     Form.LL_HLS: "low-latency HLS",
     Form.DASH_VOD: "DASH on demand",
     Form.DASH_LIVE: "DASH live",
+    Form.DASH_NUMBERED: "DASH live, numbered",
 }
 
 

@@ -26,7 +26,8 @@ async def playlist(viewer: Viewer, form: Form) -> str:
     return viewer.path(form).replace("master.m3u8", found[0])
 
 
-@pytest.mark.parametrize("form", Form)
+# Where segments are numbered, ffmpeg runs past the live edge: that form GStreamer alone plays.
+@pytest.mark.parametrize("form", [form for form in Form if form is not Form.DASH_NUMBERED])
 async def test_every_form_decodes_without_a_complaint(on_stage: Stage, form: Form) -> None:
     ffmpeg = needs.program("ffmpeg", install="apt-get install ffmpeg")
     process = await asyncio.create_subprocess_exec(

@@ -197,7 +197,7 @@ class Admission:
         # A rendition that a media playlist reports on says nothing of how the entry is refreshed.
         refreshes_itself = template.media_playlist if is_entry else known.self_refreshing
         tempo = Tempo(slower(known.pace, template.pace), refreshes_itself and template.pace.live)
-        self._remember(playback.content, tempo)
+        _put(self._tempos, playback.content, tempo)
         if tempo == known or decision.outcome is Outcome.UNCHECKED:
             return
         corrected = self._lifetime(playback)
@@ -214,9 +214,6 @@ class Admission:
             self._returning.pop(playback.stream, None)
         elif decision.outcome is Outcome.RENEWED:
             _put(self._returning, playback.stream, None)
-
-    def _remember(self, content: str, tempo: Tempo) -> None:
-        _put(self._tempos, content, tempo)
 
     async def undo(self, subject: Subject, decision: Decision) -> None:
         """Give back the slot of a stream that was let in but could not be served."""

@@ -208,11 +208,10 @@ class Gateway:
         asking = self._admission.decide(
             walker.subject, walker.playback, beat=self._is_beat(walker), intent=intent
         )
-        takes = intent is Intent.START
-        # Who goes away meanwhile may have been given a slot, which only the answer tells.
-        notes.decision = await attendance.finished(
-            asking, undo=lambda given: self._give_back(walker, given if takes else None)
-        )
+        if intent is Intent.START and walker.ticket is None:
+            # Who goes away meanwhile may have been given a slot, which only the answer tells.
+            asking = attendance.finished(asking, lambda given: self._give_back(walker, given))
+        notes.decision = await asking
         return notes.decision
 
     def _is_beat(self, walker: Walker) -> bool:

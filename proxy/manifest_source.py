@@ -216,7 +216,7 @@ class ManifestSource:
             place=place,
             to_public=route.public,
             seal=self._credentials.tickets.sealer(key.content),
-            steering=f"{key.scheme}://{key.host}{STEERING_PATH}" if self._keepalive else None,
+            steering=STEERING_PATH if self._keepalive else None,
         )
 
 

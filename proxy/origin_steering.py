@@ -129,21 +129,19 @@ def _read(body: bytes, server: str) -> Answer:
         ValueError: it is none that a player could use.
     """
     said = json.loads(body, parse_constant=_refuse)
-    if not isinstance(said, dict):
-        raise ValueError("it is no object")  # noqa: TRY004  # of the answer, not of an argument
-    document = {name: value for name, value in said.items() if name not in (CLONES, RELOAD_URI)}
-    for name in PRIORITIES:
-        if name in document and not _is_list(document[name]):
-            del document[name]
-    if not document.keys() & set(PRIORITIES):
+    members = said if isinstance(said, dict) else {}
+    named = {name: members[name] for name in PRIORITIES if _is_list(members.get(name))}
+    if not named:
         raise ValueError("it names no pathway")
+    ours = (*PRIORITIES, CLONES, RELOAD_URI)
+    document = {name: value for name, value in members.items() if name not in ours} | named
     # Players believe an answer of no other version, and ask no more.
     document["VERSION"] = 1
     ttl = document.get("TTL")
     return Answer(
         document=document,
         ttl=ttl if type(ttl) is int and ttl >= 1 else None,
-        reload=_reload(server, said.get(RELOAD_URI)),
+        reload=_reload(server, members.get(RELOAD_URI)),
     )
 
 

@@ -1,8 +1,8 @@
 """The segments an MPD names (ISO/IEC 23009-1 §5.3.9), level by level.
 
-media, initialization, index, bitstreamSwitching, sourceURL
-One may stand for many representations, each with its own BaseURL: its seal is for the
-tree that holds them all.
+They are in the attributes media, initialization, index, bitstreamSwitching and sourceURL. One may
+stand for many representations, each with its own BaseURL: its seal is for the tree that holds them
+all.
 """
 
 import re

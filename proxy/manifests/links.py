@@ -42,7 +42,7 @@ class Links:
             directory of segments (``/a/``), or to it and all below (``/a/**``); baked into the
             template.
         query: the manifest's query as the origin sees it: no token, no ticket.
-        steering: the absolute URL of our steering server; None where there is no keep-alive.
+        steering: the path of our steering server; None where there is no keep-alive.
     """
 
     base: str

@@ -8,7 +8,7 @@ Where the origin steers already, ours stands in front of its server: the link ca
 sealed, because a proxy that fetched any address it is handed would be everybody's.
 """
 
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from proxy.manifests.linker import QUERY_SAFE, Linker, Parts
 from proxy.manifests.links import Links
@@ -50,8 +50,8 @@ def steering_link(
         if server is None:
             return None
         query += f"{SERVER_PARAM}={_quoted(server)}&"
-    ours = urlsplit(links.steering).path if relative else links.steering
-    return (f"{ours}?{query}{links.param}={links.seal(place(server))}.", "")
+    ours = "" if relative else f"{links.public_scheme}://{links.public_host}"
+    return (f"{ours}{links.steering}?{query}{links.param}={links.seal(place(server))}.", "")
 
 
 def place(server: str | None) -> str:

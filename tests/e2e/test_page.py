@@ -7,18 +7,11 @@ from playwright.async_api import Route, expect
 
 from proxy.demo.site import PLAYERS
 from tests.e2e.demo_page import DemoPage, demo_page, without_npm
-from tests.e2e.demo_stage import Stage, stage
+from tests.e2e.demo_stage import Stage
 from tests.support import needs
 from tests.support.poll import until
-from tests.support.redis_server import RedisServer
 
 pytestmark = pytest.mark.e2e
-
-
-@pytest.fixture
-async def running(redis_server: RedisServer) -> AsyncIterator[Stage]:
-    async with stage(redis_server.url) as set_up:
-        yield set_up
 
 
 @pytest.fixture

@@ -10,9 +10,8 @@ from playwright.async_api import Route, expect
 
 from proxy.demo.site import PLAYERS
 from tests.e2e.demo_page import DemoPage, demo_page
-from tests.e2e.demo_stage import Stage, stage
+from tests.e2e.demo_stage import Stage
 from tests.support import needs
-from tests.support.redis_server import RedisServer
 
 pytestmark = pytest.mark.e2e
 
@@ -27,12 +26,6 @@ A_WHILE = 60_000
 # Refusals that one ended stream may meet with: picture and sound at once, and for each what the
 # player had begun to ask for instead. One to three were seen.
 UNDER_WAY = 4
-
-
-@pytest.fixture
-async def running(redis_server: RedisServer) -> AsyncIterator[Stage]:
-    async with stage(redis_server.url) as set_up:
-        yield set_up
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from tests.manifests.world import CDN, Mode, links
 
 BASE = "/live/a/main.mpd"
 ROUTES: dict[str, Mode] = {"/live/**": "signed", "/open/**": "open", "/cdn/**": "direct"}
-STEERING = "https://play.example/_playgate/steering"
+STEERING = "/_playgate/steering"
 FAR = "https://cdn.elsewhere/a/"
 HERE = '<BaseURL serviceLocation=".">./</BaseURL>'
 SET = "<AdaptationSet>{}<Representation id='v'/></AdaptationSet>"

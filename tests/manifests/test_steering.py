@@ -15,7 +15,7 @@ PLAIN = 'SERVER-URI="/_playgate/steering?_sid=[steering].T"'
 
 
 def steered(base: str = "/live/a/main.m3u8") -> Links:
-    return replace(links(base), steering=OURS)
+    return replace(links(base), steering="/_playgate/steering")
 
 
 def rendered(text: str, where: Links | None = None) -> str:

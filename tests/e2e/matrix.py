@@ -261,8 +261,8 @@ async def _until_it_plays(playing: Playing) -> float:
 
 @asynccontextmanager
 async def counting(viewer: Viewer) -> AsyncIterator[list[int]]:
-    """Look all the time at how many streams are counted."""
-    counts: list[int] = []
+    """Look all the time at how many streams are counted, and once at the least."""
+    counts = [await viewer.count()]
 
     async def watch() -> None:
         while True:

@@ -14,6 +14,7 @@ from proxy.origin_steering import OriginSteering
 from proxy.playback.identity import IdentityRules
 from proxy.settings.schema import Settings
 from proxy.telemetry.metrics import Metrics
+from proxy.walker import Walkers
 from proxy.web.addresses import TrustedProxies
 from proxy.web.replies import Cors
 from proxy.web.server import PlayerPort
@@ -49,9 +50,9 @@ def player_port(
     )
     gateway = Gateway(
         routes=routes,
-        credentials=credentials,
-        identity_rules=IdentityRules(
-            settings.identity.device_header, settings.identity.jti_per_playback
+        walkers=Walkers(
+            credentials,
+            IdentityRules(settings.identity.device_header, settings.identity.jti_per_playback),
         ),
         admission=admission,
         source=ManifestSource(

@@ -21,7 +21,6 @@ from typing import Any, TypeVar
 from proxy import attendance
 from proxy.admit import Admission
 from proxy.conditions import is_conditional, not_modified
-from proxy.credentials.bearer import Credentials
 from proxy.errors import (
     MethodNotAllowed,
     NotFound,
@@ -36,21 +35,17 @@ from proxy.model import (
     Decision,
     Intent,
     Kind,
-    Outcome,
     Playback,
     Reply,
     Request,
     Subject,
-    Ticket,
-    Token,
 )
 from proxy.origin.exchange import Opened
 from proxy.origin.patience import is_blocking, segment_hold, unblocked
-from proxy.playback import identity
-from proxy.playback.device import hints
 from proxy.rendering import rendered
 from proxy.routing import Route, RouteTable
 from proxy.telemetry.metrics import Metrics
+from proxy.walker import Walker, Walkers
 
 T = TypeVar("T")
 
@@ -68,15 +63,6 @@ class Notes:
     decision: Decision | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Walker:
-    """Who walks: the credential, and the playback it belongs to."""
-
-    subject: Subject
-    playback: Playback
-    ticket: Ticket | None
-
-
 class Gateway:
     """Answers requests for what lies under the routes."""
 
@@ -84,16 +70,13 @@ class Gateway:
         self,
         *,
         routes: RouteTable,
-        credentials: Credentials,
-        identity_rules: identity.IdentityRules,
+        walkers: Walkers,
         admission: Admission,
         source: ManifestSource,
         metrics: Metrics,
     ) -> None:
         self._routes = routes
-        self._credentials = credentials
-        self._tickets = credentials.tickets
-        self._rules = identity_rules
+        self._walkers = walkers
         self._admission = admission
         self._source = source
         self._metrics = metrics
@@ -117,10 +100,10 @@ class Gateway:
         notes.kind = Kind.ENTRY
         content = route.content(request)
         with self._metrics.phase("auth"):
-            walker = self._who(request, route, content)
+            walker = await self._walkers.to_manifest(request, route, content)
             notes.subject, notes.playback = walker.subject, walker.playback
             notes.kind = kind = Kind.ENTRY if walker.playback.content == content else Kind.CHILD
-            if kind is Kind.CHILD and not self._fits(walker, content):
+            if kind is Kind.CHILD and not self._walkers.may_fetch(walker, content):
                 raise TicketInvalid
         conditional = is_conditional(request.headers)
         peek = conditional or request.method == "HEAD"
@@ -168,15 +151,11 @@ class Gateway:
     async def _signed(self, route: Route, request: Request, notes: Notes) -> Opened:
         """Open a segment by its ticket; each segment is a sign of life of its stream."""
         with self._metrics.phase("auth"):
-            ticket = self._credentials.ticket_of(request)
-            if ticket is None or not self._tickets.fits_within(ticket, request.path):
-                raise TicketInvalid("A segment needs the ticket its manifest gave it.")
-            playback = identity.resume(ticket, hints(request))
-        walker = Walker(ticket.subject, playback, ticket)
+            walker = self._walkers.to_segment(request)
         notes.subject, notes.playback = walker.subject, walker.playback
         peek = request.method == "HEAD"
         decision = await self._decide(walker, notes, Intent.PEEK if peek else Intent.START)
-        pace = None if peek else self._admission.tempo(playback.content).pace
+        pace = None if peek else self._admission.tempo(walker.playback.content).pace
         with ExitStack() as until_sent:  # its body may be held as well
             if segment_hold(pace) > 0:
                 until_sent.enter_context(self._hold(walker))
@@ -185,24 +164,6 @@ class Gateway:
             opened = await self._attended(walker, held, work, lambda done: done.close())
             until_sent.callback(opened.close)
             return replace(opened, close=until_sent.pop_all().close)
-
-    def _who(self, request: Request, route: Route, content: str) -> Walker:
-        clues = hints(request, self._rules.device_header)
-        match self._credentials.of(request):
-            case Ticket() as ticket:
-                return Walker(ticket.subject, identity.resume(ticket, clues), ticket)
-            case Token() as token:
-                playback = identity.start(
-                    token,
-                    clues,
-                    content=content,
-                    route=route.name,
-                    jti_per_playback=self._rules.jti_per_playback,
-                )
-                return Walker(token.subject, playback, None)
-
-    def _fits(self, walker: Walker, content: str) -> bool:
-        return walker.ticket is not None and self._tickets.fits(walker.ticket, content)
 
     async def _decide(self, walker: Walker, notes: Notes, intent: Intent) -> Decision:
         asking = self._admission.decide(
@@ -277,22 +238,7 @@ class Gateway:
     def _render(
         self, request: Request, walker: Walker, decision: Decision, template: Template
     ) -> Reply:
-        ticket = self._ticket(walker, decision, template)
+        ticket = self._walkers.ticket(walker, decision, template)
         if template.in_full and walker.ticket and ticket != walker.ticket.text:
             template = template.in_full
         return rendered(request, template, ticket, decision)
-
-    def _ticket(self, walker: Walker, decision: Decision, template: Template) -> str:
-        """Give the ticket for a manifest's links: for those of a playlist, always the same."""
-        ticket = walker.ticket
-        if ticket is None:
-            playback = identity.astray(walker.playback, decision.stream)
-            return self._tickets.mint(walker.subject, playback, decision.started_ms)
-        # Only for the stream it was made for, and while that holds a slot: who comes back now and
-        # then, counted for a moment, may do so for no longer than the ticket was made for.
-        is_going_on = (
-            decision.outcome is Outcome.RENEWED and decision.stream == ticket.playback.stream
-        )
-        if template.refreshes_by_location and is_going_on:
-            return self._tickets.renewed(ticket)
-        return ticket.text

@@ -48,7 +48,7 @@ class Credentials:
         """The query parameters that carry credentials: never passed on."""
         return frozenset({self._sources.query_param, self._sources.ticket_param})
 
-    def of(self, request: Request) -> Token | Ticket:
+    async def of(self, request: Request) -> Token | Ticket:
         """Verify the request's credential.
 
         Raises:

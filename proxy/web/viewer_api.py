@@ -78,7 +78,7 @@ class ViewerApi:
     async def _heartbeat(self, request: Request, notes: Notes, _: str) -> Reply:
         """Keep a stream's slot; with a ticket also take it again where there is room."""
         notes.kind = Kind.KEEPALIVE
-        subject, playback = self._stream_of(request)
+        subject, playback = await self._stream_of(request)
         notes.subject, notes.playback = subject, playback
         if playback.content:
             decision = await self._admission.decide(
@@ -94,7 +94,7 @@ class ViewerApi:
 
     async def _release(self, request: Request, notes: Notes, _: str) -> Reply:
         """Give a slot back; fine where there is none (a beacon is sent once and not answered)."""
-        subject, playback = self._stream_of(request)
+        subject, playback = await self._stream_of(request)
         notes.subject = subject
         ended = await self._admission.store.release(
             subject.account, playback.stream, playback.instance_ms
@@ -105,14 +105,14 @@ class ViewerApi:
 
     async def _list(self, request: Request, notes: Notes, _: str) -> Reply:
         """List the account's active streams, and how many it may have."""
-        subject = notes.subject = self._credentials.of(request).subject
+        subject = notes.subject = (await self._credentials.of(request)).subject
         streams = await self._admission.store.streams(subject.account)
         limit, _rule = self._admission.limit(subject)
         return json_reply({"streams": [as_json(stream) for stream in streams], "limit": limit})
 
     async def _end(self, request: Request, notes: Notes, stream: str) -> Reply:
         """Stop one of the account's streams, on whatever device it plays."""
-        subject = notes.subject = self._credentials.of(request).subject
+        subject = notes.subject = (await self._credentials.of(request)).subject
         by = label_of(hints(request).agent)
         ended = await self._admission.store.end(subject.account, stream, by=by)
         if not ended:
@@ -121,10 +121,10 @@ class ViewerApi:
             self._metrics.stream_ended(one.reason)
         return empty_reply()
 
-    def _stream_of(self, request: Request) -> tuple[Subject, Playback]:
+    async def _stream_of(self, request: Request) -> tuple[Subject, Playback]:
         """Give the stream a request speaks for: its ticket's, or the one its token names."""
         clues = hints(request)
-        credential = self._credentials.of(request)
+        credential = await self._credentials.of(request)
         if isinstance(credential, Ticket):
             return credential.subject, identity.resume(credential, clues)
         stream = value_of(request.query, "stream") or ""

@@ -60,20 +60,20 @@ def test_a_bad_token_is_an_error_and_not_a_reason_to_try_the_next_source() -> No
 
 
 @pytest.mark.parametrize("header", ["Basic YTpi", "Bearer", "Bearer ", "", "Token x"])
-def test_another_scheme_or_an_empty_one_is_a_missing_token(header: str) -> None:
+async def test_another_scheme_or_an_empty_one_is_a_missing_token(header: str) -> None:
     with pytest.raises(TokenMissing):
-        credentials().of(request(Authorization=header))
+        await credentials().of(request(Authorization=header))
 
 
-def test_a_ticket_comes_before_any_token_and_a_bad_one_is_final() -> None:
+async def test_a_ticket_comes_before_any_token_and_a_bad_one_is_final() -> None:
     playback = Playback(
         "s", "d", strong=False, content="c", route="r", label="l", network="n", agent="u"
     )
     text = TICKETS.mint(Subject("a" * 32), playback, 1)
-    found = credentials().of(request(f"_sid=seal.{text}&token={token('alice')}"))
+    found = await credentials().of(request(f"_sid=seal.{text}&token={token('alice')}"))
     assert isinstance(found, Ticket)
     assert (found.seal, found.text) == ("seal", text)
     with pytest.raises(TicketInvalid):
-        credentials().of(request(f"_sid=x.{text}x&token={token('alice')}"))
+        await credentials().of(request(f"_sid=x.{text}x&token={token('alice')}"))
     with pytest.raises(TicketInvalid):
-        credentials().of(request(f"_sid=&token={token('alice')}"))
+        await credentials().of(request(f"_sid=&token={token('alice')}"))

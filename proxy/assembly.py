@@ -1,4 +1,4 @@
-"""The players' port, put together from the settings: every room gets what it needs, and no more."""
+"""Both ports, put together from the settings: every room gets what it needs, and no more."""
 
 import time
 
@@ -15,7 +15,11 @@ from proxy.playback.identity import IdentityRules
 from proxy.settings.schema import Settings
 from proxy.telemetry.metrics import Metrics
 from proxy.walker import Walkers
+from proxy.web.account_streams import AccountStreams
 from proxy.web.addresses import TrustedProxies
+from proxy.web.admin_api import AdminApi
+from proxy.web.health import Health
+from proxy.web.probes import Probes
 from proxy.web.replies import Cors
 from proxy.web.server import PlayerPort
 from proxy.web.steering import Steering
@@ -74,4 +78,23 @@ def player_port(
         trusted=TrustedProxies(settings.listen.trusted_proxies),
         metrics=metrics,
         max_in_flight=settings.listen.max_in_flight,
+    )
+
+
+def admin_port(
+    settings: Settings,
+    *,
+    accounts: AccountNames,
+    store: Store,
+    metrics: Metrics,
+    health: Health,
+) -> AdminApi:
+    """Build what answers operators, of parts that each bring their own routes."""
+    token = settings.admin.token
+    return AdminApi(
+        token.get_secret_value() if token else None,
+        parts=(
+            Probes(metrics, health),
+            AccountStreams(accounts, store, metrics),
+        ),
     )

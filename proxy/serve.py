@@ -18,14 +18,13 @@ from proxy.admission.memory import MemoryStore
 from proxy.admission.outage import OnOutage, OutageGuard
 from proxy.admission.redis import RedisStore, cause
 from proxy.admission.store import Store
-from proxy.assembly import player_port
+from proxy.assembly import admin_port, player_port
 from proxy.credentials.account import AccountNames
 from proxy.errors import StoreUnavailable
 from proxy.model import Clock
 from proxy.origin.client import CONNECTIONS, OriginClient
 from proxy.settings.schema import Settings
 from proxy.telemetry.metrics import Metrics
-from proxy.web.admin_api import AdminApi
 from proxy.web.health import Health
 
 # How often the event loop's lag and the store's health are looked at, in seconds.
@@ -68,9 +67,8 @@ class Service:
             clock=clock or time.time,
         )
         self._server = players.server()
-        token = settings.admin.token
-        self._admin = AdminApi(
-            token=token.get_secret_value() if token else None,
+        self._admin = admin_port(
+            settings,
             accounts=accounts,
             store=self.store,
             metrics=self.metrics,

@@ -22,6 +22,7 @@ from proxy.web.health import Health
 from proxy.web.probes import Probes
 from proxy.web.replies import Cors
 from proxy.web.server import PlayerPort
+from proxy.web.stats import Stats
 from proxy.web.steering import Steering
 from proxy.web.viewer_api import ViewerApi
 
@@ -88,6 +89,7 @@ def admin_port(
     store: Store,
     metrics: Metrics,
     health: Health,
+    clock: Clock,
 ) -> AdminApi:
     """Build what answers operators, of parts that each bring their own routes."""
     token = settings.admin.token
@@ -96,5 +98,6 @@ def admin_port(
         parts=(
             Probes(metrics, health),
             AccountStreams(accounts, store, metrics),
+            Stats(settings, metrics, health, key_ages=dict, clock=clock),
         ),
     )

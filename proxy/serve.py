@@ -73,6 +73,7 @@ class Service:
             store=self.store,
             metrics=self.metrics,
             health=self.health,
+            clock=clock or time.time,
         )
         self._runners: list[web.BaseRunner | web.AppRunner] = []
         self._watchers: list[asyncio.Task[None]] = []

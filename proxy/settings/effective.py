@@ -4,6 +4,8 @@ Secrets are masked, whatever form they were given in; everything else reads as i
 by hand, so that the output with its secrets filled in is a configuration again.
 """
 
+import hashlib
+import json
 from typing import Any
 
 import yaml
@@ -31,6 +33,16 @@ def effective_mapping(settings: Settings) -> dict[str, Any]:
                 if key in holder and holder[key] is None:
                     del holder[key]
     return data
+
+
+def fingerprint(settings: Settings) -> str:
+    """Give 12 hexadecimal digits that tell two configurations apart.
+
+    Made of what is shown, so that it says nothing of a secret: proxies that differ in one only have
+    the same.
+    """
+    shown = json.dumps(effective_mapping(settings), sort_keys=True)
+    return hashlib.sha256(shown.encode()).hexdigest()[:12]
 
 
 def _escaped(value: Any) -> Any:

@@ -15,6 +15,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.process_collector import ProcessCollector
 
 from proxy.model import Decision, EndReason, Outcome
+from proxy.telemetry.totals import Totals, sums, values
 
 # From a cached beat (well under a millisecond) to a slow origin's time-out.
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
@@ -151,6 +152,17 @@ class Metrics:
         """Give all metrics and their content type, as OpenMetrics or in Prometheus's own form."""
         encode, content_type = choose_encoder(accept)
         return encode(self.registry), content_type
+
+    def totals(self) -> Totals:
+        """Give how things are, and what was counted so far over all routes."""
+        return Totals(
+            in_flight=int(values(self.in_flight)[""]),
+            origins={name: up == 1 for name, up in values(self._origin_up, "origin").items()},
+            requests=sums(self._requests, "outcome"),
+            admissions=sums(self._admissions, "result"),
+            refusals=sums(self._refusals, "code"),
+            ended=sums(self._streams_ended, "reason"),
+        )
 
     def request(self, route: str, kind: str, outcome: str, seconds: float) -> None:
         """Count a request that was answered."""

@@ -1,0 +1,84 @@
+"""One proxy in one document: how it is, and what it has counted; and the configuration in force.
+
+Both are about this process alone. Nothing in them is about an account, and no secret is shown.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+
+from aiohttp import web
+
+from proxy import __version__
+from proxy.listing import rfc3339
+from proxy.model import Clock
+from proxy.settings.effective import effective_mapping, fingerprint
+from proxy.settings.schema import Settings
+from proxy.telemetry.metrics import Metrics
+from proxy.web.admin_api import sent
+from proxy.web.health import Health
+from proxy.web.replies import json_reply
+
+# How old the keys are that are in use, in seconds, by where they come from; None: none were had.
+KeyAges = Callable[[], Mapping[str, float | None]]
+
+
+class Stats:
+    """Answers ``/admin/v1/stats`` and ``/admin/v1/config``.
+
+    The configuration counts as loaded, and the process as started, when this is made.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        metrics: Metrics,
+        health: Health,
+        *,
+        key_ages: KeyAges,
+        clock: Clock,
+    ) -> None:
+        self._metrics = metrics
+        self._health = health
+        self._key_ages = key_ages
+        self._clock = clock
+        self._started = self._now()
+        self._shown = effective_mapping(settings)
+        self._config = {"hash": fingerprint(settings), "loaded_at": self._started}
+        in_memory = settings.store.url.get_secret_value() == "memory://"
+        self._store_kind = "memory" if in_memory else "redis"
+
+    def routes(self) -> Iterable[web.RouteDef]:
+        """Give what is answered here."""
+        return (
+            web.get("/admin/v1/stats", self._stats),
+            web.get("/admin/v1/config", self._configuration),
+        )
+
+    async def _stats(self, _: web.Request) -> web.Response:
+        totals, health = self._metrics.totals(), self._health
+        document = {
+            "version": __version__,
+            "started_at": self._started,
+            "now": self._now(),
+            "ready": health.ready,
+            "draining": health.draining,
+            "config": self._config,
+            "store": {"kind": self._store_kind, "up": health.components["store"]},
+            "origins": [{"origin": name, "up": up} for name, up in totals.origins.items()],
+            "keys": [
+                {"source": source, "age_seconds": age} for source, age in self._key_ages().items()
+            ],
+            "in_flight": totals.in_flight,
+            "totals": {
+                "requests": totals.requests,
+                "admissions": totals.admissions,
+                "refusals": totals.refusals,
+                "ended": totals.ended,
+            },
+        }
+        return sent(json_reply(document))
+
+    async def _configuration(self, _: web.Request) -> web.Response:
+        return sent(json_reply(self._shown))
+
+    def _now(self) -> str:
+        return rfc3339(round(self._clock() * 1000))

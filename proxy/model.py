@@ -64,12 +64,16 @@ class Subject:
     """What a credential says of its bearer, whichever form it came in.
 
     ``limit`` and ``plan`` are inputs to the account's limit, not its result: the configuration
-    may change while a ticket lives.
+    may change while a ticket lives. ``jti`` is a keyed hash of the token's id, and ``issued_at``
+    when it was issued, in seconds since the epoch: what a revocation knows a token by. A ticket
+    has those of its token.
     """
 
     account: str
     limit: int | None = None
     plan: str | None = None
+    jti: str | None = None
+    issued_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The one place where an account's name turns into what the rest of the system knows it by.
+"""The one place where the names in a token turn into what the rest of the system knows them by.
 
 Also where the secret of the tickets is split: one secret in the configuration, a key of its own
 for each use, so that nothing made for one purpose is ever good for another.
@@ -18,6 +18,7 @@ class AccountNames:
 
     def __init__(self, secret: bytes) -> None:
         self._key = derive(secret, "account")
+        self._token_key = derive(secret, "token")
 
     def hashed(self, name: str) -> str:
         """Give the account's hash, 32 hexadecimal digits.
@@ -25,5 +26,13 @@ class AccountNames:
         Surrogates can come out of JSON escapes; they are hashed as they are, not refused, so that
         no name a token may hold is an error.
         """
-        raw = name.encode("utf-8", "surrogatepass")
-        return hashlib.blake2b(raw, key=self._key, digest_size=16).hexdigest()
+        return _keyed(self._key, name, 16)
+
+    def hashed_jti(self, jti: str) -> str:
+        """Give the hash of a token's id, 16 hexadecimal digits: compared within one account."""
+        return _keyed(self._token_key, jti, 8)
+
+
+def _keyed(key: bytes, name: str, size: int) -> str:
+    raw = name.encode("utf-8", "surrogatepass")
+    return hashlib.blake2b(raw, key=key, digest_size=size).hexdigest()

@@ -67,6 +67,10 @@ class Tickets:
             claims["l"] = subject.limit
         if subject.plan is not None:
             claims["p"] = subject.plan
+        if subject.jti is not None:
+            claims["j"] = subject.jti
+        if subject.issued_at is not None:
+            claims["t"] = subject.issued_at
         return jwt.encode(claims, self._key, algorithm="HS256", headers=self._headers)
 
     def renewed(self, ticket: Ticket) -> str:
@@ -102,7 +106,13 @@ class Tickets:
         if claims["exp"] <= self._clock():
             raise TicketInvalid("The playback ticket has expired.")
         return Ticket(
-            subject=Subject(claims["a"], claims.get("l"), claims.get("p")),
+            subject=Subject(
+                account=claims["a"],
+                limit=claims.get("l"),
+                plan=claims.get("p"),
+                jti=claims.get("j"),
+                issued_at=claims.get("t"),
+            ),
             playback=Playback(
                 stream=claims["s"],
                 device=claims["d"],

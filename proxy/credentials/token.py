@@ -23,6 +23,8 @@ MAX_TOKEN_LENGTH = 8192
 MAX_NAME_LENGTH = 256
 # Three parts of unpadded base64url (RFC 7515 §3.1): cheaper than a decoder's exceptions.
 COMPACT_JWS = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+", re.ASCII)
+# No date is as far off: above it, a float would not tell one second from the next.
+FAR_OFF = 2**53
 # What decoding hostile input can raise beside PyJWT's own: deep nesting overflows the JSON
 # decoder's stack, 1e999 as a date overflows int, and odd header types surface as the other two.
 DECODING_ERRORS = (jwt.PyJWTError, ValueError, TypeError, RecursionError, OverflowError)
@@ -100,16 +102,19 @@ class TokenVerifier:
         account = _name(claims, names.account)
         if account is None:
             raise TokenInvalid(f"The token has no {names.account!r} claim.")
+        jti, issued_at = _name(claims, "jti"), claims.get("iat")
         subject = Subject(
             account=self._accounts.hashed(account),
             limit=_limit(claims, names.limit),
             plan=_name(claims, names.plan),
+            jti=None if jti is None else self._accounts.hashed_jti(jti),
+            issued_at=None if issued_at is None else _instant(issued_at, "iat"),
         )
         return Token(
             subject=subject,
-            expires_at=_instant(claims["exp"]),
+            expires_at=_instant(claims["exp"], "exp"),
             device=_name(claims, names.device),
-            jti=_name(claims, "jti"),
+            jti=jti,
         )
 
 
@@ -139,12 +144,11 @@ def _name(claims: Mapping[str, Any], claim: str) -> str | None:
     return value
 
 
-def _instant(exp: Any) -> float:
-    """Read ``exp``, which PyJWT found to be a number, but not one that fits a clock."""
-    try:
-        return float(exp)
-    except DECODING_ERRORS as error:
-        raise TokenInvalid("The token's 'exp' claim is no date.") from error
+def _instant(date: Any, claim: str) -> float:
+    """Read a NumericDate (RFC 7519 §2); PyJWT would take a text for one, and bounds none."""
+    if isinstance(date, bool) or not isinstance(date, int | float) or not abs(date) < FAR_OFF:
+        raise TokenInvalid(f"The token's {claim!r} claim is no date.")
+    return date
 
 
 def _limit(claims: Mapping[str, Any], claim: str) -> int | None:

@@ -11,7 +11,7 @@ from proxy.errors import TicketInvalid
 from proxy.model import Playback, Subject, Ticket
 
 SECRET = b"t" * 32
-SUBJECT = Subject(account="a" * 32, limit=2, plan="basic")
+SUBJECT = Subject(account="a" * 32, limit=2, plan="basic", jti="j" * 16, issued_at=1_700_000_000.5)
 PLAYBACK = Playback(
     stream="5" * 24,
     device="d" * 16,

@@ -64,6 +64,14 @@ def test_a_good_token_gives_account_plan_limit_device_and_jti() -> None:
     assert (read.device, read.jti) == ("tv-1", "j1")
 
 
+def test_a_token_is_known_by_a_hash_of_its_id_and_by_when_it_was_issued() -> None:
+    read = verifier().verify(token(claims(jti="j1", iat=1_700_000_000.5))).subject
+    assert read.jti == ACCOUNTS.hashed_jti("j1") != AccountNames(b"o" * 32).hashed_jti("j1")
+    assert read.issued_at == 1_700_000_000.5
+    bare = verifier().verify(token()).subject
+    assert (bare.jti, bare.issued_at) == (None, None)
+
+
 def test_the_account_never_appears_as_it_is_named() -> None:
     assert "alice" not in repr(verifier().verify(token()))
 
@@ -165,6 +173,11 @@ def test_an_expired_token_is_told_apart_and_leeway_holds() -> None:
         claims(plan=["basic"]),
         claims(device_id={}),
         claims(jti=[]),
+        claims(exp=str(FAR_OFF)),
+        claims(iat="1700000000"),
+        claims(iat=True),
+        claims(iat=FAR_OFF),
+        claims(iat=-(2**60)),
         claims(max_streams="3"),
         claims(max_streams=-1),
         claims(max_streams=True),
@@ -190,6 +203,8 @@ def test_infinite_and_deeply_nested_payloads_are_invalid_tokens() -> None:
     for payload in (
         huge,
         b'{"sub":"alice","exp":1e999}',
+        b'{"sub":"alice","exp":4000000000,"iat":-1e999}',
+        b'{"sub":"alice","exp":4000000000,"iat":NaN}',
         b'{"sub":' + b"[" * 5000 + b"]" * 5000 + b"}",
     ):
         with pytest.raises(TokenInvalid):

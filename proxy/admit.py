@@ -1,7 +1,7 @@
 """The admission stage: from who and what, to a decision or a refusal.
 
 Gathers what a decision depends on (the account's limit, the tempo of the content), asks the store
-once, counts the answer, and turns a "no" into the error the player gets.
+once, and turns a "no" into the error the player gets.
 """
 
 from collections import OrderedDict
@@ -148,8 +148,6 @@ class Admission:
         attempt = Attempt(subject.account, playback, limit, rule, lifetime, beat, intent)
         with self._metrics.phase("store"):
             decision = await self.store.decide(attempt)
-        if intent is not Intent.PEEK:
-            self._metrics.decision(playback.route, decision)
         if decision.outcome is Outcome.REFUSED:
             raise StreamLimit(decision, self._limits.status)
         if decision.outcome is Outcome.ENDED:

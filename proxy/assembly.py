@@ -13,6 +13,7 @@ from proxy.origin.client import OriginClient
 from proxy.origin_steering import OriginSteering
 from proxy.playback.identity import IdentityRules
 from proxy.settings.schema import Settings
+from proxy.telemetry.journal import Journal
 from proxy.telemetry.metrics import Metrics
 from proxy.walker import Walkers
 from proxy.web.account_streams import AccountStreams
@@ -34,6 +35,7 @@ def player_port(
     store: Store,
     origins: OriginClient,
     metrics: Metrics,
+    journal: Journal,
     clock: Clock,
 ) -> PlayerPort:
     """Build what answers players; store and origins are started by whoever made them."""
@@ -73,11 +75,12 @@ def player_port(
     )
     return PlayerPort(
         gateway=gateway,
-        api=ViewerApi(credentials, admission, steering, metrics),
+        api=ViewerApi(credentials, admission, steering),
         steering=steering,
         cors=Cors(settings.cors.origins),
         trusted=TrustedProxies(settings.listen.trusted_proxies),
         metrics=metrics,
+        journal=journal,
         max_in_flight=settings.listen.max_in_flight,
     )
 
@@ -97,7 +100,7 @@ def admin_port(
         token.get_secret_value() if token else None,
         parts=(
             Probes(metrics, health),
-            AccountStreams(accounts, store, metrics),
+            AccountStreams(accounts, store),
             Stats(settings, metrics, health, key_ages=dict, clock=clock),
         ),
     )

@@ -23,7 +23,9 @@ from proxy.credentials.account import AccountNames
 from proxy.errors import StoreUnavailable
 from proxy.model import Clock
 from proxy.origin.client import CONNECTIONS, OriginClient
+from proxy.reporting import ReportingStore
 from proxy.settings.schema import Settings
+from proxy.telemetry.journal import Journal
 from proxy.telemetry.metrics import Metrics
 from proxy.web.health import Health
 
@@ -51,7 +53,8 @@ class Service:
         self.metrics = Metrics(
             __version__, (origin for route in settings.routes for origin in route.origins)
         )
-        self.store = self._store(clock)
+        journal = Journal(self.metrics, clock or time.time)
+        self.store = ReportingStore(self._store(clock), journal)
         accounts = AccountNames(settings.tickets.key)
         self._origins = OriginClient(
             wiring.OriginMetrics(self.metrics),
@@ -64,6 +67,7 @@ class Service:
             store=self.store,
             origins=self._origins,
             metrics=self.metrics,
+            journal=journal,
             clock=clock or time.time,
         )
         self._server = players.server()

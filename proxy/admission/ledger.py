@@ -96,11 +96,13 @@ class Ledger:
         self._lay(stream, tombstone, now_ms)
         return Ended(slot.as_stream(), EndReason.RELEASED, now_ms)
 
-    def forget(self, stream: str, started_ms: int) -> None:
+    def forget(self, stream: str, started_ms: int, now_ms: int) -> Ended | None:
         """Remove the slot of an instance that could not be served, as if it had never been."""
         slot = self.slots.get(stream)
-        if slot is not None and slot.started_ms == started_ms:
-            self.remove(slot)
+        if slot is None or slot.started_ms != started_ms:
+            return None
+        self.remove(slot)
+        return Ended(slot.as_stream(), EndReason.RELEASED, now_ms)
 
     def end(
         self, stream: str | None, policy: Policy, now_ms: int, *, by: str, hold_ms: int = 0

@@ -57,10 +57,10 @@ class MemoryStore:
         ledger = self._ledgers.get(account)
         return ledger.release(stream, instance_ms, self.now_ms()) if ledger else None
 
-    async def forget(self, account: str, stream: str, started_ms: int) -> None:
-        """Take back the slot of an instance that could not be served."""
-        if ledger := self._ledgers.get(account):
-            ledger.forget(stream, started_ms)
+    async def forget(self, account: str, stream: str, started_ms: int) -> Ended | None:
+        """Take back the slot of an instance that could not be served; None where it has none."""
+        ledger = self._ledgers.get(account)
+        return ledger.forget(stream, started_ms, self.now_ms()) if ledger else None
 
     async def end(
         self, account: str, stream: str | None, *, by: str, hold_ms: int = 0

@@ -137,13 +137,13 @@ class OutageGuard:
         await self._shadow.release(account, stream, instance_ms)
         return ended
 
-    async def forget(self, account: str, stream: str, started_ms: int) -> None:
+    async def forget(self, account: str, stream: str, started_ms: int) -> Ended | None:
         """Take back the slot of an instance that could not be served, here at least."""
-        await self._shadow.forget(account, stream, started_ms)
+        here = await self._shadow.forget(account, stream, started_ms)
         try:
-            await self._ask(lambda: self._primary.forget(account, stream, started_ms))
+            return await self._ask(lambda: self._primary.forget(account, stream, started_ms))
         except StoreUnavailable:
-            return  # it lapses there
+            return here  # it lapses there
 
     async def end(
         self, account: str, stream: str | None, *, by: str, hold_ms: int = 0

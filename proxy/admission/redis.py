@@ -140,10 +140,11 @@ class RedisStore:
             answer = await self._run(scripts.RELEASE, account, stream, instance)
             return next(iter(wire.ends(answer)), None)
 
-    async def forget(self, account: str, stream: str, started_ms: int) -> None:
-        """Take back the slot of an instance that could not be served."""
+    async def forget(self, account: str, stream: str, started_ms: int) -> Ended | None:
+        """Take back the slot of an instance that could not be served; None where it has none."""
         async with self._boundary("forget"):
-            await self._run(scripts.FORGET, account, stream, started_ms)
+            answer = await self._run(scripts.FORGET, account, stream, started_ms)
+            return next(iter(wire.ends(answer)), None)
 
     async def end(
         self, account: str, stream: str | None, *, by: str, hold_ms: int = 0

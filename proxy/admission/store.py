@@ -42,8 +42,11 @@ class Store(Protocol):
         has no slot, or where that playback was over before.
         """
 
-    async def forget(self, account: str, stream: str, started_ms: int) -> None:
-        """Take back the slot of an instance that could not be served, as if it had never been."""
+    async def forget(self, account: str, stream: str, started_ms: int) -> Ended | None:
+        """Take back the slot of an instance that could not be served, as if it had never been.
+
+        It is told as released. None where the instance has no slot.
+        """
 
     async def end(
         self, account: str, stream: str | None, *, by: str, hold_ms: int = 0

@@ -24,7 +24,8 @@ STORE_SECONDS = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 
 # Concurrency: each number of streams a plan may plausibly allow has a bucket of its own.
 STREAMS = (*range(1, 11), 15, 20, 50, 100)
 
-PLAYING = frozenset({Outcome.ADMITTED, Outcome.RENEWED, Outcome.TAKEOVER, Outcome.PROVISIONAL})
+# What gives a stream a new slot.
+STARTS = frozenset({Outcome.ADMITTED, Outcome.TAKEOVER, Outcome.PROVISIONAL})
 
 
 class Metrics:
@@ -179,13 +180,11 @@ class Metrics:
             self._phase_of(name).observe(perf_counter() - begun)
 
     def decision(self, route: str, decision: Decision) -> None:
-        """Count a decision that took effect, and the streams it ended."""
-        for ended in decision.ended:
-            self.stream_ended(ended.reason)
+        """Count a decision that took effect; not the streams it ended."""
         self._admissions_of(route, decision.outcome).inc()
         if decision.outcome is Outcome.REFUSED:
             self._requested_streams.observe(decision.active + 1)
-        elif decision.outcome in PLAYING and decision.outcome is not Outcome.RENEWED:
+        elif decision.outcome in STARTS:
             self._account_streams.observe(decision.active)
             self._requested_streams.observe(decision.active)
 

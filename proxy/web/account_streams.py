@@ -9,7 +9,6 @@ from proxy.credentials.account import AccountNames
 from proxy.errors import BadRequest, NotFound
 from proxy.listing import as_json
 from proxy.settings.types import parse_duration
-from proxy.telemetry.metrics import Metrics
 from proxy.web.admin_api import ACCOUNT, account_of, sent
 from proxy.web.replies import empty_reply, json_reply
 
@@ -19,10 +18,9 @@ MAX_HOLD_SECONDS = 30 * 86400
 class AccountStreams:
     """Lists and ends the streams of an account."""
 
-    def __init__(self, accounts: AccountNames, store: Store, metrics: Metrics) -> None:
+    def __init__(self, accounts: AccountNames, store: Store) -> None:
         self._accounts = accounts
         self._store = store
-        self._metrics = metrics
 
     def routes(self) -> Iterable[web.RouteDef]:
         """Give what is answered here."""
@@ -43,8 +41,6 @@ class AccountStreams:
         ended = await self._store.end(account, stream, by="operator", hold_ms=hold_ms)
         if stream is not None and not ended:
             raise NotFound("This account has no such stream.")
-        for one in ended:
-            self._metrics.stream_ended(one.reason)
         return sent(empty_reply())
 
 

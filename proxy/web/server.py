@@ -17,6 +17,7 @@ from proxy.errors import BadRequest, InternalError, Overloaded, PlaygateError, S
 from proxy.gateway import READING, Gateway, Notes
 from proxy.manifest_source import STEERING_PATH
 from proxy.model import Reply, Request
+from proxy.telemetry.journal import Journal
 from proxy.telemetry.metrics import Metrics
 from proxy.web import viewer_api
 from proxy.web.addresses import TrustedProxies
@@ -50,6 +51,7 @@ class PlayerPort:
         cors: Cors,
         trusted: TrustedProxies,
         metrics: Metrics,
+        journal: Journal,
         max_in_flight: int,
         send_timeout: float = SEND_SECONDS,
     ) -> None:
@@ -59,6 +61,7 @@ class PlayerPort:
         self._cors = cors
         self._trusted = trusted
         self._metrics = metrics
+        self._journal = journal
         self._max_in_flight = max_in_flight
         self._send_timeout = send_timeout
         self._in_flight = 0
@@ -148,10 +151,10 @@ class PlayerPort:
         )
 
     def _note(self, error: PlaygateError, notes: Notes) -> None:
-        """Count and log a refusal or failure: who by the hash, what by the stream's id."""
-        rule = error.decision.rule if isinstance(error, StreamLimit) else ""
-        if error.outcome in ("refused", "unauthenticated"):
-            self._metrics.refusal(notes.route, error.code, rule)
+        """Tell and log a refusal or failure: who by the hash, what by the stream's id."""
+        account = notes.subject.account if notes.subject else None
+        self._journal.failed(error, notes.route, account)
+        rule = error.decision.rule if isinstance(error, StreamLimit) else None
         level = log.warning if error.status >= 500 else log.info
         level(
             "refused",
@@ -159,9 +162,9 @@ class PlayerPort:
             detail=error.detail,
             route=notes.route,
             kind=notes.kind,
-            account=notes.subject.account if notes.subject else None,
+            account=account,
             stream=notes.playback.stream if notes.playback else None,
-            rule=rule or None,
+            rule=rule,
         )
 
 

@@ -17,7 +17,6 @@ from proxy.playback import identity
 from proxy.playback.device import hints, label_of
 from proxy.query import value_of
 from proxy.rendering import decision_headers
-from proxy.telemetry.metrics import Metrics
 from proxy.web.replies import empty_reply, json_reply
 from proxy.web.steering import Steering
 
@@ -35,11 +34,9 @@ class ViewerApi:
         credentials: Credentials,
         admission: Admission,
         steering: Steering,
-        metrics: Metrics,
     ) -> None:
         self._credentials = credentials
         self._admission = admission
-        self._metrics = metrics
         self._handlers: dict[str, dict[str, Handler]] = {
             "steering": {"GET": steering.reply, "HEAD": steering.reply},
             "heartbeat": {"POST": self._heartbeat},
@@ -96,11 +93,7 @@ class ViewerApi:
         """Give a slot back; fine where there is none (a beacon is sent once and not answered)."""
         subject, playback = await self._stream_of(request)
         notes.subject = subject
-        ended = await self._admission.store.release(
-            subject.account, playback.stream, playback.instance_ms
-        )
-        if ended:
-            self._metrics.stream_ended(ended.reason)
+        await self._admission.store.release(subject.account, playback.stream, playback.instance_ms)
         return empty_reply()
 
     async def _list(self, request: Request, notes: Notes, _: str) -> Reply:
@@ -114,11 +107,8 @@ class ViewerApi:
         """Stop one of the account's streams, on whatever device it plays."""
         subject = notes.subject = (await self._credentials.of(request)).subject
         by = label_of(hints(request).agent)
-        ended = await self._admission.store.end(subject.account, stream, by=by)
-        if not ended:
+        if not await self._admission.store.end(subject.account, stream, by=by):
             raise NotFound("This account has no such stream.")
-        for one in ended:
-            self._metrics.stream_ended(one.reason)
         return empty_reply()
 
     async def _stream_of(self, request: Request) -> tuple[Subject, Playback]:

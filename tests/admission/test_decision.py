@@ -71,8 +71,8 @@ class House:
         return [one.stream.id for one in ended]
 
     def forget(self, stream: str, started_ms: int) -> None:
-        self.ledger.forget(stream, started_ms)
-        self._run(self._redis.forget(ACCOUNT, stream, started_ms))
+        forgotten = self.ledger.forget(stream, started_ms, self.now_ms)
+        assert self._run(self._redis.forget(ACCOUNT, stream, started_ms)) == forgotten
 
     def release(self, stream: str, instance_ms: int | None = None) -> bool:
         ended = self.ledger.release(stream, instance_ms, self.now_ms)

@@ -1,0 +1,65 @@
+"""The store as the rest of the proxy sees it: one that tells what its answers mean.
+
+Whoever asks it cannot forget to count an end or to report a start, because it is done here.
+"""
+
+from proxy.admission.store import Store
+from proxy.model import Attempt, Cadence, Decision, Ended, Intent, Stream
+from proxy.telemetry.journal import Journal
+
+
+class ReportingStore:
+    """A store before another, which passes everything on and tells the journal."""
+
+    def __init__(self, store: Store, journal: Journal) -> None:
+        self._store = store
+        self._journal = journal
+
+    async def start(self) -> None:
+        """Get the store ready."""
+        await self._store.start()
+
+    async def close(self) -> None:
+        """Let go of the store."""
+        await self._store.close()
+
+    async def ping(self) -> None:
+        """Return if the store can be asked."""
+        await self._store.ping()
+
+    async def decide(self, attempt: Attempt) -> Decision:
+        """Decide on an attempt, and tell unless nothing came of it."""
+        told = await self._store.decide(attempt)
+        if attempt.intent is not Intent.PEEK:
+            self._journal.decided(attempt, told)
+        return told
+
+    async def amend(self, account: str, stream: str, cadence: Cadence) -> None:
+        """Correct how long a stream's slot lives."""
+        await self._store.amend(account, stream, cadence)
+
+    async def release(
+        self, account: str, stream: str, instance_ms: int | None = None
+    ) -> Ended | None:
+        """Give back the slot of a stream, and tell."""
+        end = await self._store.release(account, stream, instance_ms)
+        self._journal.ended(account, [end] if end else [])
+        return end
+
+    async def forget(self, account: str, stream: str, started_ms: int) -> Ended | None:
+        """Take back the slot of an instance that could not be served, and tell."""
+        end = await self._store.forget(account, stream, started_ms)
+        self._journal.ended(account, [end] if end else [])
+        return end
+
+    async def end(
+        self, account: str, stream: str | None, *, by: str, hold_ms: int = 0
+    ) -> tuple[Ended, ...]:
+        """Kill one stream or all of them, and tell."""
+        ends = await self._store.end(account, stream, by=by, hold_ms=hold_ms)
+        self._journal.ended(account, ends)
+        return ends
+
+    async def streams(self, account: str) -> tuple[Stream, ...]:
+        """List the active streams, oldest first."""
+        return await self._store.streams(account)

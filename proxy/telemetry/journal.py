@@ -1,0 +1,52 @@
+"""What happened, told once and to all who want to know: metrics and events.
+
+Nobody else counts a decision, an end or a refusal; so none can be counted and not told, or told
+twice.
+"""
+
+from collections.abc import Iterable
+
+from proxy.errors import PlaygateError, StreamLimit
+from proxy.model import Attempt, Clock, Decision, Ended, Outcome
+from proxy.telemetry import events
+from proxy.telemetry.events import NoSink, Sink
+from proxy.telemetry.metrics import STARTS, Metrics
+
+TOLD = STARTS | {Outcome.REFUSED}
+NOWHERE = NoSink()
+
+
+class Journal:
+    """Tells metrics and the sink of events. ``clock`` is in seconds since the epoch."""
+
+    def __init__(self, metrics: Metrics, clock: Clock, sink: Sink = NOWHERE) -> None:
+        self._metrics = metrics
+        self._clock = clock
+        self._sink = sink
+
+    def decided(self, attempt: Attempt, told: Decision) -> None:
+        """Tell of a decision that took effect, and of the streams it ended."""
+        self.ended(attempt.account, told.ended)
+        self._metrics.decision(attempt.playback.route, told)
+        if told.outcome in TOLD:
+            self._sink.put(events.attempted(attempt, told, self._now_ms()))
+
+    def ended(self, account: str, ends: Iterable[Ended]) -> None:
+        """Tell of an account's streams that ended."""
+        for end in ends:
+            self._metrics.stream_ended(end.reason)
+            self._sink.put(events.ended(account, end))
+
+    def failed(self, error: PlaygateError, route: str, account: str | None) -> None:
+        """Tell of a request that was not answered as wished; ``account`` if it is known.
+
+        One stream too many was told with the decision that refused it, and is counted here.
+        """
+        if error.outcome in ("refused", "unauthenticated"):
+            rule = error.decision.rule if isinstance(error, StreamLimit) else ""
+            self._metrics.refusal(route, error.code, rule)
+        if error.code in events.REJECTIONS:
+            self._sink.put(events.rejected(error, route, account, self._now_ms()))
+
+    def _now_ms(self) -> int:
+        return round(self._clock() * 1000)

@@ -147,7 +147,9 @@ def end_streams(
     account: Annotated[str, typer.Argument(help="As in the token.")],
     stream: Annotated[str | None, typer.Argument(help="One stream's id; else all.")] = None,
     *,
-    hold: Annotated[str | None, typer.Option(help="Keep new ones out so long, as in 10m.")] = None,
+    hold: Annotated[
+        str | None, typer.Option(help="No new start of them for so long, as in 10m.")
+    ] = None,
 ) -> None:
     """End one stream of an account, or all of them."""
     if not account or stream == "":

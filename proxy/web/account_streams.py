@@ -35,7 +35,7 @@ class AccountStreams:
         return sent(json_reply({"streams": [as_json(stream) for stream in streams]}))
 
     async def _end(self, request: web.Request) -> web.Response:
-        """End one stream or all; ``?hold=10m`` also keeps a new one from starting that long."""
+        """End one stream or all; ``?hold=10m`` keeps them from starting again so long."""
         account, stream = account_of(request, self._accounts), request.match_info.get("stream")
         hold_ms = _hold_ms(request)
         ended = await self._store.end(account, stream, by="operator", hold_ms=hold_ms)

@@ -17,6 +17,7 @@ from proxy.playback import identity
 from proxy.playback.device import hints, label_of
 from proxy.query import value_of
 from proxy.rendering import decision_headers
+from proxy.web.description import described
 from proxy.web.replies import empty_reply, json_reply
 from proxy.web.steering import Steering
 
@@ -27,7 +28,7 @@ Handler = Callable[[Request, Notes, str], Awaitable[Reply]]
 
 
 class ViewerApi:
-    """steering, heartbeat, release, streams."""
+    """steering, heartbeat, release, streams, and the description of these."""
 
     def __init__(
         self,
@@ -37,12 +38,14 @@ class ViewerApi:
     ) -> None:
         self._credentials = credentials
         self._admission = admission
+        self._description = described("viewer")
         self._handlers: dict[str, dict[str, Handler]] = {
             "steering": {"GET": steering.reply, "HEAD": steering.reply},
             "heartbeat": {"POST": self._heartbeat},
             "release": {"POST": self._release},
             "streams": {"GET": self._list, "HEAD": self._list},
             "streams/": {"DELETE": self._end},
+            "openapi.json": {"GET": self._describe, "HEAD": self._describe},
         }
 
     def methods(self, path: str) -> tuple[str, ...]:
@@ -110,6 +113,10 @@ class ViewerApi:
         if not await self._admission.store.end(subject.account, stream, by=by):
             raise NotFound("This account has no such stream.")
         return empty_reply()
+
+    async def _describe(self, _request: Request, _notes: Notes, _: str) -> Reply:
+        """Give the description of all this."""
+        return self._description
 
     async def _stream_of(self, request: Request) -> tuple[Subject, Playback]:
         """Give the stream a request speaks for: its ticket's, or the one its token names."""

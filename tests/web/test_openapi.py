@@ -1,0 +1,132 @@
+"""Each port's description against the port that runs, in both directions."""
+
+import asyncio
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import proxy.web
+from proxy.errors import PlaygateError
+from proxy.web.description import document
+from proxy.web.viewer_api import PREFIX
+from tests.support.playlists import serve_channels
+from tests.support.stack import ADMIN_TOKEN, Stack
+
+METHODS = {"get", "head", "post", "put", "patch", "delete", "options", "trace"}
+NAMES = ("viewer", "admin")
+SOURCES = Path(proxy.web.__file__).parent / "openapi"
+COPIES = Path(__file__).parents[2] / "docs" / "openapi"
+# Every check there is, the same requests each time.
+RULES = """
+[generation]
+deterministic = true
+max-examples = 10
+"""
+
+
+def described(name: str) -> dict[str, Any]:
+    loaded: dict[str, Any] = json.loads(document(name))
+    return loaded
+
+
+def operations(name: str) -> set[tuple[str, str]]:
+    return {
+        (method.upper(), path)
+        for path, item in described(name)["paths"].items()
+        for method in METHODS & item.keys()
+    }
+
+
+async def conforms(url: str, rules: str, tmp_path: Path, count: int) -> None:
+    """Have Schemathesis find out whether a port does what it says of itself."""
+    config = tmp_path / "schemathesis.toml"
+    config.write_text(RULES + rules)
+    command = ("-m", "schemathesis.cli", "--config-file", str(config), "run", url)
+    options = ("--checks", "all", "--warnings", "off", "--no-color")
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, *command, *options),
+        cwd=tmp_path,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    output, _ = await process.communicate()
+    assert process.returncode == 0, output.decode()
+    # All but the document itself.
+    assert f"Tested: {count - 1}\n" in output.decode(), output.decode()
+
+
+async def test_the_players_port_does_what_its_description_says(tmp_path: Path) -> None:
+    async with Stack(limits={"default": 5}) as stack:
+        serve_channels(stack.origin, "one", "two")
+        await stack.watch("/live/one/master.m3u8", agent="a/1")
+        entry = await stack.watch("/live/two/master.m3u8", agent="b/1")
+        rules = f"""
+[[operations]]
+include-tag = "streams"
+headers = {{ Authorization = "Bearer {stack.token()}" }}
+[auth.openapi.ticket]
+api_key = "{entry.ticket()}"
+"""
+        url = f"http://127.0.0.1:{stack.service.port}/_playgate/openapi.json"
+        await conforms(url, rules, tmp_path, len(operations("viewer")))
+
+
+async def test_the_operators_port_does_what_its_description_says(tmp_path: Path) -> None:
+    async with Stack() as stack:
+        serve_channels(stack.origin, "one")
+        await stack.watch("/live/one/master.m3u8")
+        rules = f'[auth.openapi.admin]\nbearer = "{ADMIN_TOKEN}"\n'
+        url = f"http://127.0.0.1:{stack.service.admin_port}/openapi.json"
+        await conforms(url, rules, tmp_path, len(operations("admin")))
+
+
+async def test_every_handler_of_the_players_port_is_described_and_nothing_else() -> None:
+    async with Stack() as stack:
+        port: Any = stack.service._server.request_handler
+        handlers = port.__self__._api._handlers
+    registered = {
+        (method, PREFIX + name + ("{stream}" if name.endswith("/") else ""))
+        for name, methods in handlers.items()
+        for method in (*methods, "OPTIONS")
+    }
+    assert registered == operations("viewer")
+
+
+async def test_every_route_of_the_operators_port_is_described_and_nothing_else() -> None:
+    async with Stack() as stack:
+        routes = list(stack.service._admin.application().router.routes())
+    registered = {
+        (route.method, route.resource.canonical)
+        for route in routes
+        if route.resource is not None and route.method != "HEAD"  # there with every GET
+    }
+    assert registered == operations("admin")
+
+
+def all_errors(base: type[PlaygateError] = PlaygateError) -> Iterator[type[PlaygateError]]:
+    for error in base.__subclasses__():
+        yield error
+        yield from all_errors(error)
+
+
+def test_every_error_code_is_described() -> None:
+    codes = {error.code for error in all_errors() if hasattr(error, "code")}
+    texts = "".join(document(name).decode() for name in NAMES)
+    assert {code for code in codes if code not in texts} == {"internal_error"}
+
+
+def test_what_both_descriptions_define_they_define_alike() -> None:
+    one, other = (described(name)["components"]["schemas"] for name in NAMES)
+    shared = one.keys() & other.keys()
+    assert {"Stream", "Problem"} <= shared
+    for name in shared:
+        assert one[name] == other[name], name
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_documentation_has_the_description_that_is_served(name: str) -> None:
+    assert (COPIES / f"{name}.yaml").read_bytes() == (SOURCES / f"{name}.yaml").read_bytes()

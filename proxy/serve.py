@@ -27,6 +27,7 @@ from proxy.reporting import ReportingStore
 from proxy.settings.schema import Settings
 from proxy.telemetry.journal import Journal
 from proxy.telemetry.metrics import Metrics
+from proxy.web.connections import OperatorRunner
 from proxy.web.health import Health
 
 # How often the event loop's lag and the store's health are looked at, in seconds.
@@ -136,7 +137,7 @@ class Service:
         listen, admin = self._settings.listen, self._settings.admin
         players = web.ServerRunner(self._server, shutdown_timeout=ABORT_SECONDS)
         self.port = await self._open(players, listen.host, listen.port, self._tls())
-        operators = web.AppRunner(
+        operators = OperatorRunner(
             self._admin.application(), access_log=None, shutdown_timeout=ABORT_SECONDS
         )
         self.admin_port = await self._open(operators, admin.host, admin.port, None)

@@ -152,3 +152,20 @@ class PlayerServer(web.Server):
         """Make the handler of a new connection."""
         kwargs: dict[str, Any] = self._kwargs
         return PlayerProtocol(self, loop=self._loop, send_timeout=self._send_timeout, **kwargs)
+
+
+class OperatorRunner(web.AppRunner):
+    """Runs an application on our connection handler.
+
+    aiohttp's own quotes to the client, and in the log, what it could not parse: a token with a slip
+    in it, say.
+    """
+
+    async def _make_server(self) -> PlayerServer:
+        made = await super()._make_server()
+        return PlayerServer(
+            made.request_handler,
+            request_factory=made.request_factory,
+            send_timeout=SEND_SECONDS,
+            **self._kwargs,
+        )

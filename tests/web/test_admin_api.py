@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.support.playlists import serve_channels
-from tests.support.stack import Stack
+from tests.support.stack import ADMIN_TOKEN, Stack
 
 ONE, TWO = "/live/one/master.m3u8", "/live/two/master.m3u8"
 
@@ -74,6 +74,25 @@ async def test_its_own_errors_are_problems_too(stack: Stack) -> None:
     assert (await stack.operate("/metrics", "POST")).code == "method_not_allowed"
     gone = await stack.operate("/admin/v1/accounts/alice/streams/abc", "DELETE")
     assert gone.code == "not_found"
+
+
+async def test_what_is_no_http_is_a_problem_too_and_nothing_of_it_is_told_or_logged(
+    stack: Stack, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for request in (
+        b"GET /metrics HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer %s\0\r\n\r\n",
+        b"%s\r\n\r\n",
+        b"GET /%s" + 9000 * b"a" + b" HTTP/1.1\r\nHost: a\r\n\r\n",
+    ):
+        reader, writer = await asyncio.open_connection("127.0.0.1", stack.service.admin_port)
+        writer.write(request % ADMIN_TOKEN.encode())
+        answer = (await reader.read()).decode()
+        writer.close()
+        await writer.wait_closed()
+        assert answer.startswith("HTTP/1.0 400 ")
+        assert '"code": "bad_request"' in answer
+        assert "aiohttp" not in answer
+        assert ADMIN_TOKEN not in answer + caplog.text + capsys.readouterr().out
 
 
 async def test_health_says_ready_and_then_draining(stack: Stack) -> None:

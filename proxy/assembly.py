@@ -83,6 +83,7 @@ def player_port(
         metrics=metrics,
         journal=journal,
         max_in_flight=settings.listen.max_in_flight,
+        package=settings.auth.uri_signing.param if settings.auth.uri_signing.enabled else None,
     )
 
 

@@ -177,7 +177,7 @@ def _load(config: Path) -> Settings:
 
 
 def _private(settings: Settings) -> set[str]:
-    return {settings.auth.query_param, settings.tickets.param, settings.auth.cookie}
+    return {*settings.auth.query_params, *settings.auth.cookies, settings.tickets.param}
 
 
 def _run(service: Coroutine[Any, Any, None]) -> None:

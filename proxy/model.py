@@ -9,6 +9,7 @@ of the name in the token: the name itself never leaves the credentials room.
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Protocol
 
 
 class Kind(StrEnum):
@@ -31,6 +32,7 @@ class Request:
     ``path`` is canonical: percent-decoded once and encoded again in one fixed way, without dot
     segments, so that two spellings of a path can never be two things. ``query`` is the raw query
     string. ``address`` is the viewer's address after ``listen.trusted_proxies`` was applied.
+    ``package`` is a signed URI's token that came as a parameter of the path, and is in it no more.
     """
 
     method: str
@@ -40,6 +42,7 @@ class Request:
     query: str
     headers: Mapping[str, str]
     address: str
+    package: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +68,9 @@ class Subject:
 
     ``limit`` and ``plan`` are inputs to the account's limit, not its result: the configuration
     may change while a ticket lives. ``jti`` is a keyed hash of the token's id, and ``issued_at``
-    when it was issued, in seconds since the epoch: what a revocation knows a token by. A ticket
-    has those of its token.
+    when it was issued, in seconds since the epoch: what a revocation knows a token by.
+    ``networks`` are those its bearer may come from, sealed; none means any. A ticket has those of
+    its token.
     """
 
     account: str
@@ -74,16 +78,28 @@ class Subject:
     plan: str | None = None
     jti: str | None = None
     issued_at: float | None = None
+    networks: tuple[str, ...] = ()
+
+
+class Scope(Protocol):
+    """What a token is good for, where that is not everything."""
+
+    def permits(self, method: str, uri: str) -> bool:
+        """Tell whether the token is good for a request, its URI normalised."""
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A verified session token. ``expires_at`` is in seconds since the epoch."""
+    """A verified session token, or that of a signed URI, which has a ``scope``.
+
+    ``expires_at`` is in seconds since the epoch.
+    """
 
     subject: Subject
     expires_at: float
     device: str | None = None
     jti: str | None = None
+    scope: Scope | None = None
 
 
 @dataclass(frozen=True, slots=True)

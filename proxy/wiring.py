@@ -2,12 +2,16 @@
 
 import time
 from collections.abc import Iterator
+from dataclasses import astuple
 
 from proxy.admission.policy import Lifetimes, OnLimit, Policy, Takeover
 from proxy.admit import Limits
 from proxy.credentials.account import AccountNames
 from proxy.credentials.bearer import Credentials, Sources
+from proxy.credentials.encrypted import Decrypter, DecryptionKey
 from proxy.credentials.keys import Key, KeyRing
+from proxy.credentials.networks import Networks
+from proxy.credentials.signed_uri import SignedUris
 from proxy.credentials.ticket import Tickets
 from proxy.credentials.token import Claims, TokenRules, TokenVerifier
 from proxy.model import Clock
@@ -15,6 +19,7 @@ from proxy.origin.upstream import Origin, OriginConfig, Upstream
 from proxy.routing import Route, RouteTable
 from proxy.settings.credentials import AuthSettings
 from proxy.settings.schema import Settings
+from proxy.settings.signing import SECRET_LENGTHS, UriSigningSettings
 from proxy.telemetry.metrics import Metrics
 
 
@@ -59,7 +64,7 @@ def origin_config(settings: Settings) -> OriginConfig:
         connect_timeout=origin.connect_timeout,
         retries=origin.retries,
         max_manifest=origin.max_manifest,
-        session_cookie=settings.auth.cookie,
+        private_cookies=frozenset(settings.auth.cookies),
     )
 
 
@@ -131,8 +136,33 @@ def credentials(
         leeway=auth.leeway,
         claims=Claims(**auth.claims.model_dump()),
     )
+    networks, signing = Networks(tickets.key), auth.uri_signing
     return Credentials(
-        TokenVerifier(key_ring(auth), rules, accounts),
+        TokenVerifier(
+            key_ring(auth),
+            rules,
+            accounts,
+            SignedUris(networks, decrypter(signing), frozenset(astuple(rules.claims)), clock),
+        ),
         Tickets(tickets.key, tickets.ttl, clock),
-        Sources(auth.sources, auth.query_param, auth.cookie, tickets.param),
+        networks,
+        Sources(
+            order=auth.sources,
+            query_param=auth.query_param,
+            cookie=auth.cookie,
+            ticket_param=tickets.param,
+            package=signing.param if signing.enabled else None,
+        ),
+    )
+
+
+def decrypter(signing: UriSigningSettings) -> Decrypter:
+    """Build what decrypts claims."""
+    return Decrypter(
+        [
+            DecryptionKey.symmetric(key.algorithm, key.material)
+            if key.algorithm in SECRET_LENGTHS
+            else DecryptionKey.private(key.algorithm, key.material)
+            for key in signing.decryption_keys
+        ]
     )

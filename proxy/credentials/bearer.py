@@ -1,42 +1,80 @@
 """Finds the credential in a request and verifies it.
 
 A ticket comes before any token: it is what a player holds that is in the middle of a stream. Of
-the tokens the first that is there counts, in the order of ``auth.sources``; one that is bad is an
-error, not a reason to try the next.
+the tokens the first that is there counts, in the order of ``auth.sources``, and in one place a
+signed URI's before others; one that is bad is an error, not a reason to try the next. One that is
+good, but not for this request, is an error of its own.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
+from proxy.credentials.networks import Networks
+from proxy.credentials.scope import uri_of
 from proxy.credentials.ticket import Tickets
 from proxy.credentials.token import TokenVerifier
-from proxy.errors import TokenMissing
-from proxy.model import Request, Ticket, Token
+from proxy.errors import TokenForbidden, TokenInvalid, TokenMissing
+from proxy.model import Request, Subject, Ticket, Token
 from proxy.query import value_of
+
+# DASH-IF, Token-based Access Control for DASH 1.0: a JWT, here as in other headers.
+DASH_IF_HEADER = "DASH-IF-IETF-Token"
 
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Where a token is looked for, and under what names."""
+    """Where a token is looked for, and under what names.
+
+    ``package`` is the parameter and cookie of signed URIs (RFC 9246 §2); None: there are none.
+    """
 
     order: tuple[str, ...] = ("query", "header", "cookie")
     query_param: str = "token"
     cookie: str = "session"
     ticket_param: str = "_sid"
+    package: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Carrier:
+    """One way a token comes: how it is found, and how it is verified."""
+
+    find: Callable[[Request], str | None]
+    verify: Callable[[str], Token]
 
 
 class Credentials:
     """Turns a request into the verified credential it came with."""
 
-    def __init__(self, verifier: TokenVerifier, tickets: Tickets, sources: Sources) -> None:
+    def __init__(
+        self, verifier: TokenVerifier, tickets: Tickets, networks: Networks, sources: Sources
+    ) -> None:
         self.tickets = tickets
         self._verifier = verifier
+        self._networks = networks
         self._sources = sources
-        self._finders: dict[str, Callable[[Request], str | None]] = {
-            "query": lambda request: value_of(request.query, sources.query_param),
-            "header": lambda request: _bearer(request.headers),
-            "cookie": lambda request: _cookie(request.headers, sources.cookie),
-        }
+        self._carriers = tuple(
+            carrier for place in sources.order for carrier in self._carriers_in(place)
+        )
+
+    def _carriers_in(self, place: str) -> Iterator[Carrier]:
+        sources = self._sources
+        package = sources.package
+        match place:
+            case "query":
+                if package:
+                    yield Carrier(lambda request: request.package, self._signed)
+                    yield Carrier(lambda request: value_of(request.query, package), self._signed)
+                yield Carrier(
+                    lambda request: value_of(request.query, sources.query_param), self.verify
+                )
+            case "header":
+                yield Carrier(lambda request: _bearer(request.headers), self.verify)
+                yield Carrier(lambda request: request.headers.get(DASH_IF_HEADER), self.verify)
+            case "cookie":
+                if package:
+                    yield Carrier(lambda request: _cookie(request.headers, package), self._signed)
+                yield Carrier(lambda request: _cookie(request.headers, sources.cookie), self.verify)
 
     @property
     def ticket_param(self) -> str:
@@ -46,13 +84,15 @@ class Credentials:
     @property
     def private_params(self) -> frozenset[str]:
         """The query parameters that carry credentials: never passed on."""
-        return frozenset({self._sources.query_param, self._sources.ticket_param})
+        sources = self._sources
+        names = {sources.query_param, sources.ticket_param, sources.package}
+        return frozenset(name for name in names if name)
 
     async def of(self, request: Request) -> Token | Ticket:
         """Verify the request's credential.
 
         Raises:
-            TicketInvalid, TokenMissing, TokenInvalid, TokenExpired: as they say.
+            TicketInvalid, TokenMissing, TokenInvalid, TokenExpired, TokenForbidden: as they say.
         """
         return self.ticket_of(request) or self.token_of(request)
 
@@ -69,20 +109,46 @@ class Credentials:
 
         Raises:
             TicketInvalid: there is one, and it is no good.
+            TokenForbidden: it is for other networks.
         """
         value = value_of(request.query, self._sources.ticket_param)
-        return None if value is None else self.tickets.read(value)
+        if value is None:
+            return None
+        ticket = self.tickets.read(value)
+        self._check_network(ticket.subject, request)
+        return ticket
 
     def token_of(self, request: Request) -> Token:
         """Verify the request's token.
 
         Raises:
             TokenMissing, TokenInvalid, TokenExpired: as they say.
+            TokenForbidden: it is good, but not for this URI or from this address.
         """
-        for source in self._sources.order:
-            if text := self._finders[source](request):
-                return self.verify(text)
+        for carrier in self._carriers:
+            if text := carrier.find(request):
+                token = carrier.verify(text)
+                self._check_scope(token, request)
+                return token
         raise TokenMissing
+
+    def _signed(self, text: str) -> Token:
+        """Verify the token of a signed URI: one that would open others too is none."""
+        token = self.verify(text)
+        if token.scope is None:
+            raise TokenInvalid("A signed URI's token needs a 'cdniuc' claim (RFC 9246 §2.1.11).")
+        return token
+
+    def _check_scope(self, token: Token, request: Request) -> None:
+        self._check_network(token.subject, request)
+        if token.scope is None:
+            return
+        if not token.scope.permits(request.method, uri_of(request, self.private_params)):
+            raise TokenForbidden("The token is for another URI.")
+
+    def _check_network(self, subject: Subject, request: Request) -> None:
+        if subject.networks and not self._networks.hold(subject.networks, request.address):
+            raise TokenForbidden("The token is for another network.")
 
 
 def _bearer(headers: Mapping[str, str]) -> str | None:

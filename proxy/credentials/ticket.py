@@ -71,6 +71,8 @@ class Tickets:
             claims["j"] = subject.jti
         if subject.issued_at is not None:
             claims["t"] = subject.issued_at
+        if subject.networks:
+            claims["w"] = subject.networks
         return jwt.encode(claims, self._key, algorithm="HS256", headers=self._headers)
 
     def renewed(self, ticket: Ticket) -> str:
@@ -112,6 +114,7 @@ class Tickets:
                 plan=claims.get("p"),
                 jti=claims.get("j"),
                 issued_at=claims.get("t"),
+                networks=tuple(claims.get("w", ())),
             ),
             playback=Playback(
                 stream=claims["s"],

@@ -14,6 +14,7 @@ import jwt
 
 from proxy.credentials.account import AccountNames
 from proxy.credentials.keys import KeyRing
+from proxy.credentials.signed_uri import SignedUris
 from proxy.errors import TokenExpired, TokenInvalid
 from proxy.model import Subject, Token
 
@@ -53,10 +54,13 @@ class TokenRules:
 class TokenVerifier:
     """Verifies tokens against a key ring."""
 
-    def __init__(self, keys: KeyRing, rules: TokenRules, accounts: AccountNames) -> None:
+    def __init__(
+        self, keys: KeyRing, rules: TokenRules, accounts: AccountNames, signed_uris: SignedUris
+    ) -> None:
         self._keys = keys
         self._rules = rules
         self._accounts = accounts
+        self._signed_uris = signed_uris
         self._required = ["exp", *(["iss"] if rules.issuer else [])]
 
     def verify(self, text: str) -> Token:
@@ -99,22 +103,27 @@ class TokenVerifier:
 
     def _read(self, claims: Mapping[str, Any]) -> Token:
         names = self._rules.claims
+        claims = self._signed_uris.decrypted(claims, names.account)
         account = _name(claims, names.account)
         if account is None:
             raise TokenInvalid(f"The token has no {names.account!r} claim.")
         jti, issued_at = _name(claims, "jti"), claims.get("iat")
+        expires_at = _instant(claims["exp"], "exp")
+        restriction = self._signed_uris.restriction(claims)
         subject = Subject(
             account=self._accounts.hashed(account),
             limit=_limit(claims, names.limit),
             plan=_name(claims, names.plan),
             jti=None if jti is None else self._accounts.hashed_jti(jti),
             issued_at=None if issued_at is None else _instant(issued_at, "iat"),
+            networks=restriction.networks,
         )
         return Token(
             subject=subject,
-            expires_at=_instant(claims["exp"], "exp"),
+            expires_at=expires_at,
             device=_name(claims, names.device),
             jti=jti,
+            scope=restriction.scope,
         )
 
 

@@ -121,7 +121,8 @@ class OriginClient:
         Raises OriginUnreachable, OriginTimeout, or OriginInvalid: no usable status, or a redirect
         that would show an origin's address.
         """
-        fields = segment_request(request, upstream.config.session_cookie)
+        config = upstream.config
+        fields = segment_request(request, config.private_cookies, config.private_headers)
         method = "HEAD" if request.method == "HEAD" else "GET"
         exchange = await self._begin(method, upstream, target, fields, hold)
         try:

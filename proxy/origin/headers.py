@@ -46,6 +46,7 @@ HOP_BY_HOP = frozenset(
 # never sent, and claims about the viewer that only the proxy itself can make.
 NOT_UPSTREAM = HOP_BY_HOP | {
     *("host", "via", "forwarded", "x-real-ip", "authorization", "cookie", "referer"),
+    *("dash-if-ietf-token", "cta-common-access-token"),
     *("content-length", "content-encoding", "content-type", "expect"),
 }
 
@@ -64,6 +65,7 @@ NOT_SHARED = frozenset(
 # RFC 9110 §5.5: no control but tab. A lone surrogate is a byte that was not UTF-8.
 UNSAFE = re.compile("[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]")
 NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 §5.1
+BEYOND_PATH = re.compile("[?#;]")
 HOST = re.compile(r"[0-9A-Za-z._~%:\[\]-]+")  # what a Host field can look like, RFC 9110 §7.2
 
 
@@ -92,18 +94,24 @@ def manifest_request(request: Request, validators: Validators | None = None) -> 
     return (*fields, *_forwarded(request))
 
 
-def segment_request(request: Request, session_cookie: str | None = None) -> Fields:
+def segment_request(
+    request: Request,
+    private_cookies: frozenset[str] = frozenset(),
+    private_headers: frozenset[str] = frozenset(),
+) -> Fields:
     """Give the fields of a segment request: the viewer's, less what is not for the origin.
 
+    ``private_headers`` are names in lower case.
     Raises OriginInvalid where the origin turns out to be this proxy.
     """
     fields = []
-    for name, value in _passing(request.headers.items(), NOT_UPSTREAM):
+    for name, value in _passing(request.headers.items(), NOT_UPSTREAM | private_headers):
         if not name.lower().startswith("x-forwarded-"):
             fields.append((name, value))
-    if referer := _value(request, "referer").partition("#")[0].partition("?")[0]:
-        fields.append(("Referer", referer))  # a page's query may hold the token
-    if cookies := _cookies(request, session_cookie):
+    # The query of a page may hold the token, and the parameters of a path that of a signed URI.
+    if referer := BEYOND_PATH.split(_value(request, "referer"), maxsplit=1)[0]:
+        fields.append(("Referer", referer))
+    if cookies := _cookies(request, private_cookies):
         fields.append(("Cookie", cookies))
     return (*fields, *_forwarded(request))
 
@@ -162,14 +170,14 @@ def _value(request: Request, wanted: str) -> str:
     return "" if UNSAFE.search(joined) else joined
 
 
-def _cookies(request: Request, session_cookie: str | None) -> str:
-    """Give the viewer's cookies as they came, without the one that may hold a token."""
+def _cookies(request: Request, private: frozenset[str]) -> str:
+    """Give the viewer's cookies as they came, without those that may hold a token."""
     kept = []
     for name, value in request.headers.items():
         if name.lower() == "cookie" and not UNSAFE.search(value):
             for cookie in value.split(";"):
                 label = cookie.partition("=")[0].strip()
-                if cookie.strip() and label != session_cookie:
+                if cookie.strip() and label not in private:
                     kept.append(cookie.strip())
     return "; ".join(kept)
 

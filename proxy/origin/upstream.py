@@ -94,15 +94,16 @@ class OriginConfig:
     segment it bounds the wait for the answer to begin and then each wait for more of it. What an
     origin may hold until there is news (``patience``) is allowed that much longer.
     ``retries`` counts further attempts after a connection that failed before an answer began.
-    ``max_manifest`` bounds the decoded body. ``session_cookie`` names the cookie a token may
-    come in: it is never sent on.
+    ``max_manifest`` bounds the decoded body. ``private_cookies`` and
+    ``private_headers`` (in lower case) name what a token may come in: it is never sent on.
     """
 
     timeout: float = 5.0
     connect_timeout: float = 1.0
     retries: int = 1
     max_manifest: int = 8 * 1024 * 1024
-    session_cookie: str | None = None
+    private_cookies: frozenset[str] = frozenset()
+    private_headers: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

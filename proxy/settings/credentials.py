@@ -6,7 +6,8 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from proxy.settings.files import FileSetting
 from proxy.settings.keys import AuthKey, check_length, exclusive, material
-from proxy.settings.section import Section, no_twins, together
+from proxy.settings.section import Section, conflict, conflicts, no_twins, together
+from proxy.settings.signing import UriSigningSettings
 from proxy.settings.types import (
     Duration,
     Lifetime,
@@ -57,6 +58,39 @@ class AuthSettings(Section):
     claims: ClaimSettings = Field(
         default_factory=ClaimSettings, description="Which claims carry what."
     )
+    uri_signing: UriSigningSettings = Field(
+        default_factory=UriSigningSettings, description="Tokens for one URI (RFC 9246)."
+    )
+
+    @field_validator("uri_signing")
+    @classmethod
+    def _is_looked_for(cls, signing: UriSigningSettings, info: ValidationInfo) -> Section:
+        """See that signed URIs have a place to be found in, and a name of their own."""
+        if not signing.enabled:
+            return signing
+        if {"query", "cookie"}.isdisjoint(info.data.get("sources", ("query",))):
+            raise conflicts(conflict("needs query or cookie in auth.sources", "enabled"))
+        for other in ("query_param", "cookie"):
+            if signing.param == info.data.get(other):
+                raise conflicts(
+                    conflict(f"is the name of other tokens, auth.{other}, too", "param")
+                )
+        return signing
+
+    @property
+    def query_params(self) -> dict[str, str]:
+        """The query parameters that a token may come in, each with the setting that names it."""
+        return {self.query_param: "auth.query_param", **self._packages}
+
+    @property
+    def cookies(self) -> dict[str, str]:
+        """The cookies that a token may come in, each with the setting that names it."""
+        return {self.cookie: "auth.cookie", **self._packages}
+
+    @property
+    def _packages(self) -> dict[str, str]:
+        signing = self.uri_signing
+        return {signing.param: "auth.uri_signing.param"} if signing.enabled else {}
 
 
 class TicketSettings(Section):

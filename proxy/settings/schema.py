@@ -35,7 +35,9 @@ from proxy.settings.types import (
 )
 from proxy.settings.urls import BindHost, StoreLocation, StoreUrl, WebOrigin
 
-CREDENTIAL_HEADERS = {"authorization", "cookie"}
+CREDENTIAL_HEADERS = {
+    *("authorization", "cookie", "dash-if-ietf-token", "cta-common-access-token"),
+}
 # What a socket on every address is bound to.
 ANY_ADDRESS = {"0.0.0.0", "::"}  # noqa: S104  # compared with
 
@@ -243,8 +245,8 @@ class Settings(Section):
     @classmethod
     def _is_told_from_a_token(cls, tickets: TicketSettings, info: ValidationInfo) -> TicketSettings:
         auth: AuthSettings | None = info.data.get("auth")
-        if auth is not None and tickets.param == auth.query_param:
-            raise conflicts(conflict("is the token's parameter, auth.query_param, too", "param"))
+        if auth is not None and (setting := auth.query_params.get(tickets.param)):
+            raise conflicts(conflict(f"is the token's parameter, {setting}, too", "param"))
         return tickets
 
     @field_validator("streams")
@@ -269,7 +271,10 @@ class Settings(Section):
         """Keep credentials out of what names a stream: each new token would be a new stream."""
         auth: AuthSettings | None = info.data.get("auth")
         tickets: TicketSettings | None = info.data.get("tickets")
-        credentials = {auth.query_param if auth else None, tickets.param if tickets else None}
+        credentials = {
+            *(auth.query_params if auth else ()),
+            *((tickets.param,) if tickets else ()),
+        }
         found = [
             conflict("is a credential, which never says what is watched", *at)
             for index, route in enumerate(routes)

@@ -40,7 +40,10 @@ log = structlog.get_logger("playgate")
 
 
 class PlayerPort:
-    """Answers every request on the players' port."""
+    """Answers every request on the players' port.
+
+    ``package`` names the path's parameter that carries a signed URI's token; None: none does.
+    """
 
     def __init__(
         self,
@@ -53,6 +56,7 @@ class PlayerPort:
         metrics: Metrics,
         journal: Journal,
         max_in_flight: int,
+        package: str | None = None,
         send_timeout: float = SEND_SECONDS,
     ) -> None:
         self._gateway = gateway
@@ -63,6 +67,7 @@ class PlayerPort:
         self._metrics = metrics
         self._journal = journal
         self._max_in_flight = max_in_flight
+        self._package = package
         self._send_timeout = send_timeout
         self._in_flight = 0
 
@@ -133,21 +138,22 @@ class PlayerPort:
         peer = raw.remote or ""
         self._trusted.check(peer, raw.headers)
         scheme = self._trusted.scheme(peer, raw.scheme, raw.headers)
-        named, path, query = parse_target(raw.raw_path)
+        target = parse_target(raw.raw_path, self._package)
         hosts = raw.headers.getall("Host", [])
         if len(hosts) != 1:
             raise BadRequest("A request has one Host field (RFC 9112 §3.2).")
-        host = self._trusted.host(peer, scheme, named or hosts[0], raw.headers)
+        host = self._trusted.host(peer, scheme, target.host or hosts[0], raw.headers)
         if host is None:
             raise BadRequest("The Host field names no host.")
         return Request(
             method=raw.method,
             scheme=scheme,
             host=host,
-            path=path,
-            query=query,
+            path=target.path,
+            query=target.query,
             headers=raw.headers,
             address=self._trusted.viewer(peer, raw.headers),
+            package=target.package,
         )
 
     def _note(self, error: PlaygateError, notes: Notes) -> None:

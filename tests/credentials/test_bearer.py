@@ -11,6 +11,7 @@ from proxy.credentials.ticket import Tickets
 from proxy.credentials.token import TokenRules, TokenVerifier
 from proxy.errors import TicketInvalid, TokenInvalid, TokenMissing
 from proxy.model import Playback, Request, Subject, Ticket
+from tests.support.signing import NETWORKS, SIGNED_URIS
 
 SECRET = b"s" * 32
 ACCOUNTS = AccountNames(SECRET)
@@ -18,8 +19,9 @@ TICKETS = Tickets(SECRET, 600, time.time)
 
 
 def credentials(order: tuple[str, ...] = ("query", "header", "cookie")) -> Credentials:
-    verifier = TokenVerifier(KeyRing((Key.symmetric("HS256", SECRET),)), TokenRules(), ACCOUNTS)
-    return Credentials(verifier, TICKETS, Sources(order=order))
+    ring = KeyRing((Key.symmetric("HS256", SECRET),))
+    verifier = TokenVerifier(ring, TokenRules(), ACCOUNTS, SIGNED_URIS)
+    return Credentials(verifier, TICKETS, NETWORKS, Sources(order=order))
 
 
 def token(account: str) -> str:
@@ -37,6 +39,7 @@ def request(query: str = "", **headers: str) -> Request:
         request(f"a=1&%74oken={token('alice')}&b"),
         request(Authorization=f"Bearer {token('alice')}"),
         request(Authorization=f"bEARER  {token('alice')}"),
+        request(**{"DASH-IF-IETF-Token": token("alice")}),
         request(Cookie=f"a=b; session={token('alice')}"),
         request(Cookie=f'=;;bad cookie; session="{token("alice")}"; c'),
     ],

@@ -14,6 +14,7 @@ from proxy.credentials.account import AccountNames
 from proxy.credentials.keys import Key, KeyRing
 from proxy.credentials.token import MAX_TOKEN_LENGTH, Claims, TokenRules, TokenVerifier
 from proxy.errors import TokenExpired, TokenInvalid
+from tests.support.signing import SIGNED_URIS
 
 SECRET = b"s" * 64
 # Fixed, because it is part of test ids, which parallel workers compare.
@@ -41,7 +42,7 @@ ED_PUBLIC, ED_PRIVATE = pem_pair(ed25519.Ed25519PrivateKey.generate())
 
 def verifier(*keys: Key, rules: TokenRules | None = None) -> TokenVerifier:
     ring = KeyRing(keys or (Key.symmetric("HS256", SECRET),))
-    return TokenVerifier(ring, rules or TokenRules(), ACCOUNTS)
+    return TokenVerifier(ring, rules or TokenRules(), ACCOUNTS, SIGNED_URIS)
 
 
 def claims(**more: Any) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from proxy.credentials.token import TokenRules, TokenVerifier
 from proxy.demo.issuer import ISSUER, KEY_ID, TOKEN_SECONDS, VIEWERS, Issuer, UnknownViewer
 from proxy.errors import TokenExpired, TokenInvalid
 from proxy.model import Token
+from tests.support.signing import SIGNED_URIS
 
 SECRET = "a-secret-of-at-least-32-bytes-for-the-tests"
 
@@ -18,7 +19,7 @@ def verify(text: str, secret: str = SECRET) -> Token:
     """Verify a token as the proxy behind the demo does."""
     ring = KeyRing((Key.symmetric("HS256", secret.encode(), KEY_ID),))
     rules = TokenRules(issuer=ISSUER)
-    return TokenVerifier(ring, rules, AccountNames(b"k" * 32)).verify(text)
+    return TokenVerifier(ring, rules, AccountNames(b"k" * 32), SIGNED_URIS).verify(text)
 
 
 @pytest.mark.parametrize("user", VIEWERS)

@@ -108,9 +108,10 @@ class Player:
         if url.scheme not in ("http", "https") or url.netloc != PUBLIC:
             return Fetch(url.path, "foreign")
         try:
-            _, path, query = parse_target(url._replace(scheme="", netloc="", fragment="").geturl())
+            target = parse_target(url._replace(scheme="", netloc="", fragment="").geturl())
         except BadRequest:
             return Fetch(url.path, "bad")
+        path, query = target.path, target.query
         assert sum(name == "_sid" for name, _, _ in pairs(query)) <= 1
         value = value_of(query, "_sid")
         if value is None:

@@ -115,7 +115,7 @@ async def test_the_session_cookie_of_the_config_stays_here(
     serve: Serve, client: OriginClient
 ) -> None:
     origin = await serve(always(response()))
-    route = upstream(origin.url, session_cookie="session")
+    route = upstream(origin.url, private_cookies=frozenset({"session"}))
     cookies = viewer(("Cookie", "a=1; session=SECRET"))
     await whole(await client.open(route, SEGMENT, cookies))
     assert origin.requests[0].all("Cookie") == ["a=1"]

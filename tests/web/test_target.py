@@ -1,7 +1,7 @@
 import pytest
 
 from proxy.errors import BadRequest
-from proxy.web.target import parse_target
+from proxy.web.target import Target, parse_target
 
 
 @pytest.mark.parametrize(
@@ -62,4 +62,4 @@ def test_a_path_that_could_mean_two_things_is_refused(target: str) -> None:
 def test_a_target_is_read_into_host_path_and_query(
     target: str, read: tuple[str | None, str, str]
 ) -> None:
-    assert parse_target(target) == read
+    assert parse_target(target) == Target(*read)

@@ -1,0 +1,101 @@
+"""Settings of tokens for one URI: URI signing, and the keys of what is encrypted in them."""
+
+from typing import Annotated, Any, Literal
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from pydantic import Field, ValidationInfo, field_validator
+
+from proxy.settings.files import FileSetting
+from proxy.settings.keys import exclusive, material
+from proxy.settings.section import Section
+from proxy.settings.types import ParameterName, Secret
+
+# A key is as long as the cipher it is for (RFC 7518 §4.4, §5); in bytes. With dir that depends on
+# the token's `enc`: A128GCM; A256GCM or A128CBC-HS256; A256CBC-HS512.
+SECRET_LENGTHS = {"dir": (16, 32, 64), "A128KW": (16,), "A256KW": (32,)}
+KeyManagement = Literal[
+    "dir", "A128KW", "A256KW", "RSA-OAEP-256", "ECDH-ES", "ECDH-ES+A128KW", "ECDH-ES+A256KW"
+]
+
+
+class DecryptionKey(Section):
+    """A key for claims that come encrypted."""
+
+    algorithm: KeyManagement = Field(description="The `alg` of the encrypted claims (RFC 7518 §4).")
+    secret_file: FileSetting | None = Field(
+        None, description="A file with the secret; one line end at its end is not part of it."
+    )
+    secret: Secret | None = Field(
+        None,
+        validate_default=True,
+        description="A128KW, A256KW: 16 or 32 bytes. dir: 16, 32 or 64, as the tokens' `enc` says.",
+    )
+    private_key_file: FileSetting | None = Field(
+        None, description="A file with the private key in PEM form, unencrypted."
+    )
+    private_key: Secret | None = Field(
+        None,
+        validate_default=True,
+        description="RSA-OAEP-256, ECDH-ES: the private key in PEM form.",
+    )
+
+    @field_validator("secret_file", "secret", "private_key_file", "private_key")
+    @classmethod
+    def _fits(cls, value: Any, info: ValidationInfo) -> Any:
+        """Hold material against the algorithm and what else is given, where those are valid."""
+        field = str(info.field_name)
+        name = field.removesuffix("_file")
+        file = info.data.get(f"{name}_file")
+        if field == name:
+            exclusive(file, value, name)
+        algorithm = info.data.get("algorithm")
+        if algorithm is None:
+            return value
+        needed = "secret" if algorithm in SECRET_LENGTHS else "private_key"
+        if value is not None:
+            if name != needed:
+                raise ValueError(f"has no use with {algorithm}, which takes a {needed}")
+            _check_material(algorithm, material(value))
+        elif field == needed and file is None and f"{name}_file" in info.data:
+            raise ValueError(f"{algorithm} needs {name} or {name}_file")
+        return value
+
+    @property
+    def material(self) -> bytes:
+        """The secret or the PEM, wherever it came from."""
+        value = self.secret or self.secret_file or self.private_key or self.private_key_file
+        assert value is not None  # noqa: S101  # the validator saw to it
+        return material(value)
+
+
+def _check_material(algorithm: str, key: bytes) -> None:
+    lengths = SECRET_LENGTHS.get(algorithm)
+    if lengths:
+        if len(key) not in lengths:
+            wanted = " or ".join(map(str, lengths))
+            raise ValueError(f"has {len(key)} bytes; {algorithm} takes {wanted}")
+        return
+    try:
+        found = load_pem_private_key(key, password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        raise ValueError("is not an unencrypted private key in PEM form") from None
+    kind = rsa.RSAPrivateKey if algorithm.startswith("RSA") else ec.EllipticCurvePrivateKey
+    if not isinstance(found, kind):
+        raise ValueError(f"is not a key for {algorithm}")  # noqa: TRY004  # of a file, not a call
+
+
+class UriSigningSettings(Section):
+    """Signed URIs (RFC 9246)."""
+
+    enabled: bool = Field(
+        default=False, description="Look for the tokens of signed URIs, under a name of their own."
+    )
+    param: ParameterName = Field(
+        "URISigningPackage",
+        description="The name of the query parameter, of the path's parameter and of the cookie.",
+    )
+    decryption_keys: Annotated[tuple[DecryptionKey, ...], Field(max_length=16)] = Field(
+        (), description="Keys for claims that come encrypted: cdniip, and the account."
+    )

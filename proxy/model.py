@@ -276,7 +276,8 @@ class Decision:
     many), ``started_ms`` its instance. ``active`` counts the account's streams after the decision.
     ``reason`` and ``by`` belong to ENDED, ``conflicts`` to REFUSED. ``retry_after_ms`` is when a
     refusal, or the end of a stream that may not be started again yet, could be answered otherwise.
-    ``ended`` lists the streams this decision found lapsed or put an end to.
+    ``ended`` lists the streams this decision found lapsed or put an end to. ``next_lapse_ms`` is
+    how long until the first of the account's slots lapses if nothing is heard of it; 0 without one.
     """
 
     outcome: Outcome
@@ -290,6 +291,18 @@ class Decision:
     retry_after_ms: int = 0
     conflicts: tuple[Stream, ...] = ()
     ended: tuple[Ended, ...] = ()
+    next_lapse_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Lapsed:
+    """The streams of one account that were found lapsed, and how long until the next one is.
+
+    ``next_lapse_ms`` is 0 where the account has no slot left.
+    """
+
+    ended: tuple[Ended, ...] = ()
+    next_lapse_ms: int = 0
 
 
 # Seconds since the epoch; the one way time enters code that decides.

@@ -3,17 +3,21 @@
 Whoever asks it cannot forget to count an end or to report a start, because it is done here.
 """
 
+from collections.abc import Sequence
+
 from proxy.admission.store import Store
-from proxy.model import Attempt, Cadence, Decision, Ended, Intent, Stream
+from proxy.lapses import LapseWatch
+from proxy.model import Attempt, Cadence, Decision, Ended, Intent, Lapsed, Stream
 from proxy.telemetry.journal import Journal
 
 
 class ReportingStore:
-    """A store before another, which passes everything on and tells the journal."""
+    """A store before another, which tells the journal what it said, and has lapses watched."""
 
-    def __init__(self, store: Store, journal: Journal) -> None:
+    def __init__(self, store: Store, journal: Journal, watch: LapseWatch) -> None:
         self._store = store
         self._journal = journal
+        self._watch = watch
 
     async def start(self) -> None:
         """Get the store ready."""
@@ -31,6 +35,7 @@ class ReportingStore:
         """Decide on an attempt, and tell unless nothing came of it."""
         told = await self._store.decide(attempt)
         if attempt.intent is not Intent.PEEK:
+            self._watch.note(attempt.account, told.next_lapse_ms)
             self._journal.decided(attempt, told)
         return told
 
@@ -59,6 +64,13 @@ class ReportingStore:
         ends = await self._store.end(account, stream, by=by, hold_ms=hold_ms)
         self._journal.ended(account, ends)
         return ends
+
+    async def drop_lapsed(self, accounts: Sequence[str]) -> tuple[Lapsed, ...]:
+        """Drop the slots of these accounts whose time is up, and tell."""
+        found = await self._store.drop_lapsed(accounts)
+        for account, lapsed in zip(accounts, found, strict=True):
+            self._journal.ended(account, lapsed.ended)
+        return found
 
     async def streams(self, account: str) -> tuple[Stream, ...]:
         """List the active streams, oldest first."""

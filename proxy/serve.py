@@ -19,8 +19,10 @@ from proxy.admission.outage import OnOutage, OutageGuard
 from proxy.admission.redis import RedisStore, cause
 from proxy.admission.store import Store
 from proxy.assembly import admin_port, player_port
+from proxy.background import Background
 from proxy.credentials.account import AccountNames
 from proxy.errors import StoreUnavailable
+from proxy.lapses import LapseCollector, LapseWatch
 from proxy.model import Clock
 from proxy.origin.client import CONNECTIONS, OriginClient
 from proxy.reporting import ReportingStore
@@ -55,7 +57,9 @@ class Service:
             __version__, (origin for route in settings.routes for origin in route.origins)
         )
         journal = Journal(self.metrics, clock or time.time)
-        self.store = ReportingStore(self._store(clock), journal)
+        watch = LapseWatch(clock or time.monotonic)
+        self.store = ReportingStore(self._store(clock), journal, watch)
+        self._background: tuple[Background, ...] = (LapseCollector(self.store, watch),)
         accounts = AccountNames(settings.tickets.key)
         self._origins = OriginClient(
             wiring.OriginMetrics(self.metrics),
@@ -145,6 +149,8 @@ class Service:
             asyncio.create_task(self._watch_loop()),
             asyncio.create_task(self._watch_store()),
         ]
+        for work in self._background:
+            await work.start()
         self.health.set("server", well=True)
         log.info("listening", host=listen.host, port=self.port, admin_port=self.admin_port)
 
@@ -187,6 +193,8 @@ class Service:
         await self._drain()
         for runner in self._runners:
             await runner.cleanup()
+        for work in self._background:
+            await work.close()
         await self._origins.close()
         await self.store.close()
 

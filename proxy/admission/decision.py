@@ -291,6 +291,7 @@ class _Ruling:
             retry_after_ms=retry_after_ms,
             conflicts=conflicts,
             ended=tuple(self.ended),
+            next_lapse_ms=self.ledger.next_lapse(self.now_ms),
         )
 
 

@@ -11,9 +11,9 @@ from proxy.admission.policy import Policy
 from proxy.admission.slot import Slot, Tombstone, patience_ms
 from proxy.model import Cadence, Ended, EndReason, Stream
 
-# How long an account is remembered after its last slot lapsed: enough for a viewer who comes right
-# back to have the lapse reported.
-LINGER_MS = 10_000
+# How long an account is remembered after its last slot lapsed: enough for those who look for lapses
+# (``proxy.lapses``) to come round, also when a channel has gone off the air with all its viewers.
+LINGER_MS = 60_000
 # How long the last requests of a player that released its stream may be under way. They are served
 # and do not take the slot again; a second tab of the same title does so with a later one.
 RELEASED_MS = 2_000
@@ -55,6 +55,10 @@ class Ledger:
         """Give a stream's tombstone if it still means something."""
         tombstone = self.tombstones.get(stream)
         return tombstone if tombstone and tombstone.until_ms > now_ms else None
+
+    def next_lapse(self, now_ms: int) -> int:
+        """How long until the first slot lapses, if nothing is heard of it; 0 without a slot."""
+        return min((slot.expires_ms - now_ms for slot in self.slots.values()), default=0)
 
     def forgotten_at(self) -> int:
         """The instant from which nothing of the account is needed."""

@@ -6,16 +6,19 @@ stands once in a queue by that time, and each use looks at the few whose time ha
 call ever walks through all accounts.
 """
 
+from collections.abc import Sequence
 from heapq import heappop, heappush
 
 from proxy.admission import decision
 from proxy.admission.ledger import Ledger
 from proxy.admission.policy import Policy
-from proxy.model import Attempt, Cadence, Clock, Decision, Ended, Intent, Stream
+from proxy.model import Attempt, Cadence, Clock, Decision, Ended, Intent, Lapsed, Stream
 
 # Accounts looked at for each use: more than one, so that forgetting outruns the coming of new
 # ones; few, so that no request pays for many.
 SWEEP = 4
+# What is remembered of an account that is not known.
+NOTHING = Ledger()
 
 
 class MemoryStore:
@@ -70,6 +73,15 @@ class MemoryStore:
         if ledger is None:
             return ()
         return ledger.end(stream, self._policy, self.now_ms(), by=by, hold_ms=hold_ms)
+
+    async def drop_lapsed(self, accounts: Sequence[str]) -> tuple[Lapsed, ...]:
+        """Drop the slots of these accounts whose time is up, and hand them back."""
+        now_ms = self.now_ms()
+        ledgers = (self._ledgers.get(account, NOTHING) for account in accounts)
+        return tuple(
+            Lapsed(tuple(ledger.drop_lapsed(now_ms)), ledger.next_lapse(now_ms))
+            for ledger in ledgers
+        )
 
     async def streams(self, account: str) -> tuple[Stream, ...]:
         """List the active streams, oldest first."""

@@ -15,7 +15,7 @@ the store is back its word counts again: a stream that was let in meanwhile clai
 with its next beat.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from enum import StrEnum
 from typing import TypeVar
@@ -24,7 +24,7 @@ from proxy.admission.policy import Policy
 from proxy.admission.shadow import HOLDING, Shadow
 from proxy.admission.store import Store
 from proxy.errors import StoreUnavailable
-from proxy.model import Attempt, Cadence, Clock, Decision, Ended, Intent, Outcome, Stream
+from proxy.model import Attempt, Cadence, Clock, Decision, Ended, Intent, Lapsed, Outcome, Stream
 
 # Seconds between two tries of a store that is away: a restart is noticed at once, and one request
 # a second that waits for a timeout is nothing.
@@ -156,6 +156,16 @@ class OutageGuard:
         """
         await self._shadow.end(account, stream, by=by, hold_ms=hold_ms)
         return await self._ask(lambda: self._primary.end(account, stream, by=by, hold_ms=hold_ms))
+
+    async def drop_lapsed(self, accounts: Sequence[str]) -> tuple[Lapsed, ...]:
+        """Drop the slots of these accounts whose time is up, and hand back the store's.
+
+        Raises:
+            StoreUnavailable: the store is away, whatever the mode: they are told once, by it.
+        """
+        lapsed = await self._ask(lambda: self._primary.drop_lapsed(accounts))
+        await self._shadow.drop_lapsed(accounts)
+        return lapsed
 
     async def streams(self, account: str) -> tuple[Stream, ...]:
         """List the active streams: the store's, or those that pass here.

@@ -15,7 +15,7 @@ be read by the next one. A script Redis has forgotten (restart, SCRIPT FLUSH) is
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from time import perf_counter
 from typing import Any
@@ -30,7 +30,7 @@ from proxy.admission import scripts, wire
 from proxy.admission.policy import OnLimit, Policy
 from proxy.admission.scripts import Script
 from proxy.errors import StoreUnavailable
-from proxy.model import Attempt, Cadence, Decision, Ended, Stream
+from proxy.model import Attempt, Cadence, Decision, Ended, Lapsed, Stream
 
 # Each call holds a connection for as long as Redis takes, a fraction of a millisecond: this many
 # carry more than one Redis can answer. Calls above it wait their turn, within their timeout.
@@ -158,6 +158,16 @@ class RedisStore:
             )
             return wire.ends(answer)
 
+    async def drop_lapsed(self, accounts: Sequence[str]) -> tuple[Lapsed, ...]:
+        """Drop the slots of these accounts whose time is up, and hand them back: in one go."""
+        async with self._boundary("drop_lapsed"):
+            try:
+                answers = await self._run_for_each(scripts.LAPSE, accounts)
+            except NoScriptError:
+                await self._redis.script_load(scripts.LAPSE.text)
+                answers = await self._run_for_each(scripts.LAPSE, accounts)
+            return tuple(map(wire.lapsed, answers))
+
     async def streams(self, account: str) -> tuple[Stream, ...]:
         """List the active streams, oldest first."""
         async with self._boundary("streams"):
@@ -176,6 +186,15 @@ class RedisStore:
         except NoScriptError:
             # EVAL runs it and leaves it known by its digest.
             return await self._redis.eval(script.text, len(keys), *keys, now_ms, *args)
+
+    async def _run_for_each(self, script: Script, accounts: Sequence[str]) -> list[object]:
+        """Run a script that takes no arguments for many accounts, in one round trip."""
+        now_ms = "" if self._now_ms is None else self._now_ms()
+        async with self._redis.pipeline(transaction=False) as pipe:
+            for account in accounts:
+                keys = self._keys(account)
+                pipe.evalsha(script.digest, len(keys), *keys, now_ms)
+            return await pipe.execute()
 
     @asynccontextmanager
     async def _boundary(self, operation: str) -> AsyncIterator[None]:

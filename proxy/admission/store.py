@@ -4,9 +4,10 @@ A store decides by the rules of ``decision``, atomically for an account, whoever
 same time. Nobody waits for it longer than its timeout.
 """
 
+from collections.abc import Sequence
 from typing import Protocol
 
-from proxy.model import Attempt, Cadence, Decision, Ended, Stream
+from proxy.model import Attempt, Cadence, Decision, Ended, Lapsed, Stream
 
 
 class Store(Protocol):
@@ -54,6 +55,12 @@ class Store(Protocol):
         """Kill one stream or all of them (None), oldest first; empty where there is none.
 
         ``by`` is told to the victim. For ``hold_ms`` not even a token may start it again.
+        """
+
+    async def drop_lapsed(self, accounts: Sequence[str]) -> tuple[Lapsed, ...]:
+        """Drop the slots whose time is up, and hand each back to one who asks; in their order.
+
+        Where the account was not asked about for longer than ``LINGER_MS``, some may be forgotten.
         """
 
     async def streams(self, account: str) -> tuple[Stream, ...]:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from proxy.admission.scripts import REASONS
-from proxy.model import Attempt, Cadence, Decision, Ended, Outcome, Stream
+from proxy.model import Attempt, Cadence, Decision, Ended, Lapsed, Outcome, Stream
 
 
 def cadence_args(cadence: Cadence) -> tuple[int, int, int, int, int]:
@@ -21,7 +21,7 @@ def cadence_args(cadence: Cadence) -> tuple[int, int, int, int, int]:
 # LookupError, which the store's boundary takes for what it is: not an answer.
 def decision(answer: Any, attempt: Attempt) -> Decision:
     """Read the answer of ``decide.lua``."""
-    outcome, stream, started_ms, active, reason, by, retry_after_ms, conflicts, ended = answer
+    outcome, stream, started_ms, active, reason, by, wait_ms, conflicts, ended, lapse_ms = answer
     return Decision(
         outcome=Outcome(_text(outcome)),
         stream=_text(stream),
@@ -31,10 +31,17 @@ def decision(answer: Any, attempt: Attempt) -> Decision:
         rule=attempt.rule,
         reason=REASONS[reason],
         by=_text(by) or None,
-        retry_after_ms=int(retry_after_ms),
+        retry_after_ms=int(wait_ms),
         conflicts=streams(conflicts),
         ended=ends(ended),
+        next_lapse_ms=int(lapse_ms),
     )
+
+
+def lapsed(answer: Any) -> Lapsed:
+    """Read the answer of ``lapse.lua``."""
+    ended, next_lapse_ms = answer
+    return Lapsed(ends(ended), int(next_lapse_ms))
 
 
 def streams(answer: Any) -> tuple[Stream, ...]:

@@ -28,7 +28,7 @@ from proxy.admission.ledger import (
 from proxy.admission.memory import MemoryStore
 from proxy.admission.policy import OnLimit, Policy, Takeover
 from proxy.admission.redis import RedisStore
-from proxy.model import Attempt, Cadence, Decision, Ended, Intent, Outcome, Stray
+from proxy.model import Attempt, Cadence, Decision, Ended, Intent, Lapsed, Outcome, Stray
 from tests.admission.samples import attempt, policy
 from tests.support.redis_server import RedisServer
 
@@ -121,6 +121,11 @@ class Wait:
 
 
 @dataclass(frozen=True)
+class Lapse:
+    """Look for what has lapsed."""
+
+
+@dataclass(frozen=True)
 class Amend:
     target: Target
     cadence: Cadence
@@ -138,7 +143,7 @@ class End:
     hold_ms: int
 
 
-Step = Ask | Wait | Amend | Release | End
+Step = Ask | Wait | Lapse | Amend | Release | End
 
 targets = st.builds(
     Target,
@@ -165,6 +170,7 @@ others: st.SearchStrategy[Step] = st.one_of(
     st.builds(Release, targets, instances),
     st.builds(End, targets, st.sampled_from([0, 15_000])),
     st.builds(End, st.none(), st.just(0)),
+    st.builds(Lapse),
 )
 # Chosen among by weight; one_of would flatten what is nested and weigh all alike.
 kinds: list[st.SearchStrategy[Step]] = [*[asks] * 9, *[waits] * 2, *[moments] * 3, others]
@@ -202,6 +208,8 @@ class Trio:
             case Release(target, number):
                 stream = self.pick(target)
                 answers = await self.release(stream, self.instance(stream, number))
+            case Lapse():
+                answers = await self.lapse()
             case End(target_or_none, hold_ms):
                 answers = await self.end(
                     self.pick(target_or_none) if target_or_none else None, hold_ms
@@ -245,6 +253,14 @@ class Trio:
         await self.memory.amend(self.account, stream, cadence)
         await self.shared.amend(self.account, stream, cadence)
         return [None] * 3
+
+    async def lapse(self) -> list[Lapsed]:
+        now_ms = self.clock.now_ms
+        told = Lapsed(tuple(self.ledger.drop_lapsed(now_ms)), self.ledger.next_lapse(now_ms))
+        self.seen.update(f"ends {ended.reason}" for ended in told.ended)
+        [in_memory] = await self.memory.drop_lapsed([self.account])
+        [shared] = await self.shared.drop_lapsed([self.account])
+        return [told, in_memory, shared]
 
     async def release(self, stream: str, instance_ms: int | None) -> list[Ended | None]:
         return [

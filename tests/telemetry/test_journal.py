@@ -7,6 +7,7 @@ import pytest
 from proxy.admission.memory import MemoryStore
 from proxy.admission.policy import OnLimit
 from proxy.errors import PlaygateError, TicketInvalid, TokenExpired, TokenMissing
+from proxy.lapses import LapseWatch
 from proxy.model import Attempt, EndReason, Intent
 from proxy.reporting import ReportingStore
 from proxy.telemetry.events import MAX_TEXT_LENGTH, Event
@@ -29,9 +30,8 @@ class World:
     def __post_init__(self) -> None:
         self.metrics = Metrics("0", ())
         self.journal = Journal(self.metrics, self.clock, self)
-        self.store = ReportingStore(
-            MemoryStore(policy(on_limit=self.on_limit), self.clock), self.journal
-        )
+        memory = MemoryStore(policy(on_limit=self.on_limit), self.clock)
+        self.store = ReportingStore(memory, self.journal, LapseWatch(self.clock))
 
     def clock(self) -> float:
         return self.now

@@ -1,7 +1,8 @@
 -- May this stream play? decision.py in Lua: the rules, their order and their words are the same.
 --
 -- ARGV: see RedisStore.decide. Answers
--- {outcome, stream, started, active, reason, by, retry_after, {conflict...}, {ended...}}.
+-- {outcome, stream, started, active, reason, by, retry_after, {conflict...}, {ended...},
+-- next_lapse}.
 
 local intent, limit = ARGV[2], tonumber(ARGV[3])
 local ttl, hold, interval = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
@@ -16,13 +17,13 @@ local content, route, label = ARGV[22], ARGV[23], ARGV[24]
 
 dry = intent == 'peek'
 local may_displace = intent ~= 'resume'
-local ended = {}
+local ended = drop_lapsed()
 
 local function answer(outcome, started, reason, by, retry_after, conflicts)
   commit()
   return {
     outcome, id, started or 0, count, reason or LOST, by or '', retry_after or 0,
-    conflicts or {}, dry and {} or ended,
+    conflicts or {}, dry and {} or ended, next_lapse(),
   }
 end
 
@@ -41,21 +42,6 @@ local function provisional()
 end
 
 -- --- 0 to 4: what there is already. A beat comes no further than here. ---
-
-local function drop_lapsed()
-  local lapsed, recent = {}, false
-  for other, slot in pairs(slots) do
-    if slot[EXPIRES] <= now then
-      lapsed[#lapsed + 1] = other
-      recent = recent or slot[EXPIRES] + LINGER_MS > now
-    end
-  end
-  local told = recent or #lapsed < count
-  for i, other in ipairs(sort(lapsed, EXPIRES)) do
-    if told then ended[i] = {stream(other, slots[other]), LAPSED, slots[other][EXPIRES]} end
-  end
-  for _, other in ipairs(lapsed) do remove(other) end
-end
 
 -- The networks a slot was seen on within its TTL: {network, seen, network, seen, ...}.
 local function fresh_networks(slot)
@@ -121,7 +107,6 @@ local function renew(slot)
   return answer('renewed', slot[STARTED])
 end
 
-drop_lapsed()
 go_astray()
 local tombstone = tombstone_of(id)
 local over = false -- this very instance was ended, or no new one may start yet

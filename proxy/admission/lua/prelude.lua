@@ -236,6 +236,32 @@ local function bury(id, reason, by, hold_until, tombstone_ms)
   return told
 end
 
+-- Removes the slots whose time is up. Gives those it is not too late to speak of.
+local function drop_lapsed()
+  local lapsed, told, recent = {}, {}, false
+  for id, slot in pairs(slots) do
+    if slot[EXPIRES] <= now then
+      lapsed[#lapsed + 1] = id
+      recent = recent or slot[EXPIRES] + LINGER_MS > now
+    end
+  end
+  recent = recent or #lapsed < count
+  for i, id in ipairs(sort(lapsed, EXPIRES)) do
+    if recent then told[i] = {stream(id, slots[id]), LAPSED, slots[id][EXPIRES]} end
+    remove(id)
+  end
+  return told
+end
+
+-- How long until the first slot lapses, if nothing is heard of it; 0 where there is none.
+local function next_lapse()
+  local first
+  for _, slot in pairs(slots) do
+    if not first or slot[EXPIRES] < first then first = slot[EXPIRES] end
+  end
+  return first and first - now or 0
+end
+
 -- Makes a slot live by a cadence from now on.
 local function pace(slot, ttl, hold, interval, self_refreshing)
   slot[TTL], slot[HOLD] = ttl, hold

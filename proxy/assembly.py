@@ -19,6 +19,7 @@ from proxy.walker import Walkers
 from proxy.web.account_streams import AccountStreams
 from proxy.web.addresses import TrustedProxies
 from proxy.web.admin_api import AdminApi
+from proxy.web.console.site import ConsolePage
 from proxy.web.description import AdminDescription
 from proxy.web.health import Health
 from proxy.web.probes import Probes
@@ -105,5 +106,6 @@ def admin_port(
             AccountStreams(accounts, store),
             Stats(settings, metrics, health, key_ages=dict, clock=clock),
             AdminDescription(),
+            ConsolePage(),
         ),
     )

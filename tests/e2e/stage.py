@@ -211,3 +211,14 @@ async def stage(store: str, tracks: Mapping[str, Track]) -> AsyncIterator[Stage]
                 yield Stage(service, configured, behind, door, client, admin)
         finally:
             await service.stop()
+
+
+@asynccontextmanager
+async def second_proxy(first: Stage) -> AsyncIterator[Service]:
+    """Run another proxy of the same configuration: the same Redis, ports of its own."""
+    service = Service(first.settings)
+    await service.start()
+    try:
+        yield service
+    finally:
+        await service.stop()

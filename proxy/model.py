@@ -69,8 +69,8 @@ class Subject:
     ``limit`` and ``plan`` are inputs to the account's limit, not its result: the configuration
     may change while a ticket lives. ``jti`` is a keyed hash of the token's id, and ``issued_at``
     when it was issued, in seconds since the epoch: what a revocation knows a token by.
-    ``networks`` are those its bearer may come from, sealed; none means any. A ticket has those of
-    its token.
+    ``networks`` are those its bearer may come from, sealed; none means any. ``claims`` are the
+    names and values that some rule asks for, in order. A ticket has those of its token.
     """
 
     account: str
@@ -79,6 +79,7 @@ class Subject:
     jti: str | None = None
     issued_at: float | None = None
     networks: tuple[str, ...] = ()
+    claims: tuple[tuple[str, str], ...] = ()
 
 
 class Scope(Protocol):
@@ -100,6 +101,18 @@ class Token:
     device: str | None = None
     jti: str | None = None
     scope: Scope | None = None
+    device_class: "DeviceClass | None" = None
+
+
+class DeviceClass(StrEnum):
+    """What kind of device a stream plays on, as rules tell them apart."""
+
+    TV = "tv"
+    CONSOLE = "console"
+    TABLET = "tablet"
+    MOBILE = "mobile"
+    DESKTOP = "desktop"
+    OTHER = "other"
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +137,7 @@ class Playback:
     agent: str
     instance_ms: int | None = None
     stray: "Stray | None" = None
+    device_class: DeviceClass = DeviceClass.OTHER
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +218,7 @@ class Intent(StrEnum):
 class Outcome(StrEnum):
     """What admission said. The first six are the values of ``Playgate-Decision``.
 
+    OBSERVED: let in although it would be refused, were its limit or rule not in ``observe`` mode.
     UNCHECKED: the store was away and ``store.on_outage`` let the stream pass. ABSENT: there was
     no slot to TOUCH.
     """
@@ -212,6 +227,7 @@ class Outcome(StrEnum):
     RENEWED = "renewed"
     TAKEOVER = "takeover"
     PROVISIONAL = "provisional"
+    OBSERVED = "observed"
     UNCHECKED = "unchecked"
     ENDED = "ended"
     REFUSED = "refused"
@@ -233,7 +249,9 @@ class Attempt:
     """One request's claim to a slot: everything the decision depends on but state and clock.
 
     ``beat`` says that the player shows it is alive (a live refresh, a segment, a heartbeat), as
-    opposed to loading manifests at the start. ``rule`` names where ``limit`` comes from.
+    opposed to loading manifests at the start. ``rule`` names where ``limit`` comes from. ``rules``
+    names the rules whose ceilings the stream counts in; None where nobody can say, because it is
+    known by its id alone: a slot keeps those it has.
     """
 
     account: str
@@ -243,6 +261,7 @@ class Attempt:
     cadence: Cadence
     beat: bool = False
     intent: Intent = Intent.START
+    rules: tuple[str, ...] | None = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,7 +292,10 @@ class Decision:
     """The store's answer to an attempt.
 
     ``stream`` is the stream that was decided on (the stray's id where the network was one too
-    many), ``started_ms`` its instance. ``active`` counts the account's streams after the decision.
+    many), ``started_ms`` its instance. ``active`` counts the account's streams after the decision,
+    ``limit`` says how many it may have, and ``rule`` where that comes from; where the ceiling of a
+    rule was met (REFUSED, OBSERVED), all three are that ceiling's. ``requested`` is how many
+    streams the account would have had at once, this one included, were there no limit at all.
     ``reason`` and ``by`` belong to ENDED, ``conflicts`` to REFUSED. ``retry_after_ms`` is when a
     refusal, or the end of a stream that may not be started again yet, could be answered otherwise.
     ``ended`` lists the streams this decision found lapsed or put an end to. ``next_lapse_ms`` is
@@ -286,6 +308,7 @@ class Decision:
     active: int
     limit: int
     rule: str
+    requested: int
     reason: EndReason | None = None
     by: str | None = None
     retry_after_ms: int = 0

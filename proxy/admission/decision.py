@@ -7,13 +7,9 @@
        has its last requests served without a slot
     3  a stream that has a slot keeps it
     4  a request that only keeps slots never takes one
-    5  room under the limit is given
-    6  a player that only reports that it is open displaces nobody
-    7  a device replaces its own older stream (takeover); this never makes the account's streams
-       more, so it is allowed even above a limit that was lowered meanwhile
-    8  streams that never beat, and were not heard of for a while, make room
-    9  the oldest make room, if the operator said so
-    10 no
+    5  a way to a new slot is taken, if there is one under the account's limit and every rule that
+       the stream counts in (``ways``)
+    6  or no; where all that says so is in ``observe`` mode, it is let in and reported
 
 ``memory`` runs these functions; ``lua/decide.lua`` says the same inside Redis, and a test drives
 both through the same histories. All of it is exact: integers, ties broken by stream id.
@@ -26,12 +22,13 @@ superseded. Where room has come up for both, both stay.
 Nothing here waits, reads a clock, or knows a store.
 """
 
-from collections.abc import Iterable
 from dataclasses import replace
 
+from proxy.admission.ceilings import Ceiling, Ceilings, ceilings
 from proxy.admission.ledger import Ledger
-from proxy.admission.policy import OnLimit, Policy, Takeover
+from proxy.admission.policy import Policy
 from proxy.admission.slot import Slot, Tombstone, opened, patience_ms
+from proxy.admission.ways import Way, Ways
 from proxy.model import (
     Attempt,
     Decision,
@@ -92,9 +89,7 @@ class _Ruling:
             return farewell
         if self.attempt.intent is Intent.TOUCH:
             return self.answer(Outcome.ABSENT)
-        if self.attempt.limit <= 0:
-            return self.refuse()
-        return self.admit() or self.displace() or self.refuse()
+        return self.admit()
 
     # --- 1 to 4: what there is already ---
 
@@ -109,8 +104,10 @@ class _Ruling:
     def bar(self, tombstone: Tombstone) -> Decision | None:
         if not tombstone.ends(self.playback.instance_ms, self.now_ms):
             return None
+        if self.policy.observes and tombstone.reason is not EndReason.KILLED:
+            return None
         if tombstone.reason is None:
-            return self.refuse(not_before_ms=tombstone.hold_until_ms)
+            return self.refuse(self.ways(), not_before_ms=tombstone.hold_until_ms)
         wait_ms = 0
         if self.playback.instance_ms is None:
             if self.attempt.cadence.self_refreshing:
@@ -141,7 +138,8 @@ class _Ruling:
         if newcomer is None or slot.stream not in (newcomer.stream, newcomer.rival):
             return
         older = slots[str(newcomer.rival)]
-        if len(slots) <= self.attempt.limit:
+        enforced, _ = self.ceilings(newcomer.rules)
+        if all(ceiling.excess(slots.values()) <= 0 for ceiling in enforced):
             self.ledger.put(replace(newcomer, rival=None))
         elif slot.stream == older.stream:
             # Until the older one could have lapsed, a new entry would find nothing changed.
@@ -150,116 +148,62 @@ class _Ruling:
         elif older.overdue_at() <= self.now_ms:
             self.bury(older, EndReason.SUPERSEDED, by=newcomer.label)
 
-    # --- 5 to 9: ways to a new slot ---
+    # --- 5 and 6: a new slot, or none ---
 
-    def admit(self) -> Decision | None:
-        if len(self.ledger.slots) >= self.attempt.limit:
-            return None
-        return self.open(Outcome.ADMITTED)
+    def admit(self) -> Decision:
+        ways = self.ways()
+        way = ways.first()
+        if way is None:
+            return self.refuse(ways)
+        for slot in way.victims:
+            self.bury(slot, way.reason, by=self.playback.label)
+        onlooking = self.ways(looks_on=True)
+        gentle = onlooking.first()
+        if gentle is None:
+            return self.open(Outcome.OBSERVED, way, met=onlooking.told())
+        for slot in gentle.victims:
+            self.let_go(slot)
+        has_room = way.outcome is Outcome.ADMITTED
+        return self.open(gentle.outcome if has_room else way.outcome, way)
 
-    def displace(self) -> Decision | None:
-        if not self.may_displace():
-            return None
-        return self.take_over() or self.stand_beside() or self.evict_silent() or self.evict_oldest()
+    def open(self, outcome: Outcome, way: Way, met: Ceiling | None = None) -> Decision:
+        """Give a slot; ``met`` is the ceiling that looked on while it did."""
+        tombstone = self.ledger.tombstone(self.playback.stream, self.now_ms)
+        started_ms = tombstone.first_instance(self.now_ms) if tombstone else self.now_ms
+        rival = way.rival if way.rival in self.ledger.slots else None
+        slot = opened(self.attempt, self.playback, started_ms, self.now_ms, rival=rival)
+        self.ledger.put(slot)
+        told = self.answer(outcome, started_ms=started_ms, met=met)
+        return replace(told, requested=told.requested + way.costs)
 
-    def take_over(self) -> Decision | None:
-        if self.playback.strong:
-            allowed = self.policy.takeover.includes(Takeover.STRONG)
-            replaceable = self.same_device()
-        else:
-            allowed = self.policy.takeover.includes(Takeover.QUIET)
-            replaceable = [
-                slot for slot in self.replaceable_by_guess() if slot.overdue_at() <= self.now_ms
-            ]
-        if not allowed or not replaceable:
-            return None
-        old = replaceable[0]
-        self.bury(old, EndReason.SUPERSEDED, by=self.playback.label)
-        # Who replaces a provisional stream is as provisional as that was.
-        return self.open(Outcome.TAKEOVER, rival=old.rival)
-
-    def stand_beside(self) -> Decision | None:
-        if self.policy.takeover is not Takeover.PROVISIONAL or self.playback.strong:
-            return None
-        slots = self.ledger.slots.values()
-        one_above_is_taken = any(slot.rival is not None for slot in slots)
-        if one_above_is_taken or len(slots) > self.attempt.limit:
-            return None
-        older = self.same_device()
-        return self.open(Outcome.PROVISIONAL, rival=older[0].stream) if older else None
-
-    def evict_silent(self) -> Decision | None:
-        silent = [slot for slot in self.ledger.active(self.now_ms) if self.is_silent(slot)]
-        return self.make_room(silent)
-
-    def evict_oldest(self) -> Decision | None:
-        if self.policy.on_limit is not OnLimit.EVICT_OLDEST:
-            return None
-        return self.make_room(self.ledger.active(self.now_ms))
-
-    def make_room(self, evictable: list[Slot]) -> Decision | None:
-        """Evict as few as give room, the first first; none at all where that is not enough."""
-        needed = len(self.ledger.slots) - self.attempt.limit + 1
-        if len(evictable) < needed:
-            return None
-        for slot in evictable[:needed]:
-            self.bury(slot, EndReason.EVICTED, by=self.playback.label)
-        return self.open(Outcome.ADMITTED)
-
-    # --- 10: no ---
-
-    def refuse(self, *, not_before_ms: int = 0) -> Decision:
-        wait_ms = max(self.until_room(), not_before_ms - self.now_ms, MIN_RETRY_MS)
-        return self.answer(
-            Outcome.REFUSED,
-            retry_after_ms=wait_ms,
-            conflicts=self.ledger.listing(self.now_ms),
-        )
-
-    def until_room(self) -> int:
-        """How long until the first moment that could change the answer."""
-        moments: set[int] = set()
-        if self.attempt.limit > 0:
-            slots = self.ledger.slots.values()
-            moments.update(slot.expires_ms for slot in slots)
-            if self.may_displace():
-                moments.update(self.displaceable_at())
-        waits = [moment - self.now_ms for moment in moments if moment > self.now_ms]
-        return min(waits, default=self.attempt.cadence.ttl_ms)
-
-    def displaceable_at(self) -> Iterable[int]:
-        for slot in self.ledger.slots.values():
-            if slot.beats == 0:
-                yield slot.seen_ms + self.policy.silent_after_ms
-        if self.policy.takeover.includes(Takeover.QUIET) and not self.playback.strong:
-            for slot in self.replaceable_by_guess():
-                yield slot.overdue_at()
+    def refuse(self, ways: Ways, *, not_before_ms: int = 0) -> Decision:
+        met = ways.told()
+        wait_ms = max(ways.wait_ms(), not_before_ms - self.now_ms, MIN_RETRY_MS)
+        conflicts = tuple(slot.as_stream() for slot in met.under(self.ledger.active(self.now_ms)))
+        told = self.answer(Outcome.REFUSED, retry_after_ms=wait_ms, conflicts=conflicts, met=met)
+        return replace(told, requested=told.requested + 1)
 
     # --- What the rules are made of ---
 
-    def may_displace(self) -> bool:
-        return self.attempt.intent is not Intent.RESUME
+    def ceilings(self, names: tuple[str, ...]) -> tuple[Ceilings, Ceilings]:
+        return ceilings(self.attempt.limit, self.attempt.rule, names, self.policy)
 
-    def same_device(self) -> list[Slot]:
-        """The streams of this device, by a key of the same strength; the longest unseen first."""
-        mine = (self.playback.device, self.playback.strong)
-        slots = self.ledger.slots.values()
-        return _longest_unseen(slot for slot in slots if (slot.device, slot.strong) == mine)
+    def ways(self, *, looks_on: bool = False) -> Ways:
+        enforced, observed = self.ceilings(self.attempt.rules or ())
+        return Ways(
+            ceilings=observed if looks_on else enforced,
+            slots=self.ledger.active(self.now_ms),
+            attempt=self.attempt,
+            playback=self.playback,
+            policy=self.policy,
+            now_ms=self.now_ms,
+            looks_on=looks_on,
+        )
 
-    def replaceable_by_guess(self) -> list[Slot]:
-        """Those of them that no newcomer waits for already."""
-        awaited = {slot.rival for slot in self.ledger.slots.values()}
-        return [slot for slot in self.same_device() if slot.stream not in awaited]
-
-    def is_silent(self, slot: Slot) -> bool:
-        return slot.beats == 0 and self.now_ms - slot.seen_ms >= self.policy.silent_after_ms
-
-    def open(self, outcome: Outcome, rival: str | None = None) -> Decision:
-        tombstone = self.ledger.tombstone(self.playback.stream, self.now_ms)
-        started_ms = tombstone.first_instance(self.now_ms) if tombstone else self.now_ms
-        slot = opened(self.attempt, self.playback, started_ms, self.now_ms, rival=rival)
-        self.ledger.put(slot)
-        return self.answer(outcome, started_ms=started_ms)
+    def let_go(self, slot: Slot) -> None:
+        """Take a slot away from whoever would be displaced; they may come back."""
+        self.ledger.remove(slot)
+        self.ended.append(Ended(slot.as_stream(), EndReason.LAPSED, self.now_ms))
 
     def bury(
         self, slot: Slot, reason: EndReason | None, *, by: str, hold_until_ms: int = 0
@@ -278,14 +222,18 @@ class _Ruling:
         by: str = "",
         retry_after_ms: int = 0,
         conflicts: tuple[Stream, ...] = (),
+        met: Ceiling | None = None,
     ) -> Decision:
+        met = met or Ceiling(self.attempt.limit, self.attempt.rule)
+        slots = self.ledger.slots.values()
         return Decision(
             outcome=outcome,
             stream=self.playback.stream,
             started_ms=started_ms,
-            active=len(self.ledger.slots),
-            limit=self.attempt.limit,
-            rule=self.attempt.rule,
+            active=len(met.under(slots)),
+            limit=met.limit,
+            rule=met.source,
+            requested=len(slots),
             reason=reason,
             by=by or None,
             retry_after_ms=retry_after_ms,
@@ -293,7 +241,3 @@ class _Ruling:
             ended=tuple(self.ended),
             next_lapse_ms=self.ledger.next_lapse(self.now_ms),
         )
-
-
-def _longest_unseen(slots: Iterable[Slot]) -> list[Slot]:
-    return sorted(slots, key=lambda slot: (slot.seen_ms, slot.stream))

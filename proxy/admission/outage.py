@@ -7,7 +7,7 @@ one for everybody. Meanwhile:
 
     streams known here     play on, in every mode; they are what an outage must not interrupt
     new ones, local        are counted in this process, by the same rules
-    new ones, open         pass
+    new ones, open         pass, whatever limits and rules say
     new ones, closed       StoreUnavailable
 
 "Known" is what passed through this process and has not lapsed; what ended here stays ended. When
@@ -68,7 +68,9 @@ class OutageGuard:
         on_change: OnChange = untold,
     ) -> None:
         self._primary = primary
-        self._shadow = Shadow(policy, clock)
+        # Open means that no rule is asked; slots keep the names of theirs for when it is over.
+        known_rules = () if mode is OnOutage.OPEN else policy.rules
+        self._shadow = Shadow(replace(policy, rules=known_rules), clock)
         self._mode = mode
         self._clock = clock
         self._on_change = on_change
@@ -185,14 +187,16 @@ class OutageGuard:
             expected = self._shadow.rule(replace(attempt, intent=Intent.PEEK))
             if expected.outcome not in (Outcome.RENEWED, Outcome.ENDED):
                 raise StoreUnavailable
-        limit = UNLIMITED if self._mode is OnOutage.OPEN else attempt.limit
-        told = self._shadow.rule(replace(attempt, limit=limit))
         # A slot that is not known here may well be there, in the store.
         unchecked = {Outcome.RENEWED, Outcome.ABSENT}
         if self._mode is OnOutage.OPEN:
             unchecked |= HOLDING
+            told = self._shadow.rule(replace(attempt, limit=UNLIMITED))
+            told = replace(told, limit=attempt.limit)
+        else:
+            told = self._shadow.rule(attempt)
         outcome = Outcome.UNCHECKED if told.outcome in unchecked else told.outcome
-        return replace(told, outcome=outcome, limit=attempt.limit)
+        return replace(told, outcome=outcome)
 
     def _insist(self) -> None:
         """Without the store there is no answer, in closed mode."""

@@ -49,13 +49,26 @@ class OnLimit(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Rule:
+    """A ceiling beside the account's limit: so many of the streams that carry its name.
+
+    One that is ``observed`` refuses nothing: what it would refuse is let in and reported.
+    """
+
+    name: str
+    limit: int
+    observed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """The settings a decision depends on (milliseconds).
 
     ``silent_after_ms`` is how long a stream that never beat may hold its slot unheard of while
     another needs it. ``max_networks`` is on how many networks at once one stream may be.
     ``tombstone_ms`` is how long a ticket could be used (``tickets.ttl``), and so for how long the
-    end of a stream must be remembered.
+    end of a stream must be remembered. ``observes`` says that nothing is refused at all, neither
+    by the account's limit nor by a rule.
 
     Raises:
         ValueError: ``max_networks`` is below 1, or a time is negative.
@@ -66,6 +79,8 @@ class Policy:
     silent_after_ms: int
     max_networks: int
     tombstone_ms: int
+    rules: tuple[Rule, ...] = ()
+    observes: bool = False
 
     def __post_init__(self) -> None:
         # With none at all, a stream's own network would be one too many.

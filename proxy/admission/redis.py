@@ -81,6 +81,7 @@ class RedisStore:
             policy.max_networks,
             policy.tombstone_ms,
         )
+        self._rule_args = wire.rule_args(policy)
 
     async def start(self) -> None:
         """Connect and hand over the scripts."""
@@ -123,8 +124,10 @@ class RedisStore:
                 playback.content,
                 playback.route,
                 playback.label,
+                wire.rule_names(attempt.rules),
+                *self._rule_args,
             )
-            return wire.decision(answer, attempt)
+            return wire.decision(answer, attempt, self._policy)
 
     async def amend(self, account: str, stream: str, cadence: Cadence) -> None:
         """Correct how long a stream's slot lives, counted from now."""

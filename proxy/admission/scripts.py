@@ -1,4 +1,4 @@
-"""The Lua scripts, ready to run: the prelude, then the script itself, constants filled in.
+"""The Lua scripts, ready to run: the prelude, then the script's own files, constants filled in.
 
 Whatever both languages must agree on is written once: numbers here and in the modules they come
 from, what scripts share in ``prelude.lua``. Constants are written into the text in place of their
@@ -15,11 +15,11 @@ from proxy.admission import decision, ledger, slot
 from proxy.admission.policy import Takeover
 from proxy.model import EndReason
 
-# The fields of a slot and of a tombstone, as the scripts handle them: arrays from 1 on.
+# The fields of a slot, a tombstone and a ceiling, as the scripts handle them: arrays from 1 on.
 _SLOT = (
     *("EXPIRES", "STARTED", "SEEN", "BEATS", "TTL", "HOLD", "INTERVAL"),
     *("SELF_REFRESHING", "STRONG"),
-    *("DEVICE", "CONTENT", "ROUTE", "LABEL", "RIVAL", "NETWORKS"),
+    *("DEVICE", "CONTENT", "ROUTE", "LABEL", "RIVAL", "NETWORKS", "RULES"),
 )
 # Why a stream ended, as the scripts store and tell it: the place here. The first is the newcomer
 # that lost its provisional place, which is a refusal rather than an end.
@@ -33,15 +33,17 @@ REASONS = (
 )
 _REASONS = ("LOST", "GIVEN_BACK", "LAPSED", "KILLED", "SUPERSEDED", "EVICTED")
 _TOMBSTONE = ("UNTIL", "AT", "HELD_UNTIL", "RELEASED", "RELEASED_UNTIL", "REASON", "BY")
+_CEILING = ("NUMBER", "MOST", "SCOPE")
 _CONSTANTS: dict[str, int | str] = {
     **{name: index for index, name in enumerate(_SLOT, 1)},
     **{name: index for index, name in enumerate(_TOMBSTONE, 1)},
+    **{name: index for index, name in enumerate(_CEILING, 1)},
     **{name: index for index, name in enumerate(_REASONS)},
     "LAST_REASON": len(_REASONS) - 1,
     # How they are stored (Lua's struct library): whole numbers in 6 bytes (2^48 ms is the year
     # 10889) or 1, strings after their length in 2. It takes half the time of MessagePack, and
     # what can be read at all has the right types.
-    "SLOT_FORMAT": "'<I6I6I6I6I6I6I6BBHc0Hc0Hc0Hc0Hc0Hc0'",
+    "SLOT_FORMAT": "'<I6I6I6I6I6I6I6BBHc0Hc0Hc0Hc0Hc0Hc0Hc0'",
     "TOMBSTONE_FORMAT": "'<I6I6I6I6I6BHc0'",
     "NETWORK_FORMAT": "'<Hc0I6'",
     "CROWDED_TOMBSTONES": ledger.CROWDED_TOMBSTONES,
@@ -73,14 +75,14 @@ def _read(name: str) -> str:
     return (files("proxy.admission") / "lua" / f"{name}.lua").read_text(encoding="utf-8")
 
 
-def _assembled(name: str) -> Script:
-    source = f"{_read('prelude')}\n{_read(name)}"
+def _assembled(*names: str) -> Script:
+    source = "\n".join(map(_read, ("prelude", *names)))
     text = _CONSTANT.sub(lambda match: str(_CONSTANTS[match[0]]), source)
     # Redis names scripts by SHA-1; nothing is protected by it.
     return Script(text, sha1(text.encode(), usedforsecurity=False).hexdigest())
 
 
-DECIDE = _assembled("decide")
+DECIDE = _assembled("decide", "ways", "admit")
 AMEND = _assembled("amend")
 RELEASE = _assembled("release")
 FORGET = _assembled("forget")

@@ -18,7 +18,15 @@ from proxy.model import Attempt, Clock, Decision, Ended, EndReason, Intent, Outc
 # known in an outage, which is milder than a process that runs out of memory.
 MAX_REMEMBERED = 100_000
 
-HOLDING = frozenset({Outcome.ADMITTED, Outcome.RENEWED, Outcome.TAKEOVER, Outcome.PROVISIONAL})
+HOLDING = frozenset(
+    {
+        Outcome.ADMITTED,
+        Outcome.RENEWED,
+        Outcome.TAKEOVER,
+        Outcome.PROVISIONAL,
+        Outcome.OBSERVED,
+    }
+)
 
 
 class Shadow(MemoryStore):

@@ -24,7 +24,8 @@ class Slot:
     """One active stream.
 
     ``rival`` is the older stream beside which this one plays on approval (provisional takeover).
-    ``networks`` are those it was seen on, each with the time, the latest first.
+    ``networks`` are those it was seen on, each with the time, the latest first. ``rules`` names the
+    rules whose ceilings it counts in, as of when it was last heard of.
     """
 
     stream: str
@@ -40,6 +41,7 @@ class Slot:
     route: str
     label: str
     rival: str | None = None
+    rules: tuple[str, ...] = ()
 
     def paced(self, cadence: Cadence, now_ms: int) -> "Slot":
         """Live by another cadence from now on."""
@@ -55,7 +57,8 @@ class Slot:
         here = attempt.playback.network
         others = [entry for entry in slot.fresh_networks(now_ms) if entry[0] != here]
         networks = ((here, now_ms), *others)[:max_networks]
-        return replace(slot, networks=networks)
+        rules = self.rules if attempt.rules is None else attempt.rules
+        return replace(slot, networks=networks, rules=rules)
 
     def fresh_networks(self, now_ms: int) -> list[tuple[str, int]]:
         """The networks the stream was seen on within its TTL."""
@@ -140,5 +143,6 @@ def opened(
         route=playback.route,
         label=playback.label,
         rival=rival,
+        rules=attempt.rules or (),
     )
     return slot.paced(attempt.cadence, now_ms)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from proxy.admission.policy import Policy
 from proxy.admission.scripts import REASONS
 from proxy.model import Attempt, Cadence, Decision, Ended, Lapsed, Outcome, Stream
 
@@ -17,18 +18,36 @@ def cadence_args(cadence: Cadence) -> tuple[int, int, int, int, int]:
     )
 
 
+def rule_names(names: tuple[str, ...] | None) -> str:
+    """Write the names of rules as slots have them, so that one is found with its commas around."""
+    if names is None:
+        return "?"
+    return f",{','.join(names)}," if names else ""
+
+
+def rule_args(policy: Policy) -> tuple[str | int, ...]:
+    """Write all rules as ``decide.lua`` takes them, behind whether nothing is refused at all."""
+    args: list[str | int] = [int(policy.observes)]
+    for rule in policy.rules:
+        args += rule.name, rule.limit, int(rule.observed)
+    return tuple(args)
+
+
 # An answer is whatever Redis says. What does not fit its place raises TypeError, ValueError or
 # LookupError, which the store's boundary takes for what it is: not an answer.
-def decision(answer: Any, attempt: Attempt) -> Decision:
+def decision(answer: Any, attempt: Attempt, policy: Policy) -> Decision:
     """Read the answer of ``decide.lua``."""
-    outcome, stream, started_ms, active, reason, by, wait_ms, conflicts, ended, lapse_ms = answer
+    outcome, stream, started_ms, requested, number, active, *rest = answer
+    reason, by, wait_ms, conflicts, ended, lapse_ms = rest
+    rule = policy.rules[number - 1] if number else None
     return Decision(
         outcome=Outcome(_text(outcome)),
         stream=_text(stream),
         started_ms=int(started_ms),
         active=int(active),
-        limit=attempt.limit,
-        rule=attempt.rule,
+        limit=rule.limit if rule else attempt.limit,
+        rule=rule.name if rule else attempt.rule,
+        requested=int(requested),
         reason=REASONS[reason],
         by=_text(by) or None,
         retry_after_ms=int(wait_ms),

@@ -1,11 +1,12 @@
 """Stores to ask."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 from redis.asyncio import Redis
 
 from proxy.admission.redis import RedisStore
+from tests.admission.house import Build, building
 from tests.admission.samples import policy
 from tests.support.redis_server import RedisServer
 
@@ -21,3 +22,10 @@ async def store(
     await store.start()
     yield store
     await store.close()
+
+
+@pytest.fixture
+def build(redis_server: RedisServer) -> Iterator[Build]:
+    """Give a way to build a house by the operator's rules."""
+    with building(redis_server.url) as built:
+        yield built

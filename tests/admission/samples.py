@@ -1,6 +1,6 @@
 """Attempts and policies to vary, as a viewer at home would make them."""
 
-from proxy.admission.policy import OnLimit, Policy, Takeover
+from proxy.admission.policy import OnLimit, Policy, Rule, Takeover
 from proxy.model import Attempt, Cadence, Intent, Playback, Stray
 
 ACCOUNT = "a" * 32
@@ -18,8 +18,10 @@ def policy(
     silent_after_ms: int = 120_000,
     max_networks: int = 2,
     tombstone_ms: int = 3_600_000,
+    rules: tuple[Rule, ...] = (),
+    observes: bool = False,
 ) -> Policy:
-    return Policy(takeover, on_limit, silent_after_ms, max_networks, tombstone_ms)
+    return Policy(takeover, on_limit, silent_after_ms, max_networks, tombstone_ms, rules, observes)
 
 
 def attempt(
@@ -35,6 +37,7 @@ def attempt(
     cadence: Cadence = LIVE,
     beat: bool = False,
     intent: Intent = Intent.START,
+    rules: tuple[str, ...] | None = (),
 ) -> Attempt:
     """A request for a stream; unless told, each stream is on a device of its own."""
     playback = Playback(
@@ -49,4 +52,4 @@ def attempt(
         instance_ms=instance_ms,
         stray=stray,
     )
-    return Attempt(account, playback, limit, "default", cadence, beat, intent)
+    return Attempt(account, playback, limit, "default", cadence, beat, intent, rules)

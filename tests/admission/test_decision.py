@@ -3,97 +3,15 @@
 Whatever the model answers in these tests, Redis must answer too.
 """
 
-import asyncio
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from dataclasses import replace
-from itertools import count
 
 import pytest
 
-from proxy.admission.decision import decide
-from proxy.admission.ledger import LINGER_MS, MAX_TOMBSTONES, RELEASED_MS, REPEATED_MS, Ledger
+from proxy.admission.ledger import LINGER_MS, MAX_TOMBSTONES, RELEASED_MS, REPEATED_MS
 from proxy.admission.policy import OnLimit, Policy, Takeover
-from proxy.admission.redis import RedisStore
 from proxy.model import Attempt, Cadence, Decision, EndReason, Intent, Outcome, Stray
-from tests.admission.samples import ACCOUNT, FILM, KEPT, LIVE, TTL, attempt, policy
-from tests.support.redis_server import RedisServer
-
-START_MS = 1_700_000_000_000
-houses = count(1)
-
-
-class House:
-    """One account and a clock that is set by hand."""
-
-    def __init__(self, url: str, rules: Policy, runner: asyncio.Runner) -> None:
-        self.policy = rules
-        self.ledger = Ledger()
-        self.now_ms = START_MS
-        self._run = runner.run
-        self._redis = RedisStore(
-            url,
-            rules,
-            key_prefix=f"house {next(houses)}",
-            timeout=5,
-            now_ms=lambda: self.now_ms,
-        )
-
-    def close(self) -> None:
-        self._run(self._redis.close())
-
-    def ask(self, wanted: Attempt, *, after: int = 0) -> Decision:
-        self.now_ms += after
-        told = decide(self.ledger, wanted, self.policy, self.now_ms)
-        assert self._run(self._redis.decide(wanted)) == told
-        return told
-
-    def watch(self, *streams: str, beat: bool = True, limit: int = 2) -> None:
-        """Start streams, or let them beat."""
-        for stream in streams:
-            told = self.ask(attempt(stream, beat=beat, limit=limit))
-            assert told.outcome in (Outcome.ADMITTED, Outcome.RENEWED)
-
-    def playing(self) -> list[str]:
-        streams = self.ledger.listing(self.now_ms)
-        assert self._run(self._redis.streams(ACCOUNT)) == streams
-        return [stream.id for stream in streams]
-
-    def amend(self, stream: str, cadence: Cadence) -> None:
-        self.ledger.amend(stream, cadence, self.now_ms)
-        self._run(self._redis.amend(ACCOUNT, stream, cadence))
-        self.playing()
-
-    def end(self, stream: str | None, *, by: str = "admin", hold_ms: int = 0) -> list[str]:
-        ended = self.ledger.end(stream, self.policy, self.now_ms, by=by, hold_ms=hold_ms)
-        assert self._run(self._redis.end(ACCOUNT, stream, by=by, hold_ms=hold_ms)) == ended
-        assert all(one.reason is EndReason.KILLED for one in ended)
-        return [one.stream.id for one in ended]
-
-    def forget(self, stream: str, started_ms: int) -> None:
-        forgotten = self.ledger.forget(stream, started_ms, self.now_ms)
-        assert self._run(self._redis.forget(ACCOUNT, stream, started_ms)) == forgotten
-
-    def release(self, stream: str, instance_ms: int | None = None) -> bool:
-        ended = self.ledger.release(stream, instance_ms, self.now_ms)
-        assert self._run(self._redis.release(ACCOUNT, stream, instance_ms)) == ended
-        return ended is not None
-
-
-Build = Callable[..., House]
-
-
-@pytest.fixture
-def build(redis_server: RedisServer) -> Iterator[Build]:
-    """Give a way to build a house by the operator's rules."""
-    with asyncio.Runner() as runner, ExitStack() as built_houses:
-
-        def built(rules: Policy | None = None) -> House:
-            house = House(redis_server.url, rules or policy(), runner)
-            built_houses.callback(house.close)
-            return house
-
-        yield built
+from tests.admission.house import START_MS, Build, House
+from tests.admission.samples import FILM, KEPT, LIVE, TTL, attempt, policy
 
 
 def ends(told: Decision) -> list[tuple[str, EndReason]]:

@@ -122,7 +122,18 @@ async def test_a_script_is_sent_once_and_then_called_by_name(
 def test_the_scripts_travel_with_the_package() -> None:
     package = Path("proxy/admission/lua")
     assert {path.stem for path in package.iterdir()} == {
-        *("prelude", "decide", "amend", "release", "forget", "end", "lapse", "list")
+        *(
+            "prelude",
+            "decide",
+            "ways",
+            "admit",
+            "amend",
+            "release",
+            "forget",
+            "end",
+            "lapse",
+            "list",
+        )
     }
 
 

@@ -26,9 +26,20 @@ from proxy.admission.ledger import (
     Ledger,
 )
 from proxy.admission.memory import MemoryStore
-from proxy.admission.policy import OnLimit, Policy, Takeover
+from proxy.admission.policy import OnLimit, Policy, Rule, Takeover
 from proxy.admission.redis import RedisStore
-from proxy.model import Attempt, Cadence, Decision, Ended, Intent, Lapsed, Outcome, Stray
+from proxy.admission.slot import Slot
+from proxy.model import (
+    Attempt,
+    Cadence,
+    Decision,
+    Ended,
+    EndReason,
+    Intent,
+    Lapsed,
+    Outcome,
+    Stray,
+)
 from tests.admission.samples import attempt, policy
 from tests.support.redis_server import RedisServer
 
@@ -59,6 +70,14 @@ CADENCES = (
     Cadence(90_000, HOLD, 30_000),
     Cadence(TTL, 0, INTERVAL, guess=True),
 )
+# Names of which one is a part of the other.
+RULES = ("one", "one-more")
+rules = st.tuples(
+    *(
+        st.builds(Rule, st.just(name), st.sampled_from([0, 1, 1, 2]), st.booleans())
+        for name in RULES
+    )
+)
 policies = st.builds(
     policy,
     st.sampled_from([*Takeover, Takeover.QUIET, *[Takeover.PROVISIONAL] * 3]),
@@ -66,6 +85,8 @@ policies = st.builds(
     silent_after_ms=st.sampled_from([0, SILENT, SILENT]),
     max_networks=st.integers(1, 3),
     tombstone_ms=st.sampled_from([RELEASED_MS, 150_000]),
+    rules=st.one_of(st.just(()), rules),
+    observes=st.sampled_from([False, False, False, True]),
 )
 
 
@@ -109,6 +130,7 @@ class Ask:
     cadence: Cadence
     beat: bool
     intent: Intent
+    rules: tuple[str, ...] | None
 
 
 @dataclass(frozen=True)
@@ -162,6 +184,7 @@ asks = st.builds(
     cadence=cadences,
     beat=st.booleans(),
     intent=st.sampled_from([*[Intent.START] * 8, Intent.PEEK, *[Intent.RESUME] * 2, Intent.TOUCH]),
+    rules=st.sampled_from([(), *[RULES] * 2, *[(name,) for name in RULES] * 2, None]),
 )
 waits = st.builds(Wait, st.sampled_from([1, 700, 3_000]))
 moments = st.builds(Wait, st.sampled_from([-1, 0, 1]), st.sampled_from(When), st.integers(0, 3))
@@ -176,6 +199,13 @@ others: st.SearchStrategy[Step] = st.one_of(
 kinds: list[st.SearchStrategy[Step]] = [*[asks] * 9, *[waits] * 2, *[moments] * 3, others]
 steps = st.sampled_from(kinds).flatmap(lambda kind: kind)
 histories = st.lists(steps, min_size=30, max_size=80)
+
+
+OPENED = (Outcome.ADMITTED, Outcome.TAKEOVER, Outcome.PROVISIONAL, Outcome.OBSERVED)
+
+
+def carrying(rule: Rule, slots: list[Slot]) -> int:
+    return sum(rule.name in slot.rules for slot in slots)
 
 
 @dataclass
@@ -237,8 +267,9 @@ class Trio:
             cadence=step.cadence,
             beat=step.beat,
             intent=step.intent,
+            rules=step.rules,
         )
-        before = len(self.ledger.listing(self.clock.now_ms))
+        before = self.ledger.active(self.clock.now_ms)
         told = decide(self.ledger, wanted, self.policy, self.clock.now_ms)
         self.hold_the_limit(wanted, told, before)
         known = self.instances.setdefault(told.stream, [])
@@ -276,13 +307,21 @@ class Trio:
             await self.shared.end(self.account, stream, by="admin", hold_ms=hold_ms),
         ]
 
-    def hold_the_limit(self, wanted: Attempt, told: Decision, before: int) -> None:
-        if told.outcome is Outcome.ADMITTED:
-            assert told.active <= wanted.limit
-        elif told.outcome is Outcome.PROVISIONAL:
-            assert told.active == wanted.limit + 1
-        else:
-            assert told.active <= before
+    def hold_the_limit(self, wanted: Attempt, told: Decision, before: list[Slot]) -> None:
+        after = self.ledger.active(self.clock.now_ms)
+        opened = told.outcome in OPENED and wanted.intent is not Intent.PEEK
+        if not opened:
+            assert len(after) <= len(before)
+        if self.policy.observes:
+            assert told.outcome is not Outcome.REFUSED
+            assert told.reason in (None, EndReason.KILLED)
+        elif opened:
+            one_above = self.ledger.slots[told.stream].rival is not None
+            assert len(after) <= max(wanted.limit + one_above, len(before))
+            for rule in self.policy.rules:
+                if rule.name in (wanted.rules or ()) and not rule.observed:
+                    most = max(rule.limit + one_above, carrying(rule, before))
+                    assert carrying(rule, after) <= most
         rivals = [slot.rival for slot in self.ledger.slots.values() if slot.rival]
         assert len(rivals) <= 1
         assert set(rivals) <= set(self.ledger.slots)

@@ -1,8 +1,8 @@
 -- May this stream play? decision.py in Lua: the rules, their order and their words are the same.
 --
 -- ARGV: see RedisStore.decide. Answers
--- {outcome, stream, started, active, reason, by, retry_after, {conflict...}, {ended...},
--- next_lapse}.
+-- {outcome, stream, started, requested, ceiling, active, reason, by, retry_after, {conflict...},
+-- {ended...}, next_lapse}, where ceiling is 0 for the account's limit and n for the n-th rule.
 
 local intent, limit = ARGV[2], tonumber(ARGV[3])
 local ttl, hold, interval = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
@@ -14,16 +14,22 @@ local id, device, strong, network = ARGV[15], ARGV[16], tonumber(ARGV[17]), ARGV
 local instance = tonumber(ARGV[19]) -- nil: an entry by token
 local stray_id, stray_device = ARGV[20], ARGV[21] -- '': none
 local content, route, label = ARGV[22], ARGV[23], ARGV[24]
+local rules = ARGV[25] -- the names of those it counts in, as a slot has them; '?': nobody knows
+local observes = ARGV[26] == '1'
+local FIRST_RULE = 27 -- from here on there are all of them: name, most, 1 if it only looks on
 
 dry = intent == 'peek'
 local may_displace = intent ~= 'resume'
 local ended = drop_lapsed()
 
-local function answer(outcome, started, reason, by, retry_after, conflicts)
+-- For lack of names: ``told`` has {ceiling, active, requested, reason, by, wait, conflicts}.
+local function answer(outcome, started, told)
+  told = told or {}
   commit()
   return {
-    outcome, id, started or 0, count, reason or LOST, by or '', retry_after or 0,
-    conflicts or {}, dry and {} or ended, next_lapse(),
+    outcome, id, started or 0, told.requested or count,
+    told.ceiling or 0, told.active or count, told.reason or LOST, told.by or '', told.wait or 0,
+    told.conflicts or {}, dry and {} or ended, next_lapse(),
   }
 end
 
@@ -79,20 +85,6 @@ local function seen_here(fresh)
   return packed
 end
 
--- Lets the stream that was just heard of settle who of a provisional pair stays.
-local function settle()
-  local newcomer, older = provisional()
-  if not newcomer or (id ~= newcomer and id ~= older) then return end
-  if count <= limit then
-    slots[newcomer][RIVAL] = ''
-    changed[newcomer] = true
-  elseif id == older then
-    put_an_end_to(newcomer, LOST, slots[older][LABEL], now + slots[older][TTL])
-  elseif overdue_at(slots[older]) <= now then
-    put_an_end_to(older, SUPERSEDED, slots[newcomer][LABEL])
-  end
-end
-
 local function renew(slot)
   slot[SEEN] = now
   slot[BEATS] = slot[BEATS] + beat
@@ -102,9 +94,8 @@ local function renew(slot)
     pace(slot, ttl, hold, interval, self_refreshing)
   end
   slot[NETWORKS] = seen_here(fresh_networks(slot))
+  if rules ~= '?' then slot[RULES] = rules end
   put(id, slot)
-  settle()
-  return answer('renewed', slot[STARTED])
 end
 
 go_astray()
@@ -116,6 +107,7 @@ if tombstone then
   else
     over = tombstone[HELD_UNTIL] > now
   end
+  over = over and (tombstone[REASON] == KILLED or not observes)
   if over and tombstone[REASON] ~= LOST then
     local wait = 0
     if not instance then
@@ -128,122 +120,16 @@ if tombstone then
       end
       wait = tombstone[HELD_UNTIL] - now
     end
-    return answer('ended', 0, tombstone[REASON], tombstone[BY], wait)
+    return answer('ended', 0, {reason = tombstone[REASON], by = tombstone[BY], wait = wait})
   end
 end
-if not over then
-  if slots[id] then return renew(slots[id]) end
+local mine = not over and slots[id]
+if mine then
+  renew(mine)
+  if not provisional() then return answer('renewed', mine[STARTED]) end
+elseif not over then
   if tombstone and instance and instance <= tombstone[RELEASED] then
     if tombstone[RELEASED_UNTIL] > now then return answer('renewed', instance) end
   end
   if intent == 'touch' then return answer('absent') end
 end
-
--- --- What the rest is made of ---
-
--- The streams of this device, by a key of the same strength; the longest unseen first.
-local function same_device()
-  local ids = {}
-  for other, slot in pairs(slots) do
-    if slot[DEVICE] == device and slot[STRONG] == strong then ids[#ids + 1] = other end
-  end
-  return sort(ids, SEEN)
-end
-
--- Those of them that no newcomer waits for already.
-local function replaceable_by_guess()
-  local _, awaited = provisional()
-  local ids = {}
-  for _, other in ipairs(same_device()) do
-    if other ~= awaited then ids[#ids + 1] = other end
-  end
-  return ids
-end
-
-local function open(outcome, rival)
-  local started = now
-  if tombstone then started = math.max(now, tombstone[AT] + 1, tombstone[RELEASED] + 1) end
-  local slot = {now, started, now, beat, ttl, hold, interval, self_refreshing, strong,
-    device, content, route, label, rival or '', seen_here({})}
-  pace(slot, ttl, hold, interval, self_refreshing)
-  put(id, slot)
-  return answer(outcome, started)
-end
-
--- How long until the first moment that could change the answer.
-local function until_room()
-  local wait
-  local function consider(moment)
-    if moment > now and (not wait or moment - now < wait) then wait = moment - now end
-  end
-  if limit > 0 then
-    for _, slot in pairs(slots) do
-      consider(slot[EXPIRES])
-      if may_displace and slot[BEATS] == 0 then consider(slot[SEEN] + silent_after) end
-    end
-    if may_displace and takeover >= TAKEOVER_QUIET and strong == 0 then
-      for _, other in ipairs(replaceable_by_guess()) do consider(overdue_at(slots[other])) end
-    end
-  end
-  return wait or ttl
-end
-
-local function refuse(not_before)
-  local wait = math.max(until_room(), not_before - now, MIN_RETRY_MS)
-  return answer('refused', 0, LOST, '', wait, listing())
-end
-
--- --- 5 to 10: ways to a new slot, and none ---
-
-local function take_over()
-  local old
-  if strong == 1 then
-    if takeover >= TAKEOVER_STRONG then old = same_device()[1] end
-  elseif takeover >= TAKEOVER_QUIET then
-    for _, other in ipairs(replaceable_by_guess()) do
-      if overdue_at(slots[other]) <= now then
-        old = other
-        break
-      end
-    end
-  end
-  if not old then return end
-  local rival = slots[old][RIVAL]
-  put_an_end_to(old, SUPERSEDED, label)
-  return open('takeover', rival)
-end
-
-local function stand_beside()
-  if takeover < TAKEOVER_PROVISIONAL or strong == 1 then return end
-  if provisional() or count > limit then return end
-  local older = same_device()[1]
-  return older and open('provisional', older)
-end
-
-local function make_room(evictable)
-  local needed = count - limit + 1
-  if #evictable < needed then return end
-  for i = 1, needed do put_an_end_to(evictable[i], EVICTED, label) end
-  return open('admitted')
-end
-
-local function evict_silent()
-  local silent = {}
-  for _, other in ipairs(oldest_first()) do
-    local slot = slots[other]
-    if slot[BEATS] == 0 and now - slot[SEEN] >= silent_after then
-      silent[#silent + 1] = other
-    end
-  end
-  return make_room(silent)
-end
-
-if over then return refuse(tombstone[HELD_UNTIL]) end
-if limit <= 0 then return refuse(0) end
-if count < limit then return open('admitted') end
-if not may_displace then return refuse(0) end
-return take_over()
-  or stand_beside()
-  or evict_silent()
-  or (evicts_oldest and make_room(oldest_first()))
-  or refuse(0)

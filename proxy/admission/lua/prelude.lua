@@ -46,7 +46,8 @@ local function encode_slot(slot)
     slot[EXPIRES], slot[STARTED], slot[SEEN], slot[BEATS],
     slot[TTL], slot[HOLD], slot[INTERVAL], slot[SELF_REFRESHING], slot[STRONG],
     #slot[DEVICE], slot[DEVICE], #slot[CONTENT], slot[CONTENT], #slot[ROUTE], slot[ROUTE],
-    #slot[LABEL], slot[LABEL], #slot[RIVAL], slot[RIVAL], #slot[NETWORKS], slot[NETWORKS])
+    #slot[LABEL], slot[LABEL], #slot[RIVAL], slot[RIVAL], #slot[NETWORKS], slot[NETWORKS],
+    #slot[RULES], slot[RULES])
 end
 
 local function decode_tombstone(packed)

@@ -122,9 +122,11 @@ class ViewerApi:
         """Give the stream a request speaks for: its ticket's, or the one its token names."""
         clues = hints(request)
         credential = await self._credentials.of(request)
+        stream = value_of(request.query, "stream")
+        if stream is not None and not STREAM_ID.fullmatch(stream):
+            raise BadRequest("stream: not an id, as in Playgate-Stream.")
         if isinstance(credential, Ticket):
             return credential.subject, identity.resume(credential, clues)
-        stream = value_of(request.query, "stream") or ""
-        if not STREAM_ID.fullmatch(stream):
+        if stream is None:
             raise BadRequest("Name the stream: ?stream=<id>, as in Playgate-Stream.")
         return credential.subject, identity.named(credential, stream, clues)

@@ -66,11 +66,14 @@ async def test_the_players_port_does_what_its_description_says(tmp_path: Path) -
         await stack.watch("/live/one/master.m3u8", agent="a/1")
         entry = await stack.watch("/live/two/master.m3u8", agent="b/1")
         rules = f"""
+[auth.openapi.token]
+bearer = "{stack.token()}"
 [[operations]]
-include-tag = "streams"
-headers = {{ Authorization = "Bearer {stack.token()}" }}
-[auth.openapi.ticket]
-api_key = "{entry.ticket()}"
+include-path = ["/_playgate/heartbeat", "/_playgate/release"]
+parameters = {{ "query.stream" = "{entry.headers["Playgate-Stream"]}" }}
+[[operations]]
+include-path = "/_playgate/steering"
+parameters = {{ "query._sid" = "{entry.ticket()}" }}
 """
         url = f"http://127.0.0.1:{stack.service.port}/_playgate/openapi.json"
         await conforms(url, rules, tmp_path, len(operations("viewer")))

@@ -110,3 +110,13 @@ async def test_a_token_must_name_a_stream_of_its_own(stack: Stack, stream: str) 
     path = f"/_playgate/heartbeat?token={stack.token()}&stream={stream.replace(' ', '+')}"
     answer = await stack.ask(path, method="POST")
     assert answer.code == ("not_found" if stream == "abc" else "bad_request")
+
+
+async def test_what_is_no_id_is_told_so_also_beside_a_ticket(stack: Stack) -> None:
+    entry = await stack.watch(ONE)
+    for action in ("heartbeat", "release"):
+        path = f"/_playgate/{action}?_sid={entry.ticket()}&stream="
+        answer = await stack.ask(path + "not-hex", method="POST")
+        assert (answer.status, answer.code) == (400, "bad_request")
+        good = await stack.ask(path + entry.headers["Playgate-Stream"], method="POST")
+        assert good.status == 204

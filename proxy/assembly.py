@@ -6,6 +6,7 @@ from proxy import wiring
 from proxy.admission.store import Store
 from proxy.admit import Admission
 from proxy.credentials.account import AccountNames
+from proxy.credentials.keys import KeyRing
 from proxy.gateway import Gateway
 from proxy.manifest_source import ManifestSource
 from proxy.model import Clock
@@ -25,7 +26,7 @@ from proxy.web.health import Health
 from proxy.web.probes import Probes
 from proxy.web.replies import Cors
 from proxy.web.server import PlayerPort
-from proxy.web.stats import Stats
+from proxy.web.stats import KeyAges, Stats
 from proxy.web.steering import Steering
 from proxy.web.viewer_api import ViewerApi
 
@@ -33,6 +34,7 @@ from proxy.web.viewer_api import ViewerApi
 def player_port(
     settings: Settings,
     *,
+    keys: KeyRing,
     accounts: AccountNames,
     store: Store,
     origins: OriginClient,
@@ -41,7 +43,7 @@ def player_port(
     clock: Clock,
 ) -> PlayerPort:
     """Build what answers players; store and origins are started by whoever made them."""
-    credentials = wiring.credentials(settings, accounts, clock)
+    credentials = wiring.credentials(settings, keys, accounts, clock)
     routes, upstreams = wiring.route_table(settings), wiring.upstreams(settings)
     admission = Admission(store, wiring.limits(settings), wiring.lifetimes(settings), metrics)
     steering = Steering(
@@ -95,6 +97,7 @@ def admin_port(
     store: Store,
     metrics: Metrics,
     health: Health,
+    key_ages: KeyAges,
     clock: Clock,
 ) -> AdminApi:
     """Build what answers operators, of parts that each bring their own routes."""
@@ -104,7 +107,7 @@ def admin_port(
         parts=(
             Probes(metrics, health),
             AccountStreams(accounts, store),
-            Stats(settings, metrics, health, key_ages=dict, clock=clock),
+            Stats(settings, metrics, health, key_ages=key_ages, clock=clock),
             AdminDescription(),
             ConsolePage(),
         ),

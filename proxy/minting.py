@@ -8,8 +8,10 @@ import jwt
 
 from proxy import wiring
 from proxy.credentials.account import AccountNames
+from proxy.credentials.keys import KeyRing
 from proxy.errors import Unauthenticated
 from proxy.settings.schema import Settings
+from proxy.token_keys import fixed_keys
 
 
 class MintError(Exception):
@@ -33,7 +35,8 @@ def mint(
     Raises:
         MintError: no key can sign, or a claim is malformed.
     """
-    key = wiring.key_ring(settings.auth).signer()
+    keys = KeyRing(tuple(fixed_keys(settings.auth)))
+    key = keys.signer()
     if key is None:
         raise MintError("no key can sign: configure a secret or a private_key_file")
     names = settings.auth.claims
@@ -45,8 +48,8 @@ def mint(
         names.account: account,
         **{name: value for name, value in optional.items() if value is not None},
     }
-    if settings.auth.issuer:
-        payload["iss"] = settings.auth.issuer
+    if issuers := key.issuers or settings.auth.issuer:
+        payload["iss"] = issuers[0]
     if settings.auth.audience:
         payload["aud"] = settings.auth.audience[0]
     for text in claims:
@@ -60,7 +63,7 @@ def mint(
     except (TypeError, ValueError, jwt.PyJWTError) as error:
         raise MintError(str(error)) from error
     try:
-        wiring.credentials(settings, AccountNames(settings.tickets.key)).verify(text)
+        wiring.credentials(settings, keys, AccountNames(settings.tickets.key)).verify(text)
     except Unauthenticated as error:
         raise MintError(f"the configuration would refuse it: {error.detail}") from error
     return text

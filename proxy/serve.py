@@ -29,6 +29,7 @@ from proxy.reporting import ReportingStore
 from proxy.settings.schema import Settings
 from proxy.telemetry.journal import Journal
 from proxy.telemetry.metrics import Metrics
+from proxy.token_keys import TokenKeys
 from proxy.web.connections import OperatorRunner
 from proxy.web.health import Health
 
@@ -61,6 +62,10 @@ class Service:
         self.store = ReportingStore(self._store(clock), journal, watch)
         self._background: tuple[Background, ...] = (LapseCollector(self.store, watch),)
         accounts = AccountNames(settings.tickets.key)
+        self._keys = TokenKeys(settings.auth, self._keys_changed)
+        for source in self._keys.sources:
+            self.metrics.watch_keys(source.name, source.alarming_age)
+        self.health.set("keys", well=bool(self._keys.ring.keys))
         self._origins = OriginClient(
             wiring.OriginMetrics(self.metrics),
             clock=time.monotonic,
@@ -68,6 +73,7 @@ class Service:
         )
         players = player_port(
             settings,
+            keys=self._keys.ring,
             accounts=accounts,
             store=self.store,
             origins=self._origins,
@@ -82,6 +88,7 @@ class Service:
             store=self.store,
             metrics=self.metrics,
             health=self.health,
+            key_ages=self._keys.ages,
             clock=clock or time.time,
         )
         self._runners: list[web.BaseRunner | web.AppRunner] = []
@@ -125,6 +132,9 @@ class Service:
         self.metrics.store_available(available)
         self.health.set("store", well=available)
 
+    def _keys_changed(self) -> None:
+        self.health.set("keys", well=True)  # there are always some, once there were any
+
     async def start(self, *, require_store: bool = False) -> None:
         """Open both ports.
 
@@ -136,6 +146,7 @@ class Service:
         await self.store.start()
         if require_store:
             await self._insist_on_store()
+        await self._keys.start()
         self.health.set("config", well=True)
         self.metrics.config_loaded(time.time())
         listen, admin = self._settings.listen, self._settings.admin
@@ -195,6 +206,7 @@ class Service:
             await runner.cleanup()
         for work in self._background:
             await work.close()
+        await self._keys.close()
         await self._origins.close()
         await self.store.close()
 

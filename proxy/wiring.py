@@ -1,7 +1,6 @@
 """Values of the rooms, built from the settings, so that no room knows how it is configured."""
 
 import time
-from collections.abc import Iterator
 from dataclasses import astuple
 
 from proxy.admission.policy import Lifetimes, OnLimit, Policy, Takeover
@@ -9,7 +8,7 @@ from proxy.admit import Limits
 from proxy.credentials.account import AccountNames
 from proxy.credentials.bearer import Credentials, Sources
 from proxy.credentials.encrypted import Decrypter, DecryptionKey
-from proxy.credentials.keys import Key, KeyRing
+from proxy.credentials.keys import KeyRing
 from proxy.credentials.networks import Networks
 from proxy.credentials.signed_uri import SignedUris
 from proxy.credentials.ticket import Tickets
@@ -17,25 +16,9 @@ from proxy.credentials.token import Claims, TokenRules, TokenVerifier
 from proxy.model import Clock
 from proxy.origin.upstream import Origin, OriginConfig, Upstream
 from proxy.routing import Route, RouteTable
-from proxy.settings.credentials import AuthSettings
 from proxy.settings.schema import Settings
 from proxy.settings.signing import SECRET_LENGTHS, UriSigningSettings
 from proxy.telemetry.metrics import Metrics
-
-
-def key_ring(auth: AuthSettings) -> KeyRing:
-    """Build the key ring of the configuration."""
-    return KeyRing(tuple(_keys(auth)))
-
-
-def _keys(auth: AuthSettings) -> Iterator[Key]:
-    for key in auth.keys:
-        if key.shared_secret is not None:
-            yield Key.symmetric(key.algorithm, key.shared_secret, key.kid)
-        elif key.public_pem is not None:
-            yield Key.asymmetric(
-                key.algorithm, public=key.public_pem, private=key.private_pem, kid=key.kid
-            )
 
 
 def route_table(settings: Settings) -> RouteTable:
@@ -126,12 +109,12 @@ def limits(settings: Settings) -> Limits:
 
 
 def credentials(
-    settings: Settings, accounts: AccountNames, clock: Clock = time.time
+    settings: Settings, keys: KeyRing, accounts: AccountNames, clock: Clock = time.time
 ) -> Credentials:
     """Build what verifies tokens and tickets."""
     auth, tickets = settings.auth, settings.tickets
     rules = TokenRules(
-        issuer=auth.issuer,
+        issuers=auth.issuer or (),
         audience=auth.audience or (),
         leeway=auth.leeway,
         claims=Claims(**auth.claims.model_dump()),
@@ -139,7 +122,7 @@ def credentials(
     networks, signing = Networks(tickets.key), auth.uri_signing
     return Credentials(
         TokenVerifier(
-            key_ring(auth),
+            keys,
             rules,
             accounts,
             SignedUris(networks, decrypter(signing), frozenset(astuple(rules.claims)), clock),

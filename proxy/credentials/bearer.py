@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from proxy.credentials.networks import Networks
 from proxy.credentials.scope import uri_of
 from proxy.credentials.ticket import Tickets
-from proxy.credentials.token import TokenVerifier
+from proxy.credentials.token import KeyUnknown, TokenVerifier
 from proxy.errors import TokenForbidden, TokenInvalid, TokenMissing
 from proxy.model import Request, Subject, Ticket, Token
 from proxy.query import value_of
@@ -94,7 +94,7 @@ class Credentials:
         Raises:
             TicketInvalid, TokenMissing, TokenInvalid, TokenExpired, TokenForbidden: as they say.
         """
-        return self.ticket_of(request) or self.token_of(request)
+        return self.ticket_of(request) or await self.token_of(request)
 
     def verify(self, text: str) -> Token:
         """Verify a token that came by another way than a request.
@@ -118,8 +118,8 @@ class Credentials:
         self._check_network(ticket.subject, request)
         return ticket
 
-    def token_of(self, request: Request) -> Token:
-        """Verify the request's token.
+    async def token_of(self, request: Request) -> Token:
+        """Verify the request's token; one whose key is not there waits while it is looked for.
 
         Raises:
             TokenMissing, TokenInvalid, TokenExpired: as they say.
@@ -127,10 +127,19 @@ class Credentials:
         """
         for carrier in self._carriers:
             if text := carrier.find(request):
-                token = carrier.verify(text)
+                token = await self._looked_for(text, carrier.verify)
                 self._check_scope(token, request)
                 return token
         raise TokenMissing
+
+    async def _looked_for(self, text: str, verify: Callable[[str], Token]) -> Token:
+        """Verify a token; where its key is not there, look for that and try once more."""
+        try:
+            return verify(text)
+        except KeyUnknown as unknown:
+            if not await self._verifier.keys.look_for(unknown.sought):
+                raise
+        return verify(text)
 
     def _signed(self, text: str) -> Token:
         """Verify the token of a signed URI: one that would open others too is none."""

@@ -1,13 +1,15 @@
-"""Keys that verify and sign tokens, each tied to one algorithm.
+"""Keys that verify and sign tokens, each tied to one algorithm, and some to an issuer.
 
 The algorithm is a property of the key, never of the token (RFC 8725 §3.1): a token may only name
 a key whose algorithm it also names, so neither ``none`` nor an HMAC made with a public key finds a
-key to be verified with.
+key to be verified with. Nor is a key ever taken from the token itself (``jwk``, ``jku``, ``x5c``,
+``x5u``). A key of one issuer is no key for the tokens of another (RFC 8725 §3.8).
 """
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import jwt
 from jwt.algorithms import get_default_algorithms
@@ -16,22 +18,35 @@ HMAC_ALGORITHMS = frozenset({"HS256", "HS384", "HS512"})
 
 
 @dataclass(frozen=True, slots=True)
+class Sought:
+    """What a token says of the key that verifies it, before anything of it is verified."""
+
+    algorithm: str
+    kid: str | None = None
+    issuer: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Key:
     """One key: ``verifying`` and, where tokens may be minted with it, ``signing`` material.
 
-    Both are what PyJWT prepared for the algorithm. They are kept out of ``repr``.
+    Both are what PyJWT prepared for the algorithm. They are kept out of ``repr``. ``issuers`` are
+    those whose tokens it verifies; where there are none, it verifies anybody's.
     """
 
     algorithm: str
     kid: str | None
     verifying: Any
-    signing: Any
+    signing: Any = None
+    issuers: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"Key(algorithm={self.algorithm!r}, kid={self.kid!r})"
 
     @classmethod
-    def symmetric(cls, algorithm: str, secret: bytes, kid: str | None = None) -> "Key":
+    def symmetric(
+        cls, algorithm: str, secret: bytes, kid: str | None = None, issuers: Iterable[str] = ()
+    ) -> "Key":
         """Make an HMAC key.
 
         Raises:
@@ -40,11 +55,17 @@ class Key:
         if algorithm not in HMAC_ALGORITHMS:
             raise ValueError(f"{algorithm} is not an HMAC algorithm")
         material = get_default_algorithms()[algorithm].prepare_key(secret)
-        return cls(algorithm, kid, material, material)
+        return cls(algorithm, kid, material, material, tuple(issuers))
 
     @classmethod
     def asymmetric(
-        cls, algorithm: str, *, public: str, private: str | None = None, kid: str | None = None
+        cls,
+        algorithm: str,
+        *,
+        public: str,
+        private: str | None = None,
+        kid: str | None = None,
+        issuers: Iterable[str] = (),
     ) -> "Key":
         """Make a key pair from PEM texts; without ``private`` it can only verify.
 
@@ -57,27 +78,63 @@ class Key:
             signing = prepare(private) if private else None
         except (jwt.InvalidKeyError, KeyError, TypeError) as error:
             raise ValueError(f"not a key for {algorithm}: {error}") from error
-        return cls(algorithm, kid, verifying, signing)
+        return cls(algorithm, kid, verifying, signing, tuple(issuers))
+
+    def is_for(self, issuer: str | None) -> bool:
+        """Tell whether it verifies the tokens of an issuer."""
+        return not self.issuers or issuer in self.issuers
+
+
+class Source(Protocol):
+    """Keys that come and go, such as those an issuer publishes."""
+
+    @property
+    def keys(self) -> tuple[Key, ...]:
+        """The keys it has now."""
+
+    def may_have(self, sought: Sought) -> bool:
+        """Tell whether such a key, which is not there, could be found by looking again."""
+
+    async def look(self) -> bool:
+        """Look again, if it is time, but not for long; tell whether the keys are others now."""
 
 
 @dataclass(frozen=True, slots=True)
 class KeyRing:
-    """The keys there are, in the order of the configuration."""
+    """The keys there are: those that stay, and those of the sources."""
 
-    keys: tuple[Key, ...]
+    fixed: tuple[Key, ...]
+    sources: tuple[Source, ...] = ()
 
-    def candidates(self, kid: str | None, algorithm: object) -> Iterator[Key]:
-        """Give the keys a token may be verified with: by ``kid``, then by algorithm.
+    @property
+    def keys(self) -> tuple[Key, ...]:
+        """All keys there are now."""
+        return (*self.fixed, *(key for source in self.sources for key in source.keys))
+
+    def candidates(self, sought: Sought) -> Iterator[Key]:
+        """Give the keys a token may be verified with: by issuer, by ``kid``, then by algorithm.
 
         A ``kid`` that some key bears selects that key alone. Where none does, the keys that bear
         no ``kid`` at all are candidates; a token without ``kid`` may be of any key.
         """
-        if kid is not None and any(key.kid == kid for key in self.keys):
-            named = (key for key in self.keys if key.kid == kid)
-        else:
-            named = (key for key in self.keys if kid is None or key.kid is None)
-        return (key for key in named if key.algorithm == algorithm)
+        keys = [key for key in self.keys if key.is_for(sought.issuer)]
+        if sought.kid is not None:
+            named = [key for key in keys if key.kid == sought.kid]
+            keys = named or [key for key in keys if key.kid is None]
+        return (key for key in keys if key.algorithm == sought.algorithm)
+
+    async def look_for(self, sought: Sought) -> bool:
+        """Look for a key that is not there; tell whether any source has others now.
+
+        One that is there is not looked for: a bad signature is no reason to trouble an issuer.
+        """
+        if sought.kid is not None and any(
+            key.kid == sought.kid and key.is_for(sought.issuer) for key in self.keys
+        ):
+            return False
+        asked = [source.look() for source in self.sources if source.may_have(sought)]
+        return any(await asyncio.gather(*asked))
 
     def signer(self) -> Key | None:
         """Give the first key that can sign; None where the configuration can only verify."""
-        return next((key for key in self.keys if key.signing is not None), None)
+        return next((key for key in self.fixed if key.signing is not None), None)

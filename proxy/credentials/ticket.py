@@ -23,7 +23,8 @@ from hashlib import sha256
 import jwt
 
 from proxy.credentials.account import derive
-from proxy.credentials.token import COMPACT_JWS, DECODING_ERRORS
+from proxy.credentials.jose import COMPACT_JWS
+from proxy.credentials.token import DECODING_ERRORS
 from proxy.errors import TicketInvalid
 from proxy.model import Clock, Playback, Subject, Ticket
 

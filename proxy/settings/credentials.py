@@ -5,7 +5,8 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationInfo, field_validator
 
 from proxy.settings.files import FileSetting
-from proxy.settings.keys import AuthKey, check_length, exclusive, material
+from proxy.settings.key_sets import KeyEntry
+from proxy.settings.keys import Issuers, check_length, exclusive, material
 from proxy.settings.section import Section, conflict, conflicts, no_twins, together
 from proxy.settings.signing import UriSigningSettings
 from proxy.settings.types import (
@@ -43,11 +44,20 @@ class AuthSettings(Section):
     )
     query_param: ParameterName = Field("token", description="The query parameter's name.")
     cookie: TokenName = Field("session", description="The cookie's name.")
-    keys: Annotated[tuple[AuthKey, ...], not_empty, together(no_twins("auth.keys", "kid"))] = Field(
-        description="Any number of keys; a token's is chosen by kid, then by algorithm."
+    keys: Annotated[
+        tuple[KeyEntry, ...],
+        not_empty,
+        together(
+            no_twins("auth.keys", "kid", apart="issuer"),
+            no_twins("auth.keys", "jwks_url"),
+            no_twins("auth.keys", "jwks_file"),
+        ),
+    ] = Field(
+        description="Any number of keys and key sets; a token's key is chosen by its issuer, then"
+        " by kid, then by algorithm."
     )
-    issuer: NonEmpty | None = Field(
-        None, description="The `iss` every token must have; null: not looked at."
+    issuer: Issuers | None = Field(
+        None, description="The `iss` every token must have, one or several; null: not looked at."
     )
     audience: Annotated[tuple[NonEmpty, ...], not_empty, one_or_many] | None = Field(
         None, description="The `aud` of ours, one or several; null: not looked at."
@@ -91,6 +101,16 @@ class AuthSettings(Section):
     def _packages(self) -> dict[str, str]:
         signing = self.uri_signing
         return {signing.param: "auth.uri_signing.param"} if signing.enabled else {}
+
+    @field_validator("issuer")
+    @classmethod
+    def _leaves_no_key_useless(
+        cls, issuer: tuple[str, ...] | None, info: ValidationInfo
+    ) -> tuple[str, ...] | None:
+        for index, key in enumerate(info.data.get("keys", ())):
+            if issuer is not None and key.issuer is not None and not {*key.issuer} <= {*issuer}:
+                raise ValueError(f"must hold all of keys[{index}].issuer, or be left out")
+        return issuer
 
 
 class TicketSettings(Section):

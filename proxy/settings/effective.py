@@ -27,7 +27,7 @@ def effective(settings: Settings) -> str:
 def effective_mapping(settings: Settings) -> dict[str, Any]:
     """Give the configuration in force as plain values, defaults included and secrets masked."""
     data: dict[str, Any] = settings.model_dump(mode="json")
-    for holder in (data["tickets"], *data["auth"]["keys"]):
+    for holder in (data["tickets"], *data["auth"]["keys"]):  # key sets have none of them
         for name in ALTERNATIVES:
             for key in (name, f"{name}_file"):
                 if key in holder and holder[key] is None:

@@ -4,10 +4,9 @@ A key that is too weak, of another type, or half of a pair with a stranger is re
 configuration is loaded, not when the first token comes. Key material is never part of a message.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     PublicFormat,
@@ -16,20 +15,12 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from pydantic import Field, SecretStr, StringConstraints, ValidationInfo, field_validator
 
+from proxy.algorithms import SECRET_LENGTHS, Algorithm, PublicKey, fitting
 from proxy.settings.files import FileSetting, LoadedFile
 from proxy.settings.section import Section
-from proxy.settings.types import NonEmpty, Secret
+from proxy.settings.types import NonEmpty, Secret, distinct, not_empty, one_or_many
 
-Algorithm = Literal["HS256", "HS384", "HS512", "RS256", "ES256", "EdDSA"]
-
-# An HMAC key is at least as long as the hash's output (RFC 7518 §3.2); in bytes.
-SECRET_LENGTHS = {"HS256": 32, "HS384": 48, "HS512": 64}
-PublicKey = (
-    rsa.RSAPublicKey | ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey | ed448.Ed448PublicKey
-)
 PublicPem = Annotated[str, StringConstraints(min_length=1, max_length=16 * 1024)]
-# RFC 7518 §3.3.
-MIN_RSA_BITS = 2048
 # What the loaders raise: ValueError for what is no key, TypeError for one that wants a password.
 KEY_ERRORS = (ValueError, TypeError, UnsupportedAlgorithm)
 
@@ -79,7 +70,7 @@ def read_public_key(algorithm: str, pem: bytes) -> PublicKey:
         key = load_pem_public_key(pem)
     except KEY_ERRORS:
         raise ValueError("is not a public key in PEM form") from None
-    return _of_type(algorithm, key)
+    return fitting(algorithm, key)
 
 
 def read_private_key(algorithm: str, pem: bytes) -> PublicKey:
@@ -92,20 +83,11 @@ def read_private_key(algorithm: str, pem: bytes) -> PublicKey:
         key = load_pem_private_key(pem, password=None)
     except KEY_ERRORS:
         raise ValueError("is not an unencrypted private key in PEM form") from None
-    return _of_type(algorithm, key.public_key())
+    return fitting(algorithm, key.public_key())
 
 
-def _of_type(algorithm: str, key: object) -> PublicKey:
-    match algorithm, key:
-        case "RS256", rsa.RSAPublicKey():
-            if key.key_size < MIN_RSA_BITS:
-                raise ValueError(f"has {key.key_size} bits; RS256 needs at least {MIN_RSA_BITS}")
-            return key
-        case "ES256", ec.EllipticCurvePublicKey(curve=ec.SECP256R1()):
-            return key
-        case "EdDSA", ed25519.Ed25519PublicKey() | ed448.Ed448PublicKey():
-            return key
-    raise ValueError(f"is not a key for {algorithm}")
+# One or several; tokens of nobody else are verified with what they stand beside.
+Issuers = Annotated[tuple[NonEmpty, ...], not_empty, distinct, one_or_many]
 
 
 class AuthKey(Section):
@@ -118,6 +100,11 @@ class AuthKey(Section):
     )
     algorithm: Algorithm = Field(
         description="The one algorithm this key is used with, whatever a token claims."
+    )
+    issuer: Issuers | None = Field(
+        None,
+        description="The `iss` of the tokens it is for, one or several; null: it verifies any"
+        " issuer's.",
     )
     secret_file: FileSetting | None = Field(
         None, description="A file with the secret; one line end at its end is not part of it."
@@ -134,7 +121,7 @@ class AuthKey(Section):
     public_key: PublicPem | None = Field(
         None,
         validate_default=True,
-        description="RS256, ES256, EdDSA: the issuer's public key in PEM form.",
+        description="RS*, PS*, ES*, EdDSA: the issuer's public key in PEM form.",
     )
     private_key_file: FileSetting | None = Field(
         None, description="A file with the private key in PEM form, unencrypted."

@@ -102,19 +102,19 @@ def _plain(value: object) -> object:
 
 
 def _unknown(at: KeyPath, root: type[Section]) -> str:
-    section = _section(at[:-1], root)
-    near = get_close_matches(str(at[-1]), section.model_fields if section else (), 1, CLOSE)
+    known = {name for section in _sections(at[:-1], root) for name in section.model_fields}
+    near = get_close_matches(str(at[-1]), known - {at[-1]}, 1, CLOSE)
     return f"unknown key; did you mean {near[0]!r}?" if near else "unknown key"
 
 
-def _section(at: KeyPath, root: type[Section]) -> type[Section] | None:
-    """Find the section a path leads to."""
-    section: type[Section] | None = root
+def _sections(at: KeyPath, root: type[Section]) -> list[type[Section]]:
+    """Find the sections a path may lead to: several where a list has items of several kinds."""
+    sections = [root]
     for part in at:
-        if isinstance(part, str) and section is not None:
-            field = section.model_fields.get(part)
-            section = next(sections_of(field.annotation), None) if field else None
-    return section
+        if isinstance(part, str):
+            fields = [field for each in sections if (field := each.model_fields.get(part))]
+            sections = [found for field in fields for found in sections_of(field.annotation)]
+    return sections
 
 
 def sections_of(annotation: object) -> Iterator[type[Section]]:

@@ -58,7 +58,7 @@ def together(*checks: Check) -> WrapValidator:
         try:
             valid = handler(items)
         except ValidationError as error:
-            raise conflicts(*_details(error), *found) from None
+            raise conflicts(*details(error), *found) from None
         if found:
             raise conflicts(*found)
         return valid
@@ -71,20 +71,26 @@ def written(item: object, key: str) -> object:
     return item.get(key) if isinstance(item, Mapping) else getattr(item, key, None)
 
 
-def no_twins(items_path: str, key: str) -> Check:
-    """Make the check that no two items of the list have the same text under ``key``."""
+def no_twins(items_path: str, key: str, *, apart: str = "") -> Check:
+    """Make the check that no two items of the list have the same text under ``key``.
+
+    Those that differ in what stands under ``apart`` may.
+    """
 
     def check(items: Sequence[object]) -> Iterator[InitErrorDetails]:
-        first: dict[str, int] = {}
+        first: dict[tuple[str, str], int] = {}
         for index, item in enumerate(items):
             text = written(item, key)
-            if isinstance(text, str) and first.setdefault(text, index) != index:
-                yield conflict(f"is the {key} of {items_path}[{first[text]}] already", index, key)
+            if not isinstance(text, str):
+                continue
+            twin = first.setdefault((text, repr(written(item, apart))), index)
+            if twin != index:
+                yield conflict(f"is the {key} of {items_path}[{twin}] already", index, key)
 
     return check
 
 
-def _details(error: ValidationError) -> Iterator[InitErrorDetails]:
+def details(error: ValidationError) -> Iterator[InitErrorDetails]:
     """Give an error's parts in the form a new error is made of."""
     for part in error.errors(include_url=False):
         if part["type"] == CONFLICT:

@@ -22,6 +22,8 @@ HOST = re.compile(rf"{NAME}(?:\.{NAME})*\.?|\[[0-9A-Fa-f:.]{{2,45}}\]")
 AUTHORITY = re.compile(rf"({HOST.pattern})(?::([0-9]{{1,5}}))?")
 # What a path may hold (RFC 3986 §3.3): it is written into manifests.
 PATH = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})*")
+# A query may hold these two as well (RFC 3986 §3.4).
+QUERY = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+,;=:@/?-]|%[0-9A-Fa-f]{2})*")
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 MEMORY = "memory://"
@@ -94,6 +96,32 @@ def parse_base(text: str) -> str:
     if authority.port == DEFAULT_PORTS[url.scheme]:
         authority = Authority(authority.host, None)
     return f"{url.scheme}://{authority}{url.path.rstrip('/')}"
+
+
+def parse_document(text: str) -> str:
+    """Read the ``http(s)`` URL of one document, which may have a query.
+
+    Raises:
+        ValueError: no such URL, or one with a user or a fragment.
+    """
+    address, question, query = text.partition("?")
+    base = parse_base(address)
+    # The last slash of a document's path is part of its name.
+    slash = "/" if address.endswith("/") else ""
+    if not QUERY.fullmatch(query):
+        raise ValueError("must be a URL whose query is percent-encoded")
+    return f"{base}{slash}{question}{query}"
+
+
+def is_safe(url: str) -> bool:
+    """Tell whether what a URL gives comes from whom it names: HTTPS, or from this machine."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    try:
+        local = ip_address(host).is_loopback
+    except ValueError:
+        local = host == "localhost" or host.endswith(".localhost")
+    return parts.scheme == "https" or local
 
 
 def parse_origin(text: str) -> str:
@@ -195,6 +223,7 @@ def _check_place(url: SplitResult) -> None:
 
 StoreLocation = Annotated[StoreUrl, AfterValidator(check_store_url)]
 BaseUrl = Annotated[str, AfterValidator(parse_base)]
+DocumentUrl = Annotated[str, AfterValidator(parse_document)]
 OriginUrl = Annotated[str, AfterValidator(parse_origin)]
 WebOrigin = Annotated[str, AfterValidator(parse_web_origin)]
 

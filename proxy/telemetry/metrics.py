@@ -5,7 +5,7 @@ a stream, a path or an address. Children are looked up once and kept, so that a 
 increment and not a search.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from time import perf_counter
@@ -121,6 +121,12 @@ class Metrics:
             ["result"],
             registry=registry,
         )
+        self._keys_age = Gauge(
+            "playgate_keys_age_seconds",
+            "Time since the keys of a source were last found to be in force.",
+            ["source"],
+            registry=registry,
+        )
         self._loop_lag = Gauge(
             "playgate_event_loop_lag_seconds",
             "How late the event loop ran a timer, at worst since the last look.",
@@ -214,6 +220,10 @@ class Metrics:
     def origin_up(self, origin: str, up: bool) -> None:  # noqa: FBT001  # a callback
         """Note whether an origin is believed well."""
         self._origin_up.labels(origin).set(up)
+
+    def watch_keys(self, source: str, age: Callable[[], float]) -> None:
+        """Show how old a source's keys are (seconds) whenever somebody looks."""
+        self._keys_age.labels(source).set_function(age)
 
     def cache_lookup(self, result: str) -> None:
         """Count a look-up of a compiled manifest."""

@@ -9,14 +9,16 @@ class Health:
 
     ``essential`` ones decide readiness. The store is not one of them: with it away the proxy goes
     on as ``store.on_outage`` says, and taking every proxy out of rotation would not help anybody.
+    ``keys`` is: a proxy that could not verify a single token yet, because no issuer's key set was
+    had since its start, leaves viewers to those that can. Keys it once had stay.
     """
 
     components: dict[str, bool] = field(
-        default_factory=lambda: {"config": False, "server": False, "store": False}
+        default_factory=lambda: {"config": False, "keys": False, "server": False, "store": False}
     )
     draining: bool = False
 
-    essential = ("config", "server")
+    essential = ("config", "keys", "server")
 
     @property
     def ready(self) -> bool:

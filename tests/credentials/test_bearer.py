@@ -44,22 +44,22 @@ def request(query: str = "", **headers: str) -> Request:
         request(Cookie=f'=;;bad cookie; session="{token("alice")}"; c'),
     ],
 )
-def test_a_token_is_found_in_query_header_and_cookie(found: Request) -> None:
-    assert credentials().token_of(found).subject.account == ACCOUNTS.hashed("alice")
+async def test_a_token_is_found_in_query_header_and_cookie(found: Request) -> None:
+    assert (await credentials().token_of(found)).subject.account == ACCOUNTS.hashed("alice")
 
 
-def test_sources_are_tried_in_the_configured_order_and_no_other() -> None:
+async def test_sources_are_tried_in_the_configured_order_and_no_other() -> None:
     both = request(f"token={token('alice')}", Cookie=f"session={token('bob')}")
-    assert credentials().token_of(both).subject.account == ACCOUNTS.hashed("alice")
+    assert (await credentials().token_of(both)).subject.account == ACCOUNTS.hashed("alice")
     turned = credentials(("cookie", "query"))
-    assert turned.token_of(both).subject.account == ACCOUNTS.hashed("bob")
+    assert (await turned.token_of(both)).subject.account == ACCOUNTS.hashed("bob")
     with pytest.raises(TokenMissing):
-        credentials(("header",)).token_of(both)
+        await credentials(("header",)).token_of(both)
 
 
-def test_a_bad_token_is_an_error_and_not_a_reason_to_try_the_next_source() -> None:
+async def test_a_bad_token_is_an_error_and_not_a_reason_to_try_the_next_source() -> None:
     with pytest.raises(TokenInvalid):
-        credentials().token_of(request("token=bad", Cookie=f"session={token('bob')}"))
+        await credentials().token_of(request("token=bad", Cookie=f"session={token('bob')}"))
 
 
 @pytest.mark.parametrize("header", ["Basic YTpi", "Bearer", "Bearer ", "", "Token x"])

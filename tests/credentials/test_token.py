@@ -222,7 +222,7 @@ def test_an_integer_account_is_the_same_as_its_digits() -> None:
 
 
 def test_issuer_and_audience_are_held_to_when_configured() -> None:
-    strict = verifier(rules=TokenRules(issuer="https://id.example", audience=("tv", "web")))
+    strict = verifier(rules=TokenRules(issuers=("https://id.example",), audience=("tv", "web")))
     assert strict.verify(token(claims(iss="https://id.example", aud="tv"))).subject.account
     assert strict.verify(token(claims(iss="https://id.example", aud=["x", "web"]))).subject.account
     for wrong in (

@@ -18,7 +18,7 @@ SECRET = "a-secret-of-at-least-32-bytes-for-the-tests"
 def verify(text: str, secret: str = SECRET) -> Token:
     """Verify a token as the proxy behind the demo does."""
     ring = KeyRing((Key.symmetric("HS256", secret.encode(), KEY_ID),))
-    rules = TokenRules(issuer=ISSUER)
+    rules = TokenRules(issuers=(ISSUER,))
     return TokenVerifier(ring, rules, AccountNames(b"k" * 32), SIGNED_URIS).verify(text)
 
 

@@ -145,8 +145,8 @@ def all_keys(schema: dict[str, Any], node: dict[str, Any], at: str = "") -> dict
     for name, value in node.get("properties", {}).items():
         found[f"{at}{name}"] = value
         found |= all_keys(schema, value, f"{at}{name}.")
-    if "items" in node:
-        found |= all_keys(schema, node["items"], at)
+    for item in (node["items"], *node["items"].get("anyOf", ())) if "items" in node else ():
+        found |= all_keys(schema, item, at)
     return found
 
 
@@ -164,12 +164,16 @@ def test_the_schema_explains_every_key_and_refuses_others() -> None:
 
 def test_the_schemas_defaults_are_the_settings_own() -> None:
     schema = json_schema()
-    shown = effective_mapping(from_mapping(minimal()))
+    one_key, key_set = minimal()["auth"], {"algorithms": ["ES256"], "jwks_url": "https://id"}
+    assert isinstance(one_key, dict)
+    auth = {"keys": [*one_key["keys"], key_set]}
+    shown = effective_mapping(from_mapping(minimal(auth=auth)))
     for key, value in all_keys(schema, schema).items():
         if "default" in value and value["default"] is not None:
             here: Any = shown
             for part in key.split("."):
-                here = here[0] if isinstance(here, list) else here
+                if isinstance(here, list):
+                    here = next(item for item in here if part in item)
                 here = here[part]
             assert value["default"] == here, key
 

@@ -2,27 +2,41 @@ from pathlib import Path
 
 import jwt
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 
+from proxy.settings.keys import AuthKey
 from proxy.settings.load import ConfigError, from_mapping
 from proxy.settings.schema import Settings
 from tests.settings.samples import Pair, minimal, pem
 
 RSA_KEY = rsa.generate_private_key(65537, 2048)
+OTHER_RSA_KEY = rsa.generate_private_key(65537, 2048)
+# One algorithm for each type of key.
 PAIRS = {
     "RS256": Pair.of(RSA_KEY),
     "ES256": Pair.of(ec.generate_private_key(ec.SECP256R1())),
+    "ES384": Pair.of(ec.generate_private_key(ec.SECP384R1())),
+    "ES512": Pair.of(ec.generate_private_key(ec.SECP521R1())),
     "EdDSA": Pair.of(ed25519.Ed25519PrivateKey.generate()),
 }
 OTHERS = {
-    "RS256": Pair.of(rsa.generate_private_key(65537, 2048)),
+    "RS256": Pair.of(OTHER_RSA_KEY),
     "ES256": Pair.of(ec.generate_private_key(ec.SECP256R1())),
-    "EdDSA": Pair.of(ed25519.Ed25519PrivateKey.generate()),
+    "ES384": Pair.of(ec.generate_private_key(ec.SECP384R1())),
+    "ES512": Pair.of(ec.generate_private_key(ec.SECP521R1())),
+    "EdDSA": Pair.of(ed448.Ed448PrivateKey.generate()),
 }
+RSA_ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512")
 
 
 def with_key(base: Path | None = None, **key: str) -> Settings:
     return from_mapping(minimal(auth={"keys": [key]}), base)
+
+
+def key_of(base: Path | None = None, **key: str) -> AuthKey:
+    (entry,) = with_key(base, **key).auth.keys
+    assert isinstance(entry, AuthKey)
+    return entry
 
 
 def errors(base: Path | None = None, **key: str) -> list[str]:
@@ -31,11 +45,10 @@ def errors(base: Path | None = None, **key: str) -> list[str]:
     return [f"{problem.key}: {problem.message}" for problem in caught.value.problems]
 
 
-@pytest.mark.parametrize("algorithm", PAIRS)
+@pytest.mark.parametrize("algorithm", sorted({*PAIRS, *RSA_ALGORITHMS}))
 def test_what_one_half_signs_the_other_verifies(algorithm: str) -> None:
-    pair = PAIRS[algorithm]
-    settings = with_key(algorithm=algorithm, public_key=pair.public, private_key=pair.private)
-    key = settings.auth.keys[0]
+    pair = PAIRS["RS256" if algorithm in RSA_ALGORITHMS else algorithm]
+    key = key_of(algorithm=algorithm, public_key=pair.public, private_key=pair.private)
     assert key.private_pem is not None
     assert key.public_pem is not None
     token = jwt.encode({"sub": "alice"}, key.private_pem, algorithm)
@@ -47,12 +60,12 @@ def test_keys_may_come_from_files(tmp_path: Path, algorithm: str) -> None:
     pair = PAIRS[algorithm]
     (tmp_path / "public.pem").write_bytes(b"Schl\xfcssel\n" + pair.public.encode())
     (tmp_path / "private.pem").write_text(pair.private)
-    key = with_key(
+    key = key_of(
         tmp_path,
         algorithm=algorithm,
         public_key_file="public.pem",
         private_key_file="private.pem",
-    ).auth.keys[0]
+    )
     assert key.public_pem is not None
     assert pair.public.strip() in key.public_pem
     assert key.private_pem == pair.private.strip()
@@ -123,7 +136,7 @@ def test_a_private_key_has_no_use_with_hmac() -> None:
 
 @pytest.mark.parametrize(("algorithm", "least"), [("HS256", 32), ("HS384", 48), ("HS512", 64)])
 def test_a_secret_is_as_long_as_its_hash(algorithm: str, least: int) -> None:
-    key = with_key(algorithm=algorithm, secret="é" * (least // 2)).auth.keys[0]
+    key = key_of(algorithm=algorithm, secret="é" * (least // 2))
     assert key.shared_secret == "é".encode() * (least // 2)
     assert errors(algorithm=algorithm, secret="s" * (least - 1)) == [
         f"auth.keys[0].secret: has {least - 1} bytes; {algorithm} needs at least {least}"
@@ -134,7 +147,7 @@ def test_a_secret_is_as_long_as_its_hash(algorithm: str, least: int) -> None:
 def test_a_secret_file_may_end_with_one_line_end(tmp_path: Path, end: bytes) -> None:
     secret = b" \xff\x00 binary secrets are secrets too \n\t"
     (tmp_path / "jwt.secret").write_bytes(secret + end)
-    key = with_key(tmp_path, algorithm="HS256", secret_file="jwt.secret").auth.keys[0]
+    key = key_of(tmp_path, algorithm="HS256", secret_file="jwt.secret")
     assert key.shared_secret == secret
 
 

@@ -8,6 +8,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from proxy.settings.keys import AuthKey
 from proxy.settings.load import ConfigError, from_mapping, load
 from proxy.settings.schema import Settings
 from tests.settings.samples import MINIMAL, minimal
@@ -164,11 +165,17 @@ MISTAKES = {
     ),
 }
 
+HASHES = (256, 384, 512)
+ALGORITHMS = (
+    *(f"{family}{size}" for family in ("HS", "RS", "PS", "ES") for size in HASHES),
+    "EdDSA",
+)
+
 # Lines of the minimal configuration replaced, and the errors it makes.
 CHANGES = {
     "algorithm that is none": (
         {"      algorithm: HS256": "      algorithm: none"},
-        ["c.yaml:4: auth.keys[0].algorithm: must be HS256, HS384, HS512, RS256, ES256 or EdDSA"],
+        [f"c.yaml:4: auth.keys[0].algorithm: must be {', '.join(ALGORITHMS[:-1])} or EdDSA"],
     ),
     "secret too short for its algorithm": (
         {"      algorithm: HS256": "      algorithm: HS512"},
@@ -471,7 +478,8 @@ def test_environment_variables_reach_settings_of_every_kind(load_text: Loader) -
 def test_what_a_variable_holds_is_never_read_as_yaml(load_text: Loader) -> None:
     secret = "a: {b} # c, 'd' ${E} *f !g [h] " + "x" * 16
     text = MINIMAL.replace("0123456789abcdef0123456789abcdef", "${SECRET}")
-    key = load_text(text, SECRET=secret).auth.keys[0]
+    (key,) = load_text(text, SECRET=secret).auth.keys
+    assert isinstance(key, AuthKey)
     assert key.shared_secret == secret.encode()
 
 
@@ -487,7 +495,9 @@ def test_files_count_from_the_folder_of_the_configuration(
     monkeypatch.chdir(tmp_path)
     settings = load(Path("etc/c.yaml"), {})
     (folder / "jwt.secret").unlink()
-    assert settings.auth.keys[0].shared_secret == b"f" * 32
+    (key,) = settings.auth.keys
+    assert isinstance(key, AuthKey)
+    assert key.shared_secret == b"f" * 32
 
 
 def test_a_mapping_made_in_code_is_held_to_the_same_rules() -> None:

@@ -18,7 +18,15 @@ def as_json(stream: Stream) -> dict[str, object]:
         "last_seen_at": rfc3339(stream.seen_ms),
         "expires_at": rfc3339(stream.expires_ms),
         "beats": stream.beats,
+        "kind": _kind(stream),
     }
+
+
+def _kind(stream: Stream) -> str | None:
+    """Give ``vod`` or ``live``; None before its first beat, for till then live may be a guess."""
+    if stream.on_demand:
+        return "vod"
+    return "live" if stream.beats else None
 
 
 def as_conflict(stream: Stream) -> dict[str, object]:

@@ -266,7 +266,10 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """An active stream as it is listed to its viewer and to operators."""
+    """An active stream as it is listed to its viewer and to operators.
+
+    ``on_demand`` is what its manifest said; False also where none was read yet.
+    """
 
     id: str
     content: str
@@ -276,6 +279,7 @@ class Stream:
     seen_ms: int
     expires_ms: int
     beats: int
+    on_demand: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,6 +79,7 @@ class Slot:
             seen_ms=self.seen_ms,
             expires_ms=self.expires_ms,
             beats=self.beats,
+            on_demand=self.cadence.hold_ms > 0,
         )
 
 

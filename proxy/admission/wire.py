@@ -82,7 +82,7 @@ def _ended(fields: Any) -> Ended:
 
 
 def _stream(fields: Any) -> Stream:
-    stream, content, route, label, started_ms, seen_ms, expires_ms, beats = fields
+    stream, content, route, label, started_ms, seen_ms, expires_ms, beats, hold_ms = fields
     return Stream(
         id=_text(stream),
         content=_text(content),
@@ -92,6 +92,7 @@ def _stream(fields: Any) -> Stream:
         seen_ms=int(seen_ms),
         expires_ms=int(expires_ms),
         beats=int(beats),
+        on_demand=int(hold_ms) > 0,
     )
 
 

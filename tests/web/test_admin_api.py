@@ -4,7 +4,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.support.playlists import serve_channels
+from tests.support.playlists import serve_channels, serve_film
+from tests.support.redis_server import RedisServer
 from tests.support.stack import ADMIN_TOKEN, Stack
 
 ONE, TWO = "/live/one/master.m3u8", "/live/two/master.m3u8"
@@ -30,6 +31,30 @@ async def test_an_operator_lists_and_ends_an_accounts_streams(stack: Stack) -> N
     assert (ended.json["reason"], ended.json["by"]) == ("killed", "operator")
     assert (await stack.operate(path, "DELETE")).status == 204
     assert (await stack.operate(path)).json["streams"] == []
+
+
+@pytest.mark.parametrize("store", ["memory", "redis"])
+async def test_a_stream_is_listed_as_live_or_on_demand_once_that_is_known(
+    redis_server: RedisServer, store: str
+) -> None:
+    url = "memory://" if store == "memory" else redis_server.url
+    async with Stack(store={"url": url, "key_prefix": "kinds", "timeout": "10s"}) as stack:
+        serve_channels(stack.origin, "one")
+        serve_film(stack.origin, "film")
+
+        async def kinds() -> list[str | None]:
+            listed = await stack.operate("/admin/v1/accounts/alice/streams")
+            return [one["kind"] for one in listed.json["streams"]]
+
+        live = await stack.watch(ONE)
+        assert await kinds() == [None]
+        for _ in range(2):
+            await stack.ask(f"/live/one/{live.uris()[0]}")
+        assert await kinds() == ["live"]
+        film = await stack.watch("/live/film.m3u8", device="TV")
+        assert await kinds() == ["live", "vod"]
+        await stack.ask(f"/_playgate/heartbeat?_sid={film.ticket()}", method="POST")
+        assert await kinds() == ["live", "vod"]
 
 
 async def test_a_hold_keeps_new_ones_out_for_its_time(stack: Stack) -> None:

@@ -26,7 +26,8 @@ async def test_a_heartbeat_keeps_the_slot_and_counts_as_a_beat(stack: Stack) -> 
     assert listed.json["limit"] == 1
     assert listed.json["streams"][0]["beats"] == 2
     assert set(listed.json["streams"][0]) == {
-        *("id", "content", "route", "device", "started_at", "last_seen_at", "expires_at", "beats")
+        *("id", "content", "route", "device", "started_at", "last_seen_at", "expires_at", "beats"),
+        "kind",
     }
 
 

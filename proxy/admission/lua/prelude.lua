@@ -143,7 +143,7 @@ end
 local function stream(id, slot)
   return {
     id, slot[CONTENT], slot[ROUTE], slot[LABEL],
-    slot[STARTED], slot[SEEN], slot[EXPIRES], slot[BEATS],
+    slot[STARTED], slot[SEEN], slot[EXPIRES], slot[BEATS], slot[HOLD],
   }
 end
 

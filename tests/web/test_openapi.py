@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import jsonschema_rs
 import pytest
 
 import proxy.web
@@ -15,6 +16,7 @@ from proxy.web.console.site import ConsolePage
 from proxy.web.description import document
 from proxy.web.viewer_api import PREFIX
 from tests.support.playlists import serve_channels
+from tests.support.redis_server import free_port
 from tests.support.stack import ADMIN_TOKEN, Stack
 
 METHODS = {"get", "head", "post", "put", "patch", "delete", "options", "trace"}
@@ -123,6 +125,44 @@ def test_every_error_code_is_described() -> None:
     codes = {error.code for error in all_errors() if hasattr(error, "code")}
     texts = "".join(document(name).decode() for name in NAMES)
     assert {code for code in codes if code not in texts} == {"internal_error"}
+
+
+def content_schema(name: str, response: str) -> dict[str, Any]:
+    """Give the schema of a described refusal, able to be resolved by itself."""
+    components = described(name)["components"]
+    content = components["responses"][response]["content"]["application/problem+json"]
+    return {**content["schema"], "components": components}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_example_is_one(name: str) -> None:
+    for response, item in described(name)["components"]["responses"].items():
+        for content in item.get("content", {}).values():
+            jsonschema_rs.validate(content_schema(name, response), content["example"])
+
+
+async def test_refusals_that_take_some_doing_are_as_described() -> None:
+    async with Stack(limits={"default": 1}, admin={"token": None}) as stack:
+        serve_channels(stack.origin, "one")
+        entry = await stack.watch("/live/one/master.m3u8", agent="a/1")
+        limit = await stack.watch("/live/one/master.m3u8", agent="b/1")
+        mine = f"/_playgate/streams/{entry.headers['Playgate-Stream']}?token={stack.token()}"
+        await stack.ask(mine, method="DELETE")
+        ended = await stack.ask(f"/_playgate/heartbeat?_sid={entry.ticket()}", method="POST")
+        closed = await stack.operate("/admin/v1/stats")
+    away = {"url": f"redis://127.0.0.1:{free_port()}", "on_outage": "closed"}
+    async with Stack(store=away) as stack:
+        viewers = await stack.ask(f"/_playgate/streams?token={stack.token()}")
+        operators = await stack.operate("/admin/v1/accounts/alice/streams", "DELETE")
+    for name, response, answer, status in (
+        ("viewer", "Limit", limit, 429),
+        ("viewer", "Ended", ended, 409),
+        ("viewer", "Unavailable", viewers, 503),
+        ("admin", "Unavailable", operators, 503),
+        ("admin", "Forbidden", closed, 403),
+    ):
+        assert answer.status == status
+        jsonschema_rs.validate(content_schema(name, response), answer.json)
 
 
 def test_what_both_descriptions_define_they_define_alike() -> None:

@@ -42,7 +42,7 @@ format: $(VENV)/.installed-dev  ## what ruff can mend by itself
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-node: node_modules/.package-lock.json  ## hls.js, Shaka, dash.js and video.js, for the demo's page and the e2e tests
+node: node_modules/.package-lock.json  ## what the demo's page and the e2e tests take from npm: web players, an OpenID provider
 
 node_modules/.package-lock.json: package.json
 	npm install --no-audit --no-fund --no-package-lock

@@ -2,26 +2,15 @@
 
 import subprocess
 import sys
+import tomllib
 import urllib.request
-from pathlib import Path
-from typing import Any
+from urllib.parse import urlsplit
 
-import yaml
-
+from issuer.settings import Settings as IssuerSettings
+from proxy.settings.key_sets import KeySetUrl
 from proxy.settings.load import load
+from tests.issuer.compose import ISSUER, ROOT, SECRETS, instruction, services
 from tests.support.redis_server import free_port
-
-ROOT = Path(__file__).parents[1]
-SECRETS = {
-    "PLAYGATE_JWT_SECRET": "j" * 32,
-    "PLAYGATE_TICKET_SECRET": "t" * 32,
-    "PLAYGATE_ADMIN_TOKEN": "admin-token",
-}
-
-
-def services() -> dict[str, Any]:
-    loaded: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
-    return dict(loaded["services"])
 
 
 def test_the_proxy_gets_a_good_configuration_and_every_secret_it_asks_for() -> None:
@@ -58,3 +47,35 @@ def test_the_origin_starts_by_its_command_and_passes_its_healthcheck() -> None:
     finally:
         process.terminate()
         process.communicate()
+
+
+def test_the_proxy_trusts_the_issuer_that_is_there_for_what_it_signs() -> None:
+    settings = load(ROOT / "config/compose/playgate.yaml", SECRETS)
+    (keys,) = settings.auth.keys
+    assert isinstance(keys, KeySetUrl)
+    assert keys.algorithms == ("ES256",)
+    assert urlsplit(keys.jwks_url).hostname in services()
+    issuer = IssuerSettings.of(services()["issuer"]["environment"])
+    assert (settings.auth.issuer, settings.auth.audience) == ((issuer.url,), (issuer.audience,))
+    assert urlsplit(issuer.playgate_admin_url).hostname in services()
+    assert urlsplit(issuer.playgate_admin_url).port == settings.admin.port
+
+
+def test_the_issuer_finds_its_files_and_is_published_on_this_machine_alone() -> None:
+    issuer = services()["issuer"]
+    settings = IssuerSettings.of(issuer["environment"])
+    mounted = {target: source for source, target, *_ in (v.split(":") for v in issuer["volumes"])}
+    assert (ROOT / mounted[str(settings.users)]).samefile(ISSUER / "users.yaml")
+    # Kept through restarts, and where the image lets its user write.
+    assert mounted[str(settings.keys)] == "issuer-keys"
+    assert f"install -d -o issuer -m 0700 {settings.keys}" in (ISSUER / "Dockerfile").read_text()
+    (published,) = issuer["ports"]
+    port = instruction(ISSUER / "Dockerfile", "CMD")[-1]
+    assert published == f"127.0.0.1:{urlsplit(settings.url).port}:{port}"
+    assert f":{port}/" in instruction(ISSUER / "Dockerfile", "HEALTHCHECK")[-1]
+
+
+def test_the_issuers_image_has_the_libraries_that_it_is_tested_with() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = (ISSUER / "requirements.txt").read_text().split()
+    assert set(wanted) <= set(project["dependencies"])

@@ -7,7 +7,7 @@ from pathlib import Path
 import jwt
 import pytest
 
-from issuer.keys import GRACE_SECONDS, SigningKeys
+from issuer.keys import GRACE_SECONDS, PUBLISHED_BEFORE, SigningKeys
 
 TOKEN_SECONDS = 3600
 START = 1_700_000_000.0
@@ -59,6 +59,7 @@ def test_the_old_key_stays_published_until_its_last_token_has_expired(
     old = keys.current.kid
     clock.now += 86400
     keys.rotate()
+    clock.now += PUBLISHED_BEFORE
     new = keys.current.kid
     assert new != old
     clock.now += TOKEN_SECONDS + GRACE_SECONDS - 1
@@ -68,6 +69,17 @@ def test_the_old_key_stays_published_until_its_last_token_has_expired(
     assert len(list(tmp_path.iterdir())) == 1
 
 
+def test_a_new_key_is_published_for_a_while_before_it_signs(tmp_path: Path, clock: Clock) -> None:
+    keys = SigningKeys(tmp_path, TOKEN_SECONDS, clock)
+    old = keys.current.kid
+    keys.rotate()
+    clock.now += PUBLISHED_BEFORE - 1
+    assert keys.current.kid == old == kids(keys)[0]
+    new = kids(keys)[1]
+    clock.now += 2
+    assert keys.current.kid == SigningKeys(tmp_path, TOKEN_SECONDS, clock).current.kid == new
+
+
 def test_a_new_key_signs_even_where_the_clock_was_set_back(tmp_path: Path, clock: Clock) -> None:
     keys = SigningKeys(tmp_path, TOKEN_SECONDS, clock)
     for _ in range(3):
@@ -75,6 +87,7 @@ def test_a_new_key_signs_even_where_the_clock_was_set_back(tmp_path: Path, clock
         keys.rotate()
     assert kids(keys) == kids(SigningKeys(tmp_path, TOKEN_SECONDS, clock))
     assert len(set(kids(keys))) == 4
+    clock.now += 180 + PUBLISHED_BEFORE + 1
     assert kids(keys)[-1] == keys.current.kid
 
 

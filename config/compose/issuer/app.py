@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from aiohttp import ETag, web
 
-from issuer.keys import SigningKeys
+from issuer.keys import MAX_AGE, SigningKeys
 from issuer.pages import STYLE, login_page, me_page
 from issuer.playgate import NotRevoked, Playgate
 from issuer.sessions import SESSION_SECONDS, Session, Sessions
@@ -141,8 +141,7 @@ class Issuer:
         if any(known.value in {tag, "*"} for known in request.if_none_match or ()):
             response = web.Response(status=304)
         response.etag = ETag(tag)
-        # Asked for again each time, which costs a 304: a new key signs at once.
-        response.headers["Cache-Control"] = "no-cache"
+        response.headers["Cache-Control"] = f"max-age={MAX_AGE}"
         return response
 
     async def style(self, _: web.Request) -> web.Response:

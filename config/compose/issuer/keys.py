@@ -1,8 +1,9 @@
 """The keys that sign session tokens: ES256, made at the first start, replaced without a gap.
 
-A key is a file in one folder, named by the millisecond it was made. The newest signs. The others
-stay published until the last token that they can have signed has expired, and are removed then, so
-the folder is all there is to remember.
+A key is a file in one folder, named by the millisecond it was made, so the folder is all there is
+to remember. A new key is published for a while before it signs: no token names one that nobody has
+heard of. The one before it stays published until the last token that it can have signed has
+expired, and is removed then.
 """
 
 import hashlib
@@ -26,6 +27,9 @@ from cryptography.hazmat.primitives.serialization import (
 from jwt.algorithms import ECAlgorithm
 
 ALGORITHM: Final = "ES256"
+# In seconds: for how long the published keys may be taken for the ones there are, and for how long
+# a new one is published before it signs, which has to be longer.
+MAX_AGE, PUBLISHED_BEFORE = 30, 60
 # For clocks that differ: who verifies may accept a token for a while after its end.
 GRACE_SECONDS = 60
 
@@ -64,7 +68,7 @@ class SigningKeys:
             OSError, ValueError: the folder cannot be written to, or a file in it is no key.
         """
         self._folder = folder
-        self._lifetime_ms = (token_seconds + GRACE_SECONDS) * 1000
+        self._needed_ms = (PUBLISHED_BEFORE + token_seconds + GRACE_SECONDS) * 1000
         self._clock = clock
         self._keys = sorted(map(_read, folder.glob("*.pem")), key=lambda key: key.made)
         if not self._keys:
@@ -72,15 +76,15 @@ class SigningKeys:
 
     @property
     def current(self) -> SigningKey:
-        """The key that signs."""
-        return self._keys[-1]
+        """The key that signs: the newest that was published for long enough, or the first."""
+        latest = (self._clock() - PUBLISHED_BEFORE) * 1000
+        return next((key for key in reversed(self._keys) if key.made <= latest), self._keys[0])
 
     def published(self) -> tuple[SigningKey, ...]:
         """Give the keys whose tokens may still be good; removes what has had its time."""
         now = self._clock() * 1000
-        # What came after a key took over from it.
         for key, successor in zip(self._keys[:-1], self._keys[1:], strict=True):
-            if now >= successor.made + self._lifetime_ms:
+            if now >= successor.made + self._needed_ms:
                 self._keys.remove(key)
                 # One that cannot be removed is read again at the next start, and goes then.
                 with suppress(OSError):
@@ -92,10 +96,7 @@ class SigningKeys:
         return json.dumps({"keys": [key.public_jwk for key in self.published()]}).encode()
 
     def rotate(self) -> None:
-        """Make a new key and sign with it from now on.
-
-        It is published the moment it is used: Playgate asks again when a token names a key that
-        it does not know. Who verifies by a set that is cached for long wants it published earlier.
+        """Make a new key, publish it, and sign with it in a while.
 
         Raises:
             OSError: it cannot be kept; the key before it goes on signing.
@@ -113,7 +114,7 @@ class SigningKeys:
             f.write(pem)
         unfinished.rename(self._path(key))
         self._keys.append(key)
-        log.info("signing with key %s", key.kid)
+        log.info("new key: %s", key.kid)
 
     def _path(self, key: SigningKey) -> Path:
         return self._folder / f"{key.made}.pem"

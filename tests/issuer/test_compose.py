@@ -1,0 +1,91 @@
+"""Log in, watch, log out: the services of docker compose together, each a process of its own."""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from urllib.parse import urljoin
+
+import aiohttp
+import pytest
+
+from tests.issuer.compose import Compose, up
+from tests.support.poll import until
+from tests.support.redis_server import RedisServer
+
+# Together, so that the processes are started once.
+pytestmark = pytest.mark.xdist_group("compose")
+
+FILM = "/vod/tidewater/master.m3u8"
+PASSWORDS = {"alice": "tidewater", "bob": "redmesa"}
+
+
+@pytest.fixture(scope="module")
+def compose(
+    tmp_path_factory: pytest.TempPathFactory, redis_server: RedisServer
+) -> Iterator[Compose]:
+    with up(tmp_path_factory.mktemp("compose"), redis_server.url) as services:
+        yield services
+
+
+class Browser:
+    """A browser of somebody's: it sends to the proxy whatever cookie the issuer has set."""
+
+    def __init__(self, compose: Compose, client: aiohttp.ClientSession) -> None:
+        self.compose = compose
+        self.client = client
+
+    async def log_in(self, user: str) -> None:
+        form = {"user": user, "password": PASSWORDS[user]}
+        async with self.client.post(f"{self.compose.issuer}/login", data=form) as answer:
+            assert answer.url.path == "/me", await answer.text()
+
+    async def log_out(self, where: str = "") -> None:
+        async with self.client.post(f"{self.compose.issuer}/logout{where}") as answer:
+            assert answer.url.path == "/login", await answer.text()
+
+    @property
+    def session(self) -> str:
+        return next(kept.value for kept in self.client.cookie_jar if kept.key == "session")
+
+    async def ask(self, path: str, session: str = "") -> tuple[str, str]:
+        """Ask the proxy; gives what was decided and the playlist, or a code and nothing."""
+        headers = {"Cookie": f"session={session}"} if session else {}
+        async with self.client.get(f"{self.compose.proxy}{path}", headers=headers) as answer:
+            if answer.status != 200:
+                return str((await answer.json(content_type=None))["code"]), ""
+            return answer.headers["Playgate-Decision"], await answer.text()
+
+    async def watch(self) -> str:
+        """Start the film; gives the address at which a player goes on."""
+        decision, playlist = await self.ask(FILM)
+        assert decision in {"admitted", "renewed"}
+        child = next(line for line in playlist.splitlines() if line and line[0] != "#")
+        return urljoin(FILM, child)
+
+
+@asynccontextmanager
+async def browser(compose: Compose) -> AsyncIterator[Browser]:
+    jar = aiohttp.CookieJar(unsafe=True)
+    async with aiohttp.ClientSession(cookie_jar=jar) as client:
+        yield Browser(compose, client)
+
+
+@pytest.mark.usefixtures("redis")
+async def test_a_new_key_is_published_and_logs_nobody_out(compose: Compose) -> None:
+    async with browser(compose) as phone:
+        await phone.log_in("alice")
+
+        async def published() -> int:
+            url = f"{compose.issuer}/.well-known/jwks.json"
+            async with phone.client.get(url) as answer:
+                return len((await answer.json(content_type=None))["keys"])
+
+        before = await published()
+        compose.rotate()
+
+        async def is_there() -> bool:
+            return await published() == before + 1
+
+        await until(is_there, "the new key is published")
+        await phone.watch()
+        await phone.log_in("alice")
+        await phone.watch()

@@ -144,9 +144,14 @@ class Stack:
         return await self.ask(f"{path}?token={self.token(account, device=device)}", **more)
 
     async def operate(
-        self, path: str, method: str = "GET", token: str | None = ADMIN_TOKEN
+        self,
+        path: str,
+        method: str = "GET",
+        token: str | None = ADMIN_TOKEN,
+        *,
+        body: bytes | None = None,
     ) -> Answer:
         """Send one request to the operators' port."""
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        async with self.admin.request(method, path, headers=headers) as response:
+        async with self.admin.request(method, path, headers=headers, data=body) as response:
             return Answer(response.status, response.headers, await response.read())

@@ -5,14 +5,14 @@ import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 
 import pytest
 from redis.asyncio import Redis
 
+from tests.support.pair import Pair, two_proxies
 from tests.support.playlists import serve_channels, serve_dash, serve_film
 from tests.support.redis_server import RedisServer
-from tests.support.stack import ADMIN_TOKEN, Answer, Stack
+from tests.support.stack import ADMIN_TOKEN, Answer
 
 LIVE, OTHER = "/live/one/master.m3u8", "/live/two/master.m3u8"
 FILM, MPD = "/live/film.m3u8", "/live/event.mpd"
@@ -20,36 +20,18 @@ STREAMS = "/admin/v1/accounts/alice/streams"
 CHROME = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/142.0.0.0 Safari/537.36"
 
 
-@dataclass(frozen=True)
-class Pair:
-    """Two proxies behind one name; viewers play through ``here``."""
-
-    here: Stack
-    there: Stack
-
-    async def play(self, path: str, **more: str) -> Answer:
-        answer = await self.here.watch(path, Host="tv.test", **more)
-        assert answer.status == 200
-        return answer
-
-    async def ask(self, path: str, *, through: Stack | None = None) -> Answer:
-        return await (through or self.here).ask(path, Host="tv.test")
-
-    async def ids(self) -> list[str]:
-        return [one["id"] for one in (await self.there.operate(STREAMS)).json["streams"]]
-
-
 @pytest.fixture
 async def pair(redis: Redis, redis_server: RedisServer) -> AsyncIterator[Pair]:
     del redis  # empties the server and looks for keys without a TTL
-    store = {"url": redis_server.url, "timeout": "10s"}
-    async with Stack(store=store) as here:
-        serve_channels(here.origin, "one", "two", "three")
-        serve_film(here.origin, "film")
-        serve_dash(here.origin, "event")
-        routes = [{"name": "live", "path": "/live/**", "origins": [here.origin.url]}]
-        async with Stack(store=store, routes=routes) as there:
-            yield Pair(here, there)
+    async with two_proxies(redis_server) as pair:
+        serve_channels(pair.here.origin, "one", "two", "three")
+        serve_film(pair.here.origin, "film")
+        serve_dash(pair.here.origin, "event")
+        yield pair
+
+
+async def ids(pair: Pair) -> list[str]:
+    return [one["id"] for one in (await pair.there.operate(STREAMS)).json["streams"]]
 
 
 def stream_of(answer: Answer) -> str:
@@ -143,7 +125,7 @@ async def test_the_listing_is_complete_and_oldest_first_wherever_it_is_asked_for
         stream_of(await pair.play(path, agent=agent))
         for path, agent in ((LIVE, "a/1"), (OTHER, "b/1"), (MPD, "c/1"))
     ]
-    assert await pair.ids() == started
+    assert await ids(pair) == started
     mine = await pair.ask(f"/_playgate/streams?token={pair.there.token()}", through=pair.there)
     operators = (await pair.here.operate(STREAMS)).json["streams"]
     assert mine.json == {"streams": operators, "limit": 3}
@@ -169,6 +151,6 @@ async def test_the_command_line_lists_and_ends(pair: Pair) -> None:
     assert listed[0].endswith(f"  test  tv.test{LIVE}")
     assert await playgate("end", "alice", stream_of(one), "--hold", "1h") == ""
     assert_stopped(await pair.here.watch(LIVE, Host="tv.test"), by="operator")
-    assert await pair.ids() == [stream_of(two)]
+    assert await ids(pair) == [stream_of(two)]
     await playgate("end", "alice")
-    assert await pair.ids() == []
+    assert await ids(pair) == []

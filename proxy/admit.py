@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from proxy.admission.policy import BEATS_PER_TTL, Lifetimes, cadence, limit_for
 from proxy.admission.store import Store
-from proxy.errors import StoreUnavailable, StreamEnded, StreamLimit
+from proxy.errors import StoreUnavailable, StreamEnded, StreamLimit, TokenRevoked
 from proxy.manifests.template import Template
 from proxy.model import Attempt, Cadence, Decision, Intent, Outcome, Pace, Playback, Subject
 from proxy.telemetry.metrics import Metrics
@@ -79,6 +79,7 @@ class Admission:
         """Decide on one request of a playback.
 
         Raises:
+            TokenRevoked: the credential's token was revoked.
             StreamLimit: the account has no room for it.
             StreamEnded: this stream was ended and may not go on.
             StoreUnavailable: nobody can say, and ``store.on_outage`` is ``closed``.
@@ -94,7 +95,7 @@ class Admission:
         Its viewer may have gone, or be watching something else by now: no START.
 
         Raises:
-            StreamLimit, StreamEnded, StoreUnavailable: as for ``decide``.
+            TokenRevoked, StreamLimit, StreamEnded, StoreUnavailable: as for ``decide``.
         """
         pace = self.tempo(playback.content).pace
         lifetime = cadence(pace or ON_DEMAND, self._lifetimes)
@@ -106,7 +107,7 @@ class Admission:
         """Keep a stream that is known by its id alone, for as long as it was kept before.
 
         Raises:
-            StreamEnded, StoreUnavailable: as for ``decide``.
+            TokenRevoked, StreamEnded, StoreUnavailable: as for ``decide``.
         """
         return await self._ask(subject, playback, KEPT, beat=True, intent=Intent.TOUCH)
 
@@ -118,12 +119,22 @@ class Admission:
         Never takes one again: it may have been given back meanwhile.
 
         Raises:
-            StreamEnded, StreamLimit, StoreUnavailable: as for ``decide``. Whoever came with a
-                token hears of the end of this playback, too, not only of one of a ticket.
+            TokenRevoked, StreamEnded, StreamLimit, StoreUnavailable: as for ``decide``. Whoever
+                came with a token hears of the end of this playback, too, not only of one of a
+                ticket.
         """
         instance_ms = playback.instance_ms or held.started_ms
         mine = replace(playback, instance_ms=instance_ms)
         await self.decide(subject, mine, beat=beat, intent=Intent.TOUCH)
+
+    async def check(self, subject: Subject) -> None:
+        """Turn a revoked credential away where nothing is to be decided.
+
+        Raises:
+            TokenRevoked, StoreUnavailable: as for ``decide``.
+        """
+        if await self.store.is_revoked(subject):
+            raise TokenRevoked
 
     def beat_interval(self, content: str) -> float:
         """Give how often a stream is to be heard of, so that nobody takes it for gone (seconds)."""
@@ -145,9 +156,21 @@ class Admission:
         self, subject: Subject, playback: Playback, lifetime: Cadence, *, beat: bool, intent: Intent
     ) -> Decision:
         limit, rule = self.limit(subject, playback.route)
-        attempt = Attempt(subject.account, playback, limit, rule, lifetime, beat, intent)
+        attempt = Attempt(
+            account=subject.account,
+            playback=playback,
+            limit=limit,
+            rule=rule,
+            cadence=lifetime,
+            beat=beat,
+            intent=intent,
+            jti=subject.jti,
+            issued_ms=subject.issued_ms,
+        )
         with self._metrics.phase("store"):
             decision = await self.store.decide(attempt)
+        if decision.outcome is Outcome.REVOKED:
+            raise TokenRevoked
         if decision.outcome is Outcome.REFUSED:
             raise StreamLimit(decision, self._limits.status)
         if decision.outcome is Outcome.ENDED:

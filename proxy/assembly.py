@@ -25,6 +25,7 @@ from proxy.web.description import AdminDescription
 from proxy.web.health import Health
 from proxy.web.probes import Probes
 from proxy.web.replies import Cors
+from proxy.web.revocation import AccountRevocation, Memory
 from proxy.web.server import PlayerPort
 from proxy.web.stats import KeyAges, Stats
 from proxy.web.steering import Steering
@@ -102,11 +103,13 @@ def admin_port(
 ) -> AdminApi:
     """Build what answers operators, of parts that each bring their own routes."""
     token = settings.admin.token
+    memory = Memory(ttl=settings.auth.revocation_ttl, leeway=settings.auth.leeway)
     return AdminApi(
         token.get_secret_value() if token else None,
         parts=(
             Probes(metrics, health),
             AccountStreams(accounts, store),
+            AccountRevocation(accounts, store, memory, clock),
             Stats(settings, metrics, health, key_ages=key_ages, clock=clock),
             AdminDescription(),
             ConsolePage(),

@@ -5,6 +5,7 @@
     │   ├── TokenMissing           token_missing
     │   ├── TokenInvalid           token_invalid
     │   ├── TokenExpired           token_expired
+    │   ├── TokenRevoked           token_revoked
     │   └── TicketInvalid          ticket_invalid
     ├── TokenForbidden             token_forbidden      403
     ├── StreamLimit                stream_limit         limits.status (429)
@@ -85,6 +86,13 @@ class TokenInvalid(Unauthenticated):
 class TokenExpired(Unauthenticated):
     code = "token_expired"
     title = "The token has expired"
+
+
+class TokenRevoked(Unauthenticated):
+    """Good by itself, but taken back: told to who comes with the token or with a ticket of it."""
+
+    code = "token_revoked"
+    title = "The token was revoked"
 
 
 class TicketInvalid(Unauthenticated):

@@ -81,6 +81,11 @@ class Subject:
     networks: tuple[str, ...] = ()
     claims: tuple[tuple[str, str], ...] = ()
 
+    @property
+    def issued_ms(self) -> int:
+        """``issued_at`` in milliseconds; 0, before any revocation, where nobody knows."""
+        return max(0, round((self.issued_at or 0) * 1000))
+
 
 class Scope(Protocol):
     """What a token is good for, where that is not everything."""
@@ -231,6 +236,7 @@ class Outcome(StrEnum):
     UNCHECKED = "unchecked"
     ENDED = "ended"
     REFUSED = "refused"
+    REVOKED = "revoked"
     ABSENT = "absent"
 
 
@@ -251,7 +257,8 @@ class Attempt:
     ``beat`` says that the player shows it is alive (a live refresh, a segment, a heartbeat), as
     opposed to loading manifests at the start. ``rule`` names where ``limit`` comes from. ``rules``
     names the rules whose ceilings the stream counts in; None where nobody can say, because it is
-    known by its id alone: a slot keeps those it has.
+    known by its id alone: a slot keeps those it has. ``jti`` and ``issued_ms`` are those
+    of the credential (``Subject``).
     """
 
     account: str
@@ -262,6 +269,8 @@ class Attempt:
     beat: bool = False
     intent: Intent = Intent.START
     rules: tuple[str, ...] | None = ()
+    jti: str | None = None
+    issued_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,19 @@ Whoever asks it cannot forget to count an end or to report a start, because it i
 
 from collections.abc import Sequence
 
+from proxy.admission.revocations import Revocation
 from proxy.admission.store import Store
 from proxy.lapses import LapseWatch
-from proxy.model import Attempt, Cadence, Decision, Ended, Intent, Lapsed, Stream
+from proxy.model import (
+    Attempt,
+    Cadence,
+    Decision,
+    Ended,
+    Intent,
+    Lapsed,
+    Stream,
+    Subject,
+)
 from proxy.telemetry.journal import Journal
 
 
@@ -71,6 +81,16 @@ class ReportingStore:
         for account, lapsed in zip(accounts, found, strict=True):
             self._journal.ended(account, lapsed.ended)
         return found
+
+    async def revoke(self, account: str, revocation: Revocation) -> tuple[Ended, ...]:
+        """Revoke tokens, end what plays by them, and tell."""
+        ends = await self._store.revoke(account, revocation)
+        self._journal.ended(account, ends)
+        return ends
+
+    async def is_revoked(self, subject: Subject) -> bool:
+        """Tell whether a credential's token is revoked."""
+        return await self._store.is_revoked(subject)
 
     async def streams(self, account: str) -> tuple[Stream, ...]:
         """List the active streams, oldest first."""

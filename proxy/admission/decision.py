@@ -1,6 +1,6 @@
 """The rules of admission, to be read: may this stream play?
 
-    0  slots whose time is up lapse
+    0  slots whose time is up lapse; a credential that was revoked gets no further
     1  a stream seen on too many networks at once sends the newest one astray: it goes on as a
        stream of its own
     2  a stream that was ended stays ended for the tickets of that instance; one that was released
@@ -78,6 +78,11 @@ class _Ruling:
 
     def decide(self) -> Decision:
         self.ended += self.ledger.drop_lapsed(self.now_ms)
+        if self.ledger.revocations.cover(self.attempt, self.now_ms):
+            return self.answer(Outcome.REVOKED)
+        return self.rule()
+
+    def rule(self) -> Decision:
         self.playback = identity(self.attempt, astray=self.is_astray())
         tombstone = self.ledger.tombstone(self.playback.stream, self.now_ms)
         if tombstone is not None and (barred := self.bar(tombstone)):
@@ -91,7 +96,7 @@ class _Ruling:
             return self.answer(Outcome.ABSENT)
         return self.admit()
 
-    # --- 1 to 4: what there is already ---
+    # --- 0 to 4: what there is already ---
 
     def is_astray(self) -> bool:
         stray = self.playback.stray

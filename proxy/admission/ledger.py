@@ -1,13 +1,15 @@
 """What is remembered of one account, and the moves that change it.
 
-A slot for each active stream, a tombstone for each that was ended. Each move is made whole: a slot
-that goes frees the newcomer that waited beside it, a tombstone that comes keeps their number
-bounded. Whether to admit a stream is ``decision``'s business; nothing here reads a clock.
+A slot for each active stream, a tombstone for each that was ended, and what was revoked. Each
+move is made whole: a slot that goes frees the newcomer that waited beside it, a tombstone that
+comes keeps their number bounded. Whether to admit a stream is ``decision``'s business; nothing
+here reads a clock.
 """
 
 from dataclasses import dataclass, field, replace
 
 from proxy.admission.policy import Policy
+from proxy.admission.revocations import Revocation, Revocations
 from proxy.admission.slot import Slot, Tombstone, patience_ms
 from proxy.model import Cadence, Ended, EndReason, Stream
 
@@ -31,14 +33,15 @@ MAX_TOMBSTONES = 256
 
 @dataclass(slots=True)
 class Ledger:
-    """One account: its slots and tombstones by stream id."""
+    """One account: its slots and tombstones by stream id, and its revocations."""
 
     slots: dict[str, Slot] = field(default_factory=dict)
     tombstones: dict[str, Tombstone] = field(default_factory=dict)
+    revocations: Revocations = field(default_factory=Revocations)
 
     def copy(self) -> "Ledger":
-        """Give a ledger to try something on."""
-        return Ledger(dict(self.slots), dict(self.tombstones))
+        """Give a ledger to try an attempt on; none of those revokes anything."""
+        return Ledger(dict(self.slots), dict(self.tombstones), self.revocations)
 
     # --- What it holds ---
 
@@ -64,7 +67,7 @@ class Ledger:
         """The instant from which nothing of the account is needed."""
         slots = [slot.expires_ms + LINGER_MS for slot in self.slots.values()]
         tombstones = [tombstone.until_ms for tombstone in self.tombstones.values()]
-        return max([*slots, *tombstones], default=0)
+        return max(self.revocations.forgotten_at(), *slots, *tombstones, 0)
 
     # --- What is asked of it by those who may ---
 
@@ -120,6 +123,24 @@ class Ledger:
             self.bury(slot, EndReason.KILLED, policy, now_ms, by=by, hold_until_ms=now_ms + hold_ms)
             for slot in condemned
         )
+
+    def revoke(self, revocation: Revocation, policy: Policy, now_ms: int) -> tuple[Ended, ...]:
+        """Revoke tokens, and free the slots they hold, oldest first.
+
+        It is the credential that is turned away from now on, so the slots need no tombstones, and
+        who logs in anew starts the same stream at once. Tickets are as old as now at most, because
+        none is made for a revoked credential: the last of them dies after a ticket's life.
+
+        Raises:
+            BadRequest: too many are revoked already.
+        """
+        until_ms = max(revocation.until_ms, now_ms + policy.tombstone_ms)
+        self.revocations.add(revocation, until_ms, now_ms)
+        active = self.active(now_ms)
+        condemned = [slot for slot in active if self.revocations.cover(slot, now_ms)]
+        for slot in condemned:
+            self.remove(slot)
+        return tuple(Ended(slot.as_stream(), EndReason.KILLED, now_ms) for slot in condemned)
 
     # --- The moves the rules are made of ---
 

@@ -12,7 +12,18 @@ from heapq import heappop, heappush
 from proxy.admission import decision
 from proxy.admission.ledger import Ledger
 from proxy.admission.policy import Policy
-from proxy.model import Attempt, Cadence, Clock, Decision, Ended, Intent, Lapsed, Stream
+from proxy.admission.revocations import Revocation
+from proxy.model import (
+    Attempt,
+    Cadence,
+    Clock,
+    Decision,
+    Ended,
+    Intent,
+    Lapsed,
+    Stream,
+    Subject,
+)
 
 # Accounts looked at for each use: more than one, so that forgetting outruns the coming of new
 # ones; few, so that no request pays for many.
@@ -82,6 +93,19 @@ class MemoryStore:
             Lapsed(tuple(ledger.drop_lapsed(now_ms)), ledger.next_lapse(now_ms))
             for ledger in ledgers
         )
+
+    async def revoke(self, account: str, revocation: Revocation) -> tuple[Ended, ...]:
+        """Revoke tokens and their tickets, and end the streams that play by them, oldest first.
+
+        Raises:
+            BadRequest: more tokens of the account are revoked than can be remembered.
+        """
+        return self.ledger(account).revoke(revocation, self._policy, self.now_ms())
+
+    async def is_revoked(self, subject: Subject) -> bool:
+        """Tell whether a credential's token is revoked."""
+        ledger = self._ledgers.get(subject.account)
+        return ledger is not None and ledger.revocations.cover(subject, self.now_ms())
 
     async def streams(self, account: str) -> tuple[Stream, ...]:
         """List the active streams, oldest first."""

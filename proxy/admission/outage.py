@@ -10,27 +10,44 @@ one for everybody. Meanwhile:
     new ones, open         pass, whatever limits and rules say
     new ones, closed       StoreUnavailable
 
-"Known" is what passed through this process and has not lapsed; what ended here stays ended. When
+"Known" is what passed through this process and has not lapsed; what ended here stays ended, and
+what was turned away as revoked is so still. When
 the store is back its word counts again: a stream that was let in meanwhile claims its slot there
 with its next beat.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from enum import StrEnum
 from typing import TypeVar
 
 from proxy.admission.policy import Policy
+from proxy.admission.revocations import Revocation
 from proxy.admission.shadow import HOLDING, Shadow
 from proxy.admission.store import Store
-from proxy.errors import StoreUnavailable
-from proxy.model import Attempt, Cadence, Clock, Decision, Ended, Intent, Lapsed, Outcome, Stream
+from proxy.errors import BadRequest, StoreUnavailable
+from proxy.model import (
+    Attempt,
+    Cadence,
+    Clock,
+    Decision,
+    Ended,
+    Intent,
+    Lapsed,
+    Outcome,
+    Stream,
+    Subject,
+)
 
 # Seconds between two tries of a store that is away: a restart is noticed at once, and one request
 # a second that waits for a timeout is nothing.
 BACKOFF = 1.0
 # More streams than any account has: the limit where there is none.
 UNLIMITED = 1 << 30
+
+# What is said of a stream or a credential because it passed here before.
+KNOWN = frozenset({Outcome.RENEWED, Outcome.ENDED, Outcome.REVOKED})
 
 Answer = TypeVar("Answer")
 
@@ -169,6 +186,30 @@ class OutageGuard:
         await self._shadow.drop_lapsed(accounts)
         return lapsed
 
+    async def revoke(self, account: str, revocation: Revocation) -> tuple[Ended, ...]:
+        """Revoke tokens, here at once and in the store.
+
+        Raises:
+            BadRequest: more tokens of the account are revoked than can be remembered.
+            StoreUnavailable: the store is away, whatever the mode, and does not know. It would
+                let them play when it is back, on every other proxy even now.
+        """
+        with suppress(BadRequest):  # the store's word counts, and its place may be less full
+            await self._shadow.revoke(account, revocation)
+        return await self._ask(lambda: self._primary.revoke(account, revocation))
+
+    async def is_revoked(self, subject: Subject) -> bool:
+        """Tell whether a credential's token is revoked: there, or as far as it is known here.
+
+        Raises:
+            StoreUnavailable: the store is away and the mode is closed.
+        """
+        try:
+            return await self._ask(lambda: self._primary.is_revoked(subject))
+        except StoreUnavailable:
+            self._insist()
+            return await self._shadow.is_revoked(subject)
+
     async def streams(self, account: str) -> tuple[Stream, ...]:
         """List the active streams: the store's, or those that pass here.
 
@@ -185,7 +226,7 @@ class OutageGuard:
         if self._mode is OnOutage.CLOSED:
             # Look before anything is noted: the answer may be that there is none.
             expected = self._shadow.rule(replace(attempt, intent=Intent.PEEK))
-            if expected.outcome not in (Outcome.RENEWED, Outcome.ENDED):
+            if expected.outcome not in KNOWN:
                 raise StoreUnavailable
         # A slot that is not known here may well be there, in the store.
         unchecked = {Outcome.RENEWED, Outcome.ABSENT}

@@ -2,11 +2,12 @@
 
     {prefix}:{<account>}:streams    hash: stream id -> slot
     {prefix}:{<account>}:ended      hash: stream id -> tombstone
+    {prefix}:{<account>}:revoked    hash: a token's id, hashed -> revocation
 
 A slot and a tombstone live in hashes of their own: the first stays as small as the account's limit
 and is read whole at each beat, while tombstones live as long as tickets, are many for a viewer who
-zaps, and are read one by one. Both keys carry the account as their hash tag, so that a cluster
-keeps them together, and both always expire.
+zaps, and are read one by one. So are revocations, which few accounts have. All keys carry the
+account as their hash tag, so that a cluster keeps them together, and all always expire.
 
 One script decides, atomically for the account, by Redis's own clock. At this boundary, and only
 here, whatever goes wrong between us and Redis becomes ``StoreUnavailable``; no call lasts longer
@@ -28,9 +29,10 @@ from redis.exceptions import NoScriptError, RedisError
 
 from proxy.admission import scripts, wire
 from proxy.admission.policy import OnLimit, Policy
+from proxy.admission.revocations import Revocation, too_many
 from proxy.admission.scripts import Script
 from proxy.errors import StoreUnavailable
-from proxy.model import Attempt, Cadence, Decision, Ended, Lapsed, Stream
+from proxy.model import Attempt, Cadence, Decision, Ended, Lapsed, Stream, Subject
 
 # Each call holds a connection for as long as Redis takes, a fraction of a millisecond: this many
 # carry more than one Redis can answer. Calls above it wait their turn, within their timeout.
@@ -124,6 +126,8 @@ class RedisStore:
                 playback.content,
                 playback.route,
                 playback.label,
+                attempt.jti or "",
+                attempt.issued_ms,
                 wire.rule_names(attempt.rules),
                 *self._rule_args,
             )
@@ -171,15 +175,41 @@ class RedisStore:
                 answers = await self._run_for_each(scripts.LAPSE, accounts)
             return tuple(map(wire.lapsed, answers))
 
+    async def revoke(self, account: str, revocation: Revocation) -> tuple[Ended, ...]:
+        """Revoke tokens and their tickets, and end the streams that play by them, oldest first.
+
+        Raises:
+            BadRequest: more tokens of the account are revoked than can be remembered.
+        """
+        async with self._boundary("revoke"):
+            answer = await self._run(
+                scripts.REVOKE,
+                account,
+                revocation.jti or "",
+                revocation.before_ms,
+                revocation.until_ms,
+                self._policy.tombstone_ms,
+            )
+            ended = None if answer is None else wire.ends(answer)
+        if ended is None:
+            raise too_many()
+        return ended
+
+    async def is_revoked(self, subject: Subject) -> bool:
+        """Tell whether a credential's token is revoked."""
+        jti, issued_ms = subject.jti or "", subject.issued_ms
+        async with self._boundary("is_revoked"):
+            return await self._run(scripts.REVOKED, subject.account, jti, issued_ms) == 1
+
     async def streams(self, account: str) -> tuple[Stream, ...]:
         """List the active streams, oldest first."""
         async with self._boundary("streams"):
             return wire.streams(await self._run(scripts.LIST, account))
 
-    def _keys(self, account: str) -> tuple[str, str]:
-        """Build every key there is: an account's slots, its tombstones."""
+    def _keys(self, account: str) -> tuple[str, str, str]:
+        """Build every key there is: an account's slots, its tombstones, its revocations."""
         account_tag = f"{self._key_prefix}:{{{account}}}"
-        return f"{account_tag}:streams", f"{account_tag}:ended"
+        return f"{account_tag}:streams", f"{account_tag}:ended", f"{account_tag}:revoked"
 
     async def _run(self, script: Script, account: str, *args: str | int) -> object:
         keys = self._keys(account)

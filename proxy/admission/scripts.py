@@ -11,15 +11,16 @@ from dataclasses import dataclass
 from hashlib import sha1
 from importlib.resources import files
 
-from proxy.admission import decision, ledger, slot
+from proxy.admission import decision, ledger, revocations, slot
 from proxy.admission.policy import Takeover
 from proxy.model import EndReason
 
-# The fields of a slot, a tombstone and a ceiling, as the scripts handle them: arrays from 1 on.
+# The fields of a slot, a tombstone and the rest, as the scripts handle them: arrays from 1.
 _SLOT = (
     *("EXPIRES", "STARTED", "SEEN", "BEATS", "TTL", "HOLD", "INTERVAL"),
     *("SELF_REFRESHING", "STRONG"),
     *("DEVICE", "CONTENT", "ROUTE", "LABEL", "RIVAL", "NETWORKS", "RULES"),
+    *("ISSUED", "JTI"),
 )
 # Why a stream ended, as the scripts store and tell it: the place here. The first is the newcomer
 # that lost its provisional place, which is a refusal rather than an end.
@@ -33,23 +34,29 @@ REASONS = (
 )
 _REASONS = ("LOST", "GIVEN_BACK", "LAPSED", "KILLED", "SUPERSEDED", "EVICTED")
 _TOMBSTONE = ("UNTIL", "AT", "HELD_UNTIL", "RELEASED", "RELEASED_UNTIL", "REASON", "BY")
+_REVOCATION = ("UNTIL", "BEFORE")
 _CEILING = ("NUMBER", "MOST", "SCOPE")
 _CONSTANTS: dict[str, int | str] = {
     **{name: index for index, name in enumerate(_SLOT, 1)},
     **{name: index for index, name in enumerate(_TOMBSTONE, 1)},
     **{name: index for index, name in enumerate(_CEILING, 1)},
+    **{name: index for index, name in enumerate(_REVOCATION, 1)},
     **{name: index for index, name in enumerate(_REASONS)},
     "LAST_REASON": len(_REASONS) - 1,
     # How they are stored (Lua's struct library): whole numbers in 6 bytes (2^48 ms is the year
     # 10889) or 1, strings after their length in 2. It takes half the time of MessagePack, and
     # what can be read at all has the right types.
-    "SLOT_FORMAT": "'<I6I6I6I6I6I6I6BBHc0Hc0Hc0Hc0Hc0Hc0Hc0'",
+    "SLOT_FORMAT": "'<I6I6I6I6I6I6I6BBHc0Hc0Hc0Hc0Hc0Hc0Hc0I6Hc0'",
     "TOMBSTONE_FORMAT": "'<I6I6I6I6I6BHc0'",
+    "REVOCATION_FORMAT": "'<I6I6'",
     "NETWORK_FORMAT": "'<Hc0I6'",
+    # Beside the hashes of tokens' ids, which are hexadecimal.
+    "ALL_TOKENS": "'all'",
     "CROWDED_TOMBSTONES": ledger.CROWDED_TOMBSTONES,
     "LINGER_MS": ledger.LINGER_MS,
     # An hour: longer than a caller's own clock may stand still beside the server's.
     "SPARE_MS": 3_600_000,
+    "MAX_REVOKED": revocations.MAX_REVOKED,
     "MAX_TOMBSTONES": ledger.MAX_TOMBSTONES,
     "MIN_PATIENCE_MS": slot.MIN_PATIENCE_MS,
     "MIN_RETRY_MS": decision.MIN_RETRY_MS,
@@ -88,5 +95,7 @@ RELEASE = _assembled("release")
 FORGET = _assembled("forget")
 END = _assembled("end")
 LAPSE = _assembled("lapse")
+REVOKE = _assembled("revoke")
+REVOKED = _assembled("revoked")
 LIST = _assembled("list")
-ALL = (DECIDE, AMEND, RELEASE, FORGET, END, LAPSE, LIST)
+ALL = (DECIDE, AMEND, RELEASE, FORGET, END, LAPSE, REVOKE, REVOKED, LIST)

@@ -5,13 +5,16 @@ Never asked while the store answers; then it is a store of its own, with the sam
 only what passed here.
 """
 
+from contextlib import suppress
 from dataclasses import replace
 
 from proxy.admission.decision import identity
 from proxy.admission.ledger import Ledger
 from proxy.admission.memory import MemoryStore
 from proxy.admission.policy import Policy
+from proxy.admission.revocations import Revocation
 from proxy.admission.slot import Slot, opened
+from proxy.errors import BadRequest
 from proxy.model import Attempt, Clock, Decision, Ended, EndReason, Intent, Outcome
 
 # Accounts remembered while the store answers, at about 1.5 KB each. Above it newcomers are not
@@ -40,16 +43,20 @@ class Shadow(MemoryStore):
         """Take in what the store decided on an attempt."""
         if attempt.intent is Intent.PEEK:
             return
-        holds = told.outcome in HOLDING
+        holds, revoked = told.outcome in HOLDING, told.outcome is Outcome.REVOKED
         known = attempt.account in self._ledgers
-        if not known and not (holds and len(self) < MAX_REMEMBERED):
+        if not known and not ((holds or revoked) and len(self) < MAX_REMEMBERED):
             return
         now_ms = self.now_ms()
         ledger = self.ledger(attempt.account)
         for ended in told.ended:
             self._mirror(ledger, ended, now_ms, by=attempt.playback.label)
+        if revoked:
+            self._turn_away(ledger, attempt, now_ms)
+            return
         slot = ledger.slots.get(told.stream)
         if holds:
+            ledger.revocations.let_pass(attempt)
             self._hold(ledger, slot, attempt, told, now_ms)
         elif slot is not None:
             self._let_go(ledger, slot, attempt, told, now_ms)
@@ -77,6 +84,14 @@ class Shadow(MemoryStore):
         elif attempt.cadence.ttl_ms:
             playback = identity(attempt, astray=told.stream != attempt.playback.stream)
             ledger.put(opened(attempt, playback, told.started_ms, now_ms))
+
+    def _turn_away(self, ledger: Ledger, attempt: Attempt, now_ms: int) -> None:
+        if ledger.revocations.cover(attempt, now_ms):
+            return
+        # By its id if it has one; else it can only have been issued too early.
+        revocation = Revocation(now_ms, jti=attempt.jti, before_ms=attempt.issued_ms + 1)
+        with suppress(BadRequest):  # so many of one account: the others will do
+            ledger.revoke(revocation, self._policy, now_ms)
 
     def _let_go(
         self, ledger: Ledger, slot: Slot, attempt: Attempt, told: Decision, now_ms: int

@@ -26,6 +26,7 @@ class Slot:
     ``rival`` is the older stream beside which this one plays on approval (provisional takeover).
     ``networks`` are those it was seen on, each with the time, the latest first. ``rules`` names the
     rules whose ceilings it counts in, as of when it was last heard of.
+    ``jti`` and ``issued_ms`` are those of the credential that it was last renewed with.
     """
 
     stream: str
@@ -42,6 +43,8 @@ class Slot:
     label: str
     rival: str | None = None
     rules: tuple[str, ...] = ()
+    jti: str | None = None
+    issued_ms: int = 0
 
     def paced(self, cadence: Cadence, now_ms: int) -> "Slot":
         """Live by another cadence from now on."""
@@ -58,7 +61,13 @@ class Slot:
         others = [entry for entry in slot.fresh_networks(now_ms) if entry[0] != here]
         networks = ((here, now_ms), *others)[:max_networks]
         rules = self.rules if attempt.rules is None else attempt.rules
-        return replace(slot, networks=networks, rules=rules)
+        return replace(
+            slot,
+            networks=networks,
+            rules=rules,
+            jti=attempt.jti,
+            issued_ms=attempt.issued_ms,
+        )
 
     def fresh_networks(self, now_ms: int) -> list[tuple[str, int]]:
         """The networks the stream was seen on within its TTL."""
@@ -145,5 +154,7 @@ def opened(
         label=playback.label,
         rival=rival,
         rules=attempt.rules or (),
+        jti=attempt.jti,
+        issued_ms=attempt.issued_ms,
     )
     return slot.paced(attempt.cadence, now_ms)

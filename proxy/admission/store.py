@@ -7,13 +7,15 @@ same time. Nobody waits for it longer than its timeout.
 from collections.abc import Sequence
 from typing import Protocol
 
-from proxy.model import Attempt, Cadence, Decision, Ended, Lapsed, Stream
+from proxy.admission.revocations import Revocation
+from proxy.model import Attempt, Cadence, Decision, Ended, Lapsed, Stream, Subject
 
 
 class Store(Protocol):
     """A place that counts streams.
 
-    Each of these raises ``StoreUnavailable`` where the store cannot be asked; nothing else.
+    Each of these raises ``StoreUnavailable`` where the store cannot be asked; nothing else, unless
+    it says so.
     """
 
     async def start(self) -> None:
@@ -62,6 +64,16 @@ class Store(Protocol):
 
         Where the account was not asked about for longer than ``LINGER_MS``, some may be forgotten.
         """
+
+    async def revoke(self, account: str, revocation: Revocation) -> tuple[Ended, ...]:
+        """Revoke tokens and their tickets, and end the streams that play by them, oldest first.
+
+        Raises:
+            BadRequest: more tokens of the account are revoked than can be remembered.
+        """
+
+    async def is_revoked(self, subject: Subject) -> bool:
+        """Tell whether a credential's token is revoked, for what is answered without deciding."""
 
     async def streams(self, account: str) -> tuple[Stream, ...]:
         """List the active streams, oldest first."""

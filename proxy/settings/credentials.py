@@ -65,6 +65,11 @@ class AuthSettings(Section):
     leeway: Annotated[Duration, at_most("1h")] = Field(
         10.0, description="How far the issuer's clock may be off."
     )
+    revocation_ttl: Annotated[Duration, at_least("1s"), at_most("3660d")] = Field(
+        720 * 3600.0,
+        description="How long a revocation is remembered that does not say when its token expires:"
+        " at least as long as the longest-lived token.",
+    )
     claims: ClaimSettings = Field(
         default_factory=ClaimSettings, description="Which claims carry what."
     )

@@ -96,12 +96,14 @@ class ViewerApi:
         """Give a slot back; fine where there is none (a beacon is sent once and not answered)."""
         subject, playback = await self._stream_of(request)
         notes.subject = subject
+        await self._admission.check(subject)
         await self._admission.store.release(subject.account, playback.stream, playback.instance_ms)
         return empty_reply()
 
     async def _list(self, request: Request, notes: Notes, _: str) -> Reply:
         """List the account's active streams, and how many it may have."""
         subject = notes.subject = (await self._credentials.of(request)).subject
+        await self._admission.check(subject)
         streams = await self._admission.store.streams(subject.account)
         limit, _rule = self._admission.limit(subject)
         return json_reply({"streams": [as_json(stream) for stream in streams], "limit": limit})
@@ -109,6 +111,7 @@ class ViewerApi:
     async def _end(self, request: Request, notes: Notes, stream: str) -> Reply:
         """Stop one of the account's streams, on whatever device it plays."""
         subject = notes.subject = (await self._credentials.of(request)).subject
+        await self._admission.check(subject)
         by = label_of(hints(request).agent)
         if not await self._admission.store.end(subject.account, stream, by=by):
             raise NotFound("This account has no such stream.")

@@ -38,6 +38,8 @@ def attempt(
     beat: bool = False,
     intent: Intent = Intent.START,
     rules: tuple[str, ...] | None = (),
+    jti: str | None = None,
+    issued_ms: int = 0,
 ) -> Attempt:
     """A request for a stream; unless told, each stream is on a device of its own."""
     playback = Playback(
@@ -52,4 +54,15 @@ def attempt(
         instance_ms=instance_ms,
         stray=stray,
     )
-    return Attempt(account, playback, limit, "default", cadence, beat, intent, rules)
+    return Attempt(
+        account,
+        playback,
+        limit,
+        "default",
+        cadence,
+        beat,
+        intent,
+        rules,
+        jti=jti,
+        issued_ms=issued_ms,
+    )

@@ -13,8 +13,9 @@ from proxy.admission import shadow
 from proxy.admission.ledger import RELEASED_MS
 from proxy.admission.outage import BACKOFF, OnOutage, OutageGuard
 from proxy.admission.redis import RedisStore, cause
+from proxy.admission.revocations import Revocation
 from proxy.errors import StoreUnavailable
-from proxy.model import Attempt, Decision, EndReason, Intent, Outcome, Stray
+from proxy.model import Attempt, Decision, EndReason, Intent, Outcome, Stray, Subject
 from tests.admission.samples import ACCOUNT, FILM, KEPT, LIVE, TTL, attempt, policy
 from tests.support.redis_server import RedisServer
 
@@ -467,6 +468,77 @@ async def test_what_the_store_refuses_afterwards_is_known_no_more(server: RedisS
         server.stop()
         assert await home.listed() == []
         assert await home.ask(beat) is Outcome.UNCHECKED
+
+
+@pytest.mark.parametrize("mode", OnOutage)
+@pytest.mark.parametrize("jti", ["one", None])
+async def test_who_was_told_to_be_revoked_is_so_without_the_store(
+    server: RedisServer, mode: OnOutage, jti: str | None
+) -> None:
+    elsewhere = RedisStore(server.url, policy(), key_prefix="outage", timeout=PATIENT)
+    async with guarded(server, mode) as home:
+        now_ms = round(START * 1000)
+        playing = attempt("a", jti=jti, issued_ms=now_ms - 1)
+        await home.ask(playing)
+        wanted = Revocation(now_ms + 3_600_000, jti=jti, before_ms=now_ms)
+        await elsewhere.revoke(ACCOUNT, wanted)
+        await elsewhere.close()
+        assert await home.ask(playing) is Outcome.REVOKED
+        server.stop()
+        assert await home.ask(playing) is Outcome.REVOKED
+        if mode is not OnOutage.CLOSED:
+            assert await home.listed() == []
+            assert await home.guard.is_revoked(Subject(ACCOUNT, jti=jti, issued_at=START - 1))
+            fresh = attempt("a", jti="new", issued_ms=now_ms, limit=1)
+            expected = Outcome.UNCHECKED if mode is OnOutage.OPEN else Outcome.ADMITTED
+            assert await home.ask(fresh) is expected
+
+
+async def test_a_stranger_who_is_revoked_is_so_without_the_store(server: RedisServer) -> None:
+    async with guarded(server) as home:
+        await home.redis.revoke(ACCOUNT, Revocation(round(START * 1000), jti="one"))
+        assert await home.ask(attempt("a", jti="one")) is Outcome.REVOKED
+        server.stop()
+        assert await home.ask(attempt("a", jti="one")) is Outcome.REVOKED
+        assert await home.ask(attempt("a", jti="two")) is Outcome.ADMITTED
+
+
+async def test_a_revocation_the_store_is_not_told_of_counts_here_and_is_said_to_have_failed(
+    server: RedisServer,
+) -> None:
+    async with guarded(server, OnOutage.OPEN) as home:
+        await home.ask(attempt("a", jti="one"))
+        server.stop()
+        for _ in range(2):
+            with pytest.raises(StoreUnavailable):
+                await home.guard.revoke(ACCOUNT, Revocation(round(START * 1000), jti="one"))
+        assert await home.ask(attempt("a", jti="one")) is Outcome.REVOKED
+        assert await home.guard.streams(ACCOUNT) == ()
+
+
+async def test_who_was_revoked_here_only_may_go_on_when_the_store_says_so(
+    server: RedisServer,
+) -> None:
+    async with guarded(server) as home:
+        server.stop()
+        now_ms = round(START * 1000)
+        for jti in ("one", None):
+            wanted = Revocation(now_ms, jti=jti, before_ms=now_ms)
+            with pytest.raises(StoreUnavailable):
+                await home.guard.revoke(ACCOUNT, wanted)
+        await home.return_of_redis()
+        playing, older = (attempt("a", jti="one", issued_ms=now_ms - ago) for ago in (1, 2))
+        assert await home.ask(playing) is Outcome.ADMITTED
+        server.stop()
+        assert await home.ask(playing) is Outcome.UNCHECKED
+        assert await home.ask(older) is Outcome.REVOKED
+
+
+async def test_closed_without_the_store_nobody_says_who_is_revoked(server: RedisServer) -> None:
+    async with guarded(server, OnOutage.CLOSED) as home:
+        server.stop()
+        with pytest.raises(StoreUnavailable):
+            await home.guard.is_revoked(Subject(ACCOUNT))
 
 
 async def test_what_ended_here_only_may_go_on_when_the_store_says_so(server: RedisServer) -> None:

@@ -133,7 +133,8 @@ def test_the_scripts_travel_with_the_package() -> None:
             "end",
             "lapse",
             "list",
-        )
+        ),
+        *("revoke", "revoked"),
     }
 
 

@@ -28,6 +28,7 @@ from proxy.admission.ledger import (
 from proxy.admission.memory import MemoryStore
 from proxy.admission.policy import OnLimit, Policy, Rule, Takeover
 from proxy.admission.redis import RedisStore
+from proxy.admission.revocations import Revocation
 from proxy.admission.slot import Slot
 from proxy.model import (
     Attempt,
@@ -39,6 +40,7 @@ from proxy.model import (
     Lapsed,
     Outcome,
     Stray,
+    Subject,
 )
 from tests.admission.samples import attempt, policy
 from tests.support.redis_server import RedisServer
@@ -110,6 +112,25 @@ class When(StrEnum):
     HELD = "held"
     RELEASED = "released"
     TOMBSTONE = "tombstone"
+    REVOKED = "revoked"
+
+
+@dataclass(frozen=True)
+class Issue:
+    """What the stores know of a token: its id, and when it was issued."""
+
+    jti: str | None
+    issued_ms: int
+
+
+FRESH = Issue("fresh", START_MS + 3_600_000)
+TOKENS = (
+    FRESH,
+    Issue("one", START_MS - 2_000),
+    Issue("two", START_MS - 1),
+    Issue(None, START_MS),
+    Issue(None, 0),
+)
 
 
 @dataclass(frozen=True)
@@ -131,6 +152,7 @@ class Ask:
     beat: bool
     intent: Intent
     rules: tuple[str, ...] | None
+    token: Issue
 
 
 @dataclass(frozen=True)
@@ -165,7 +187,16 @@ class End:
     hold_ms: int
 
 
-Step = Ask | Wait | Lapse | Amend | Release | End
+@dataclass(frozen=True)
+class Revoke:
+    """A revocation, of which nothing could be used after so many milliseconds."""
+
+    jti: str | None
+    before_ms: int
+    lasts_ms: int
+
+
+Step = Ask | Wait | Lapse | Amend | Release | End | Revoke
 
 targets = st.builds(
     Target,
@@ -185,7 +216,9 @@ asks = st.builds(
     beat=st.booleans(),
     intent=st.sampled_from([*[Intent.START] * 8, Intent.PEEK, *[Intent.RESUME] * 2, Intent.TOUCH]),
     rules=st.sampled_from([(), *[RULES] * 2, *[(name,) for name in RULES] * 2, None]),
+    token=st.sampled_from([*[FRESH] * 6, *TOKENS]),
 )
+lasting = st.sampled_from([0, 5_000, 400_000])
 waits = st.builds(Wait, st.sampled_from([1, 700, 3_000]))
 moments = st.builds(Wait, st.sampled_from([-1, 0, 1]), st.sampled_from(When), st.integers(0, 3))
 others: st.SearchStrategy[Step] = st.one_of(
@@ -194,6 +227,8 @@ others: st.SearchStrategy[Step] = st.one_of(
     st.builds(End, targets, st.sampled_from([0, 15_000])),
     st.builds(End, st.none(), st.just(0)),
     st.builds(Lapse),
+    st.builds(Revoke, st.sampled_from(["one", "two", "other"]), st.just(0), lasting),
+    st.builds(Revoke, st.none(), st.sampled_from([START_MS - 1, START_MS + 1]), lasting),
 )
 # Chosen among by weight; one_of would flatten what is nested and weigh all alike.
 kinds: list[st.SearchStrategy[Step]] = [*[asks] * 9, *[waits] * 2, *[moments] * 3, others]
@@ -244,6 +279,8 @@ class Trio:
                 answers = await self.end(
                     self.pick(target_or_none) if target_or_none else None, hold_ms
                 )
+            case Revoke():
+                answers = await self.revoke(step)
         assert answers == [answers[0]] * 3
         listings = [
             self.ledger.listing(self.clock.now_ms),
@@ -268,6 +305,8 @@ class Trio:
             beat=step.beat,
             intent=step.intent,
             rules=step.rules,
+            jti=step.token.jti,
+            issued_ms=step.token.issued_ms,
         )
         before = self.ledger.active(self.clock.now_ms)
         told = decide(self.ledger, wanted, self.policy, self.clock.now_ms)
@@ -306,6 +345,28 @@ class Trio:
             await self.memory.end(self.account, stream, by="admin", hold_ms=hold_ms),
             await self.shared.end(self.account, stream, by="admin", hold_ms=hold_ms),
         ]
+
+    async def revoke(self, step: Revoke) -> list[Any]:
+        until_ms = self.clock.now_ms + step.lasts_ms
+        told = Revocation(until_ms, step.jti, step.before_ms)
+        ended = [
+            self.ledger.revoke(told, self.policy, self.clock.now_ms),
+            await self.memory.revoke(self.account, told),
+            await self.shared.revoke(self.account, told),
+        ]
+        active = self.ledger.active(self.clock.now_ms)
+        assert not any(self.is_revoked(Issue(slot.jti, slot.issued_ms)) for slot in active)
+        return [
+            (ended[0], [self.is_revoked(token) for token in TOKENS]),
+            (ended[1], [await self.memory.is_revoked(self.subject(it)) for it in TOKENS]),
+            (ended[2], [await self.shared.is_revoked(self.subject(it)) for it in TOKENS]),
+        ]
+
+    def is_revoked(self, token: Issue) -> bool:
+        return self.ledger.revocations.cover(token, self.clock.now_ms)
+
+    def subject(self, token: Issue) -> Subject:
+        return Subject(self.account, jti=token.jti, issued_at=token.issued_ms / 1000)
 
     def hold_the_limit(self, wanted: Attempt, told: Decision, before: list[Slot]) -> None:
         after = self.ledger.active(self.clock.now_ms)
@@ -349,7 +410,7 @@ class Trio:
 
     def moments(self, when: When) -> list[int]:
         slots = self.ledger.active(self.clock.now_ms)
-        tombstones = self.ledger.tombstones.values()
+        tombstones, revoked = self.ledger.tombstones.values(), self.ledger.revocations
         return {
             When.OVERDUE: [slot.overdue_at() for slot in slots],
             When.SILENT: [slot.started_ms + self.policy.silent_after_ms for slot in slots],
@@ -359,6 +420,7 @@ class Trio:
             When.HELD: [tombstone.hold_until_ms for tombstone in tombstones],
             When.RELEASED: [tombstone.released_until_ms for tombstone in tombstones],
             When.TOMBSTONE: [tombstone.until_ms for tombstone in tombstones],
+            When.REVOKED: [revoked.before_until_ms or START_MS, *revoked.jtis.values()],
         }[when]
 
     def instance(self, stream: str, number: int) -> int | None:

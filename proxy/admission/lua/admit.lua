@@ -54,7 +54,8 @@ local function open(outcome, way, met)
   if tombstone then started = math.max(now, tombstone[AT] + 1, tombstone[RELEASED] + 1) end
   local rival = way.rival and slots[way.rival] and way.rival or ''
   local slot = {now, started, now, beat, ttl, hold, interval, self_refreshing, strong,
-    device, content, route, label, rival, seen_here({}), rules == '?' and '' or rules}
+    device, content, route, label, rival, seen_here({}), rules == '?' and '' or rules,
+    issued, jti}
   pace(slot, ttl, hold, interval, self_refreshing)
   put(id, slot)
   return answer(outcome, started, {

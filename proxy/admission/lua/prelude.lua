@@ -6,9 +6,10 @@
 --          what a decision needs.
 -- KEYS[2]  hash: stream id -> tombstone. There may be many, for as long as tickets live; a
 --          decision reads the one it needs by HGET.
+-- KEYS[3]  hash: the hash of a token's id, or ALL_TOKENS -> revocation.
 -- ARGV[1]  the time in milliseconds, or '' for the server's own.
 --
--- Both keys always expire, a moment after nothing in them means anything any more. What cannot be
+-- All keys always expire, a moment after nothing in them means anything any more. What cannot be
 -- decoded is treated as absent and deleted. Nothing here relies on the server's locale (Lua's < on
 -- strings does).
 
@@ -47,7 +48,8 @@ local function encode_slot(slot)
     slot[TTL], slot[HOLD], slot[INTERVAL], slot[SELF_REFRESHING], slot[STRONG],
     #slot[DEVICE], slot[DEVICE], #slot[CONTENT], slot[CONTENT], #slot[ROUTE], slot[ROUTE],
     #slot[LABEL], slot[LABEL], #slot[RIVAL], slot[RIVAL], #slot[NETWORKS], slot[NETWORKS],
-    #slot[RULES], slot[RULES])
+    #slot[RULES], slot[RULES],
+    slot[ISSUED], #slot[JTI], slot[JTI])
 end
 
 local function decode_tombstone(packed)
@@ -60,6 +62,14 @@ local function encode_tombstone(tombstone)
     tombstone[UNTIL], tombstone[AT], tombstone[HELD_UNTIL],
     tombstone[RELEASED], tombstone[RELEASED_UNTIL],
     tombstone[REASON], #tombstone[BY], tombstone[BY])
+end
+
+local function decode_revocation(packed)
+  return all_of(#packed, pcall(struct.unpack, REVOCATION_FORMAT, packed))
+end
+
+local function encode_revocation(revocation)
+  return struct.pack(REVOCATION_FORMAT, revocation[UNTIL], revocation[BEFORE])
 end
 
 -- Tells whether a command found something else than a hash; any other failure is the caller's.
@@ -217,6 +227,16 @@ local function lay(id, tombstone)
   if redis.call('HLEN', KEYS[2]) > CROWDED_TOMBSTONES then sweep_tombstones() end
   local span = tombstone[UNTIL] + LINGER_MS - now + spare
   if redis.call('PTTL', KEYS[2]) < span then redis.call('PEXPIRE', KEYS[2], span) end
+end
+
+-- Tells whether a credential's token is revoked.
+local function is_revoked(jti, issued)
+  local found = redis.pcall('HMGET', KEYS[3], ALL_TOKENS, jti)
+  if is_no_hash(found) then return false end
+  local all = found[1] and decode_revocation(found[1])
+  if all and all[UNTIL] > now and issued < all[BEFORE] then return true end
+  local one = found[2] and decode_revocation(found[2])
+  return one and one[UNTIL] > now
 end
 
 -- For how long after a beat the next one is not overdue.

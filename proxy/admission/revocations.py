@@ -1,0 +1,94 @@
+"""Which tokens of an account are no longer good: some by their id, and all that are too old.
+
+A revocation is remembered for as long as a token it means could be used, or a ticket of one. None
+is taken back by another: a later one may cover more, or for longer.
+"""
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from proxy.errors import BadRequest
+
+# Tokens of one account that are revoked by their ids at a time, about 100 bytes each. A viewer who
+# logs in and out all day stays far below, and who goes on for the sake of it finds an end.
+MAX_REVOKED = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Revocation:
+    """Which tokens of an account are no longer good, nor their tickets.
+
+    The one whose id has the hash ``jti``; where that is None, all issued before ``before_ms``.
+    None of them can be used after ``until_ms``.
+    """
+
+    until_ms: int
+    jti: str | None = None
+    before_ms: int = 0
+
+
+class Issued(Protocol):
+    """What comes from a token: its bearer, an attempt of theirs, the slot it was renewed with."""
+
+    @property
+    def jti(self) -> str | None:
+        """The keyed hash of the token's id."""
+
+    @property
+    def issued_ms(self) -> int:
+        """When the token was issued; 0 where nobody knows."""
+
+
+def too_many() -> BadRequest:
+    """Say that an account's revocations are full, and what to do about it."""
+    return BadRequest(
+        f"{MAX_REVOKED} tokens of this account are revoked already;"
+        " revoke all that were issued before now instead."
+    )
+
+
+@dataclass(slots=True)
+class Revocations:
+    """The revocations of one account: ``jtis`` says until when each token's id is remembered.
+
+    Tokens issued before ``before_ms`` are revoked until ``before_until_ms``.
+    """
+
+    jtis: dict[str, int] = field(default_factory=dict)
+    before_ms: int = 0
+    before_until_ms: int = 0
+
+    def cover(self, credential: Issued, now_ms: int) -> bool:
+        """Tell whether a credential's token is revoked."""
+        if self.before_until_ms > now_ms and credential.issued_ms < self.before_ms:
+            return True
+        return credential.jti is not None and self.jtis.get(credential.jti, 0) > now_ms
+
+    def add(self, revocation: Revocation, until_ms: int, now_ms: int) -> None:
+        """Remember a revocation until then.
+
+        Raises:
+            BadRequest: it is of one token, and too many are revoked already.
+        """
+        self._sweep(now_ms)
+        if revocation.jti is None:
+            self.before_ms = max(self.before_ms, revocation.before_ms)
+            self.before_until_ms = max(self.before_until_ms, until_ms)
+        elif revocation.jti in self.jtis or len(self.jtis) < MAX_REVOKED:
+            self.jtis[revocation.jti] = max(self.jtis.get(revocation.jti, 0), until_ms)
+        else:
+            raise too_many()
+
+    def let_pass(self, credential: Issued) -> None:
+        """Take back what revokes a credential: somebody who knows better says it is good."""
+        self.before_ms = min(self.before_ms, credential.issued_ms)
+        self.jtis.pop(credential.jti or "", None)
+
+    def forgotten_at(self) -> int:
+        """The instant from which none of them means anything."""
+        return max([self.before_until_ms, *self.jtis.values()])
+
+    def _sweep(self, now_ms: int) -> None:
+        self.jtis = {jti: until for jti, until in self.jtis.items() if until > now_ms}
+        if self.before_until_ms <= now_ms:
+            self.before_ms = self.before_until_ms = 0

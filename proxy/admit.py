@@ -111,6 +111,23 @@ class Admission:
         """
         return await self._ask(subject, playback, KEPT, beat=True, intent=Intent.TOUCH)
 
+    async def vouch(self, account: str, playback: Playback) -> Decision:
+        """Keep a stream of which somebody else tells, in whose word no viewer's credential comes.
+
+        So there is none to be turned away; the streams of revoked ones have ended already.
+
+        Raises:
+            StreamEnded, StoreUnavailable: as for ``decide``.
+        """
+        return await self._ask(
+            Subject(account),
+            playback,
+            KEPT,
+            beat=True,
+            intent=Intent.TOUCH,
+            by_credential=False,
+        )
+
     async def keep(
         self, subject: Subject, playback: Playback, held: Decision, *, beat: bool
     ) -> None:
@@ -153,7 +170,14 @@ class Admission:
         )
 
     async def _ask(
-        self, subject: Subject, playback: Playback, lifetime: Cadence, *, beat: bool, intent: Intent
+        self,
+        subject: Subject,
+        playback: Playback,
+        lifetime: Cadence,
+        *,
+        beat: bool,
+        intent: Intent,
+        by_credential: bool = True,
     ) -> Decision:
         limit, rule = self.limit(subject, playback.route)
         attempt = Attempt(
@@ -165,7 +189,7 @@ class Admission:
             beat=beat,
             intent=intent,
             jti=subject.jti,
-            issued_ms=subject.issued_ms,
+            issued_ms=subject.issued_ms if by_credential else None,
         )
         with self._metrics.phase("store"):
             decision = await self.store.decide(attempt)

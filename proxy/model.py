@@ -257,8 +257,8 @@ class Attempt:
     ``beat`` says that the player shows it is alive (a live refresh, a segment, a heartbeat), as
     opposed to loading manifests at the start. ``rule`` names where ``limit`` comes from. ``rules``
     names the rules whose ceilings the stream counts in; None where nobody can say, because it is
-    known by its id alone: a slot keeps those it has. ``jti`` and ``issued_ms`` are those
-    of the credential (``Subject``).
+    known by its id alone: a slot keeps those it has. ``jti`` and ``issued_ms`` are those of the
+    credential (``Subject``); the latter is None where none comes with the word of a third.
     """
 
     account: str
@@ -270,7 +270,7 @@ class Attempt:
     intent: Intent = Intent.START
     rules: tuple[str, ...] | None = ()
     jti: str | None = None
-    issued_ms: int = 0
+    issued_ms: int | None = 0
 
 
 @dataclass(frozen=True, slots=True)

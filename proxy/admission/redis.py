@@ -127,7 +127,7 @@ class RedisStore:
                 playback.route,
                 playback.label,
                 attempt.jti or "",
-                attempt.issued_ms,
+                "" if attempt.issued_ms is None else attempt.issued_ms,
                 wire.rule_names(attempt.rules),
                 *self._rule_args,
             )

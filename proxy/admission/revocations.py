@@ -35,8 +35,8 @@ class Issued(Protocol):
         """The keyed hash of the token's id."""
 
     @property
-    def issued_ms(self) -> int:
-        """When the token was issued; 0 where nobody knows."""
+    def issued_ms(self) -> int | None:
+        """When the token was issued; 0 where it does not say, None where there is no token."""
 
 
 def too_many() -> BadRequest:
@@ -60,6 +60,8 @@ class Revocations:
 
     def cover(self, credential: Issued, now_ms: int) -> bool:
         """Tell whether a credential's token is revoked."""
+        if credential.issued_ms is None:
+            return False
         if self.before_until_ms > now_ms and credential.issued_ms < self.before_ms:
             return True
         return credential.jti is not None and self.jtis.get(credential.jti, 0) > now_ms
@@ -81,7 +83,8 @@ class Revocations:
 
     def let_pass(self, credential: Issued) -> None:
         """Take back what revokes a credential: somebody who knows better says it is good."""
-        self.before_ms = min(self.before_ms, credential.issued_ms)
+        if credential.issued_ms is not None:
+            self.before_ms = min(self.before_ms, credential.issued_ms)
         self.jtis.pop(credential.jti or "", None)
 
     def forgotten_at(self) -> int:

@@ -89,7 +89,7 @@ class Shadow(MemoryStore):
         if ledger.revocations.cover(attempt, now_ms):
             return
         # By its id if it has one; else it can only have been issued too early.
-        revocation = Revocation(now_ms, jti=attempt.jti, before_ms=attempt.issued_ms + 1)
+        revocation = Revocation(now_ms, jti=attempt.jti, before_ms=(attempt.issued_ms or 0) + 1)
         with suppress(BadRequest):  # so many of one account: the others will do
             ledger.revoke(revocation, self._policy, now_ms)
 

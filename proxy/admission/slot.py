@@ -61,13 +61,10 @@ class Slot:
         others = [entry for entry in slot.fresh_networks(now_ms) if entry[0] != here]
         networks = ((here, now_ms), *others)[:max_networks]
         rules = self.rules if attempt.rules is None else attempt.rules
-        return replace(
-            slot,
-            networks=networks,
-            rules=rules,
-            jti=attempt.jti,
-            issued_ms=attempt.issued_ms,
-        )
+        slot = replace(slot, networks=networks, rules=rules)
+        if attempt.issued_ms is None:
+            return slot
+        return replace(slot, jti=attempt.jti, issued_ms=attempt.issued_ms)
 
     def fresh_networks(self, now_ms: int) -> list[tuple[str, int]]:
         """The networks the stream was seen on within its TTL."""
@@ -155,6 +152,6 @@ def opened(
         rival=rival,
         rules=attempt.rules or (),
         jti=attempt.jti,
-        issued_ms=attempt.issued_ms,
+        issued_ms=attempt.issued_ms or 0,
     )
     return slot.paced(attempt.cadence, now_ms)

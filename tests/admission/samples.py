@@ -39,7 +39,7 @@ def attempt(
     intent: Intent = Intent.START,
     rules: tuple[str, ...] | None = (),
     jti: str | None = None,
-    issued_ms: int = 0,
+    issued_ms: int | None = 0,
 ) -> Attempt:
     """A request for a stream; unless told, each stream is on a device of its own."""
     playback = Playback(

@@ -7,11 +7,12 @@ import pytest
 from proxy.admission.memory import MemoryStore
 from proxy.admission.policy import Lifetimes
 from proxy.admission.redis import RedisStore
+from proxy.admission.revocations import Revocation
 from proxy.admission.store import Store
 from proxy.admit import Admission, Limits
-from proxy.errors import StreamEnded
+from proxy.errors import StreamEnded, TokenRevoked
 from proxy.manifests.template import Template
-from proxy.model import Decision, Pace, Playback, Subject
+from proxy.model import Decision, Outcome, Pace, Playback, Subject
 from proxy.telemetry.metrics import Metrics
 from tests.admission.samples import ACCOUNT, attempt, policy
 
@@ -67,3 +68,19 @@ async def test_a_stream_is_heard_of_as_often_as_it_promised_but_not_more_than_on
     playback = attempt("a").playback
     await read(stage, playback, template, is_entry=True)
     assert stage.beat_interval(playback.content) == expected
+
+
+async def test_who_vouches_for_a_stream_needs_no_credential_and_every_viewer_does(
+    either: Store,
+) -> None:
+    stage = admission(either)
+    now_ms = 1_900_000_000_000  # later than either store's clock
+    fresh = Subject(ACCOUNT, issued_at=now_ms / 1000)
+    await either.revoke(ACCOUNT, Revocation(now_ms, before_ms=now_ms))
+    playback = attempt("a").playback
+    await stage.decide(fresh, playback, beat=False)
+    assert (await stage.vouch(ACCOUNT, playback)).outcome is Outcome.RENEWED
+    for refused in (stage.touch(SUBJECT, playback), stage.check(SUBJECT)):
+        with pytest.raises(TokenRevoked):
+            await refused
+    await stage.check(fresh)

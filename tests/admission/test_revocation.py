@@ -12,7 +12,7 @@ from proxy.admission.revocations import MAX_REVOKED, Revocation
 from proxy.admission.store import Store
 from proxy.errors import BadRequest
 from proxy.model import EndReason, Intent, Outcome, Subject
-from tests.admission.samples import ACCOUNT, TTL, attempt, policy
+from tests.admission.samples import ACCOUNT, KEPT, TTL, attempt, policy
 from tests.support.redis_server import RedisServer
 
 START_MS = 1_700_000_000_000
@@ -97,6 +97,18 @@ async def test_a_stream_belongs_to_the_token_it_was_last_renewed_with(store: Sto
     await ask(store, "a", "two")
     assert await store.revoke(ACCOUNT, of_token("one")) == ()
     assert await ask(store, "a", "two") is Outcome.RENEWED
+
+
+async def test_a_word_without_a_credential_keeps_a_stream_and_changes_not_whose_it_is(
+    store: Store,
+) -> None:
+    """A CDN may tell that somebody still watches, also where the account was logged out before."""
+    await store.revoke(ACCOUNT, issued_before(START_MS))
+    await ask(store, "a", "one")
+    vouched = attempt("a", issued_ms=None, intent=Intent.TOUCH, cadence=KEPT)
+    assert (await store.decide(vouched)).outcome is Outcome.RENEWED
+    assert len(await store.revoke(ACCOUNT, of_token("one"))) == 1
+    assert (await store.decide(vouched)).outcome is Outcome.ABSENT
 
 
 @pytest.mark.parametrize(

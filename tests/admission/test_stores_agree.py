@@ -120,9 +120,10 @@ class Issue:
     """What the stores know of a token: its id, and when it was issued."""
 
     jti: str | None
-    issued_ms: int
+    issued_ms: int | None
 
 
+NO_CREDENTIAL = Issue(None, None)
 FRESH = Issue("fresh", START_MS + 3_600_000)
 TOKENS = (
     FRESH,
@@ -216,7 +217,7 @@ asks = st.builds(
     beat=st.booleans(),
     intent=st.sampled_from([*[Intent.START] * 8, Intent.PEEK, *[Intent.RESUME] * 2, Intent.TOUCH]),
     rules=st.sampled_from([(), *[RULES] * 2, *[(name,) for name in RULES] * 2, None]),
-    token=st.sampled_from([*[FRESH] * 6, *TOKENS]),
+    token=st.sampled_from([*[FRESH] * 6, *TOKENS, NO_CREDENTIAL]),
 )
 lasting = st.sampled_from([0, 5_000, 400_000])
 waits = st.builds(Wait, st.sampled_from([1, 700, 3_000]))
@@ -366,7 +367,7 @@ class Trio:
         return self.ledger.revocations.cover(token, self.clock.now_ms)
 
     def subject(self, token: Issue) -> Subject:
-        return Subject(self.account, jti=token.jti, issued_at=token.issued_ms / 1000)
+        return Subject(self.account, jti=token.jti, issued_at=(token.issued_ms or 0) / 1000)
 
     def hold_the_limit(self, wanted: Attempt, told: Decision, before: list[Slot]) -> None:
         after = self.ledger.active(self.clock.now_ms)

@@ -55,7 +55,7 @@ local function open(outcome, way, met)
   local rival = way.rival and slots[way.rival] and way.rival or ''
   local slot = {now, started, now, beat, ttl, hold, interval, self_refreshing, strong,
     device, content, route, label, rival, seen_here({}), rules == '?' and '' or rules,
-    issued, jti}
+    issued or 0, jti}
   pace(slot, ttl, hold, interval, self_refreshing)
   put(id, slot)
   return answer(outcome, started, {

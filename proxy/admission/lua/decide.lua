@@ -14,7 +14,7 @@ local id, device, strong, network = ARGV[15], ARGV[16], tonumber(ARGV[17]), ARGV
 local instance = tonumber(ARGV[19]) -- nil: an entry by token
 local stray_id, stray_device = ARGV[20], ARGV[21] -- '': none
 local content, route, label = ARGV[22], ARGV[23], ARGV[24]
-local jti, issued = ARGV[25], tonumber(ARGV[26])
+local jti, issued = ARGV[25], tonumber(ARGV[26]) -- issued is nil: no credential came
 local rules = ARGV[27] -- the names of those it counts in, as a slot has them; '?': nobody knows
 local observes = ARGV[28] == '1'
 local FIRST_RULE = 29 -- from here on there are all of them: name, most, 1 if it only looks on
@@ -96,11 +96,11 @@ local function renew(slot)
   end
   slot[NETWORKS] = seen_here(fresh_networks(slot))
   if rules ~= '?' then slot[RULES] = rules end
-  slot[JTI], slot[ISSUED] = jti, issued
+  if issued then slot[JTI], slot[ISSUED] = jti, issued end
   put(id, slot)
 end
 
-if is_revoked(jti, issued) then return answer('revoked') end
+if issued and is_revoked(jti, issued) then return answer('revoked') end
 go_astray()
 local tombstone = tombstone_of(id)
 local over = false -- this very instance was ended, or no new one may start yet

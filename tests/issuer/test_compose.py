@@ -70,6 +70,44 @@ async def browser(compose: Compose) -> AsyncIterator[Browser]:
 
 
 @pytest.mark.usefixtures("redis")
+async def test_who_logs_out_stops_watching_there_or_everywhere(compose: Compose) -> None:
+    async with (
+        browser(compose) as phone,
+        browser(compose) as laptop,
+        browser(compose) as neighbour,
+        browser(compose) as thief,
+    ):
+        assert await phone.ask(FILM) == ("token_missing", "")
+        await phone.log_in("alice")
+        await laptop.log_in("alice")
+        await neighbour.log_in("bob")
+        on_phone, on_laptop = await phone.watch(), await laptop.watch()
+        at_neighbour = await neighbour.watch()
+
+        stolen = phone.session
+        await phone.log_out()
+        assert await thief.ask(FILM, stolen) == ("token_revoked", "")
+        assert await thief.ask(on_phone) == ("token_revoked", "")
+        async with thief.client.get(
+            f"{compose.issuer}/me", headers={"Cookie": f"session={stolen}"}
+        ) as answer:
+            assert answer.url.path == "/login"
+        assert (await laptop.ask(on_laptop))[0] == "renewed"
+
+        await phone.log_in("alice")
+        on_phone = await phone.watch()
+        stolen = laptop.session
+        await phone.log_out("/everywhere")
+        for address in (on_phone, on_laptop):
+            assert await thief.ask(address) == ("token_revoked", "")
+        assert await thief.ask(FILM, stolen) == ("token_revoked", "")
+        assert (await neighbour.ask(at_neighbour))[0] == "renewed"
+
+        await phone.log_in("alice")
+        await phone.watch()
+
+
+@pytest.mark.usefixtures("redis")
 async def test_a_new_key_is_published_and_logs_nobody_out(compose: Compose) -> None:
     async with browser(compose) as phone:
         await phone.log_in("alice")

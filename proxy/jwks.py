@@ -98,7 +98,7 @@ def _read(jwk: object, algorithms: Sequence[str]) -> list[PublishedKey]:
     key = _material(jwk)
     named = jwk.get("alg")
     if named is not None and named not in algorithms:
-        raise ValueError("is for an algorithm that is not among the configured ones")
+        raise ValueError("is for an algorithm that is not configured")
     return _for_each(kid, key, algorithms if named is None else [named])
 
 

@@ -62,10 +62,10 @@ class Service:
         self.store = ReportingStore(self._store(clock), journal, watch)
         self._background: tuple[Background, ...] = (LapseCollector(self.store, watch),)
         accounts = AccountNames(settings.tickets.key)
-        self._keys = TokenKeys(settings.auth, self._keys_changed)
-        for source in self._keys.sources:
+        self.keys = TokenKeys(settings.auth, self._keys_changed)
+        for source in self.keys.sources:
             self.metrics.watch_keys(source.name, source.alarming_age)
-        self.health.set("keys", well=bool(self._keys.ring.keys))
+        self.health.set("keys", well=bool(self.keys.ring.keys))
         self._origins = OriginClient(
             wiring.OriginMetrics(self.metrics),
             clock=time.monotonic,
@@ -73,7 +73,7 @@ class Service:
         )
         players = player_port(
             settings,
-            keys=self._keys.ring,
+            keys=self.keys.ring,
             accounts=accounts,
             store=self.store,
             origins=self._origins,
@@ -88,7 +88,7 @@ class Service:
             store=self.store,
             metrics=self.metrics,
             health=self.health,
-            key_ages=self._keys.ages,
+            key_ages=self.keys.ages,
             clock=clock or time.time,
         )
         self._runners: list[web.BaseRunner | web.AppRunner] = []
@@ -146,7 +146,7 @@ class Service:
         await self.store.start()
         if require_store:
             await self._insist_on_store()
-        await self._keys.start()
+        await self.keys.start()
         self.health.set("config", well=True)
         self.metrics.config_loaded(time.time())
         listen, admin = self._settings.listen, self._settings.admin
@@ -206,7 +206,7 @@ class Service:
             await runner.cleanup()
         for work in self._background:
             await work.close()
-        await self._keys.close()
+        await self.keys.close()
         await self._origins.close()
         await self.store.close()
 

@@ -1,30 +1,217 @@
-"""Tokens by an issuer's key set, through the port: rotation in the middle of everything."""
+"""Tokens by issuers' key sets, through the port: keys change, and issuers go away, meanwhile."""
 
+import asyncio
+import json
+from pathlib import Path
 from typing import Any
 
+import pytest
+from structlog.testing import capture_logs
+
+from proxy import token_keys
+from proxy.credentials import key_source
 from tests.support.issuer import KeyServer, SigningKey, document
-from tests.support.playlists import MASTER
+from tests.support.playlists import LIVE
+from tests.support.poll import until
+from tests.support.redis_server import free_port
 from tests.support.stack import Stack
 
-OLD, NEW = SigningKey("old"), SigningKey("new")
+OLD, NEW, OTHER = SigningKey("old"), SigningKey("new"), SigningKey("old")
+STATIC = {"algorithm": "HS256", "secret": "s" * 32}
+PATH = "/live/a/index.m3u8"
 
 
-def stack(*entries: dict[str, Any], **auth: Any) -> Stack:
-    return Stack(auth={"keys": list(entries), **auth})
+@pytest.fixture(autouse=True)
+def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait for issuers that answer, however slow the machine is."""
+    monkeypatch.setattr(token_keys, "START_SECONDS", 60)
+    monkeypatch.setattr(key_source, "LOOK_SECONDS", 60)
 
 
 def by_url(server: KeyServer, **more: Any) -> dict[str, Any]:
     return {"algorithms": ["ES256"], "jwks_url": server.url, **more}
 
 
-async def status(proxy: Stack, token: str) -> int:
-    proxy.origin.answers["/live/a/master.m3u8"] = ("application/vnd.apple.mpegurl", MASTER)
-    return (await proxy.ask(f"/live/a/master.m3u8?token={token}")).status
+def stack(*entries: dict[str, Any], **auth: Any) -> Stack:
+    proxy = Stack(auth={"keys": list(entries), **auth})
+    proxy.origin.answers[PATH] = ("application/vnd.apple.mpegurl", LIVE)
+    return proxy
+
+
+async def outcome(proxy: Stack, token: str) -> str:
+    """How a token fares at the players' port: ``ok``, or the code of its refusal."""
+    answer = await proxy.ask(f"{PATH}?token={token}")
+    return "ok" if answer.status == 200 else answer.code
+
+
+async def ready(proxy: Stack) -> tuple[int, bool]:
+    answer = await proxy.operate("/readyz", token=None)
+    return answer.status, answer.json["components"]["keys"]
 
 
 async def test_a_key_that_was_rotated_in_is_found_by_the_first_token_that_names_it() -> None:
     async with KeyServer(document(OLD)) as server, stack(by_url(server)) as proxy:
-        assert await status(proxy, OLD.token()) == 200
+        assert await outcome(proxy, OLD.token()) == "ok"
         server.content = document(OLD, NEW)
-        assert await status(proxy, NEW.token()) == 200
-        assert await status(proxy, OLD.token()) == 200
+        many = await asyncio.gather(*(outcome(proxy, NEW.token()) for _ in range(20)))
+        assert many == ["ok"] * 20
+        assert len(server.requests) == 2
+        assert await outcome(proxy, OLD.token()) == "ok"
+
+
+async def test_a_stream_plays_on_by_its_ticket_after_its_key_was_withdrawn() -> None:
+    async with KeyServer(document(OLD)) as server, stack(by_url(server)) as proxy:
+        first = await proxy.ask(f"{PATH}?token={OLD.token()}")
+        server.content = document(NEW)
+        assert await outcome(proxy, NEW.token()) == "ok"
+        assert await outcome(proxy, OLD.token()) == "token_invalid"
+        segment = first.uris()[0]
+        proxy.origin.answers["/live/a/seg7.ts"] = ("video/mp2t", b"media")
+        assert (await proxy.ask(f"/live/a/{segment}")).body == b"media"
+
+
+async def test_made_up_key_ids_cost_the_issuer_one_request() -> None:
+    async with KeyServer(document(OLD)) as server, stack(by_url(server)) as proxy:
+        made_up = [SigningKey(f"made up {number}", key=NEW.key).token() for number in range(30)]
+        refused = await asyncio.gather(*(outcome(proxy, token) for token in made_up))
+        assert refused == ["token_invalid"] * 30
+        assert len(server.requests) == 2
+        assert await outcome(proxy, OLD.token()) == "ok"
+
+
+async def test_a_signature_that_is_wrong_costs_the_issuer_nothing() -> None:
+    async with KeyServer(document(OLD)) as server, stack(by_url(server)) as proxy:
+        assert await outcome(proxy, OTHER.token()) == "token_invalid"
+        assert len(server.requests) == 1
+
+
+async def test_an_issuer_that_is_away_takes_no_keys_and_is_found_again() -> None:
+    async with KeyServer(document(OLD)) as server, stack(by_url(server)) as proxy:
+        await server.stop()
+        assert await outcome(proxy, NEW.token()) == "token_invalid"
+        assert await outcome(proxy, OLD.token()) == "ok"
+        assert await ready(proxy) == (200, True)
+        server.content = document(NEW)
+        await server.start()
+        (source,) = proxy.service.keys.sources
+        await source.refresh()
+        assert await outcome(proxy, NEW.token()) == "ok"
+
+
+async def test_without_a_single_key_the_proxy_starts_and_says_that_it_is_not_ready() -> None:
+    server = KeyServer(document(OLD))
+    server.port = free_port()
+    async with stack(by_url(server)) as proxy:
+        assert await ready(proxy) == (503, False)
+        assert await outcome(proxy, OLD.token()) == "token_invalid"
+        async with server:
+
+            async def well() -> bool:
+                return await ready(proxy) == (200, True)
+
+            await until(well, "the set that was missing is had in the background")
+            assert await outcome(proxy, OLD.token()) == "ok"
+
+
+async def test_another_key_is_enough_to_be_ready() -> None:
+    server = KeyServer()
+    server.port = free_port()
+    async with stack(STATIC, by_url(server)) as proxy:
+        assert await ready(proxy) == (200, True)
+        assert await outcome(proxy, proxy.token()) == "ok"
+
+
+async def test_an_issuer_that_does_not_answer_holds_up_neither_the_start_nor_other_tokens(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(token_keys, "START_SECONDS", 0.05)
+    monkeypatch.setattr(key_source, "LOOK_SECONDS", 0.05)
+    server = KeyServer(document(OLD))
+    server.gate = asyncio.Event()
+    async with server, stack(STATIC, by_url(server)) as proxy:
+        assert await outcome(proxy, OLD.token()) == "token_invalid"
+        assert await outcome(proxy, proxy.token()) == "ok"
+        server.gate.set()
+
+        async def had() -> bool:
+            return await outcome(proxy, OLD.token()) == "ok"
+
+        await until(had, "the answer that came late")
+
+
+async def test_no_issuer_signs_as_another_whatever_their_key_ids_are() -> None:
+    async with KeyServer(document(OLD)) as one, KeyServer(document(OTHER)) as other:
+        entries = by_url(one, issuer="https://one"), by_url(other, issuer="https://other")
+        async with stack(*entries) as proxy:
+            assert await outcome(proxy, OLD.token(iss="https://one")) == "ok"
+            assert await outcome(proxy, OTHER.token(iss="https://other")) == "ok"
+            for token in (
+                OLD.token(iss="https://other"),
+                OTHER.token(iss="https://one"),
+                OLD.token(iss="https://third"),
+                OLD.token(),
+                OLD.token(iss=""),
+            ):
+                assert await outcome(proxy, token) == "token_invalid"
+            assert len(one.requests) + len(other.requests) == 2
+
+
+async def test_a_key_set_in_a_file_is_read_again_when_it_is_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "keys.json"
+    path.write_bytes(document(OLD))
+    async with stack({"algorithms": ["ES256"], "jwks_file": str(path)}) as proxy:
+        assert await outcome(proxy, OLD.token()) == "ok"
+        path.write_bytes(document(OLD, NEW)[:-20])
+        assert await outcome(proxy, NEW.token()) == "token_invalid"
+        path.write_bytes(document(OLD, NEW))
+        (source,) = proxy.service.keys.sources
+        await source.refresh()
+        assert await outcome(proxy, NEW.token()) == "ok"
+        path.unlink()
+        await source.refresh()
+        assert await outcome(proxy, NEW.token()) == "ok"
+
+
+async def test_the_age_of_each_set_is_shown_under_names_that_hold_no_query(tmp_path: Path) -> None:
+    (tmp_path / "keys.json").write_bytes(document(NEW))
+    server = KeyServer()
+    server.port = free_port()
+    url = f"{server.url}?key=canary"
+    async with stack(
+        by_url(server),
+        {"algorithms": ["ES256"], "jwks_url": url},
+        {"algorithms": ["ES256"], "jwks_file": str(tmp_path / "keys.json")},
+    ) as proxy:
+        place = f"127.0.0.1:{server.port}/jwks.json"
+        names = [place, f"{place}#2", str(tmp_path / "keys.json")]
+        shown = (await proxy.operate("/admin/v1/stats")).json["keys"]
+        assert [entry["source"] for entry in shown] == names
+        first, second, file = (entry["age_seconds"] for entry in shown)
+        assert (first, second) == (None, None)
+        assert file >= 0
+        metrics = (await proxy.operate("/metrics", token=None)).text
+        for name in names:
+            assert f'playgate_keys_age_seconds{{source="{name}"}}' in metrics
+        assert "canary" not in json.dumps(shown) + metrics
+
+
+async def test_changes_and_outages_are_logged_once_each_and_without_a_key() -> None:
+    weak = {"kty": "oct", "k": "canary", "kid": "weak"}
+    with capture_logs() as logs:
+        async with KeyServer(document(OLD)) as server, stack(by_url(server)) as proxy:
+            (source,) = proxy.service.keys.sources
+            server.content = json.dumps({"keys": [OLD.jwk, NEW.jwk, weak]}).encode()
+            await source.refresh()
+            server.status = 500
+            for _ in range(3):
+                await source.refresh()
+            server.status = 200
+            await source.refresh()
+    first, second, lost, found = (entry for entry in logs if "source" in entry)
+    assert first["kids"] == ("old",)
+    assert second["kids"] == ("old", "new")
+    assert second["skipped"] == ("'weak' is symmetric, and no secret once it is published",)
+    assert lost["cause"] == "the answer has status 500"
+    assert found["event"] == "token keys can be had again"
+    assert "canary" not in repr(logs)
+    assert OLD.jwk["x"] not in repr(logs)

@@ -18,6 +18,9 @@ from proxy.errors import TokenInvalid
 # Three parts of unpadded base64url (RFC 7515 §3.1): cheaper than a decoder's exceptions.
 COMPACT_JWS = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+", re.ASCII)
 
+# Lists and objects in one part: what bounds their depth, which Python's versions bound differently.
+MAX_BRACKETS = 256
+
 
 def read(text: str) -> tuple[Sought, Mapping[str, Any]]:
     """Read a signed token in its compact form: which key it asks for, and its claims.
@@ -40,11 +43,11 @@ def read(text: str) -> tuple[Sought, Mapping[str, Any]]:
         raise TokenInvalid("The token's claims cannot be read.") from error
     if "crit" in header or header.get("b64", True) is not True:
         raise TokenInvalid("The token asks for an extension that is not known here.")
-    algorithm, kid = header.get("alg"), header.get("kid")
-    if not isinstance(algorithm, str) or not isinstance(kid, str | None):
+    algorithm, kid = header.get("alg"), header.get("kid", "")
+    if not isinstance(algorithm, str) or not isinstance(kid, str):
         raise TokenInvalid("The token's header cannot be read.")
     issuer = claims.get("iss")
-    return Sought(algorithm, kid, issuer if isinstance(issuer, str) else None), claims
+    return Sought(algorithm, header.get("kid"), issuer if isinstance(issuer, str) else None), claims
 
 
 def _object(part: str) -> dict[str, Any]:
@@ -53,12 +56,10 @@ def _object(part: str) -> dict[str, Any]:
     Raises:
         ValueError: it is none, a name stands twice in it, or it is nested too deeply.
     """
-    try:
-        value = json.loads(
-            _bytes(part).decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant
-        )
-    except RecursionError as error:
-        raise ValueError("nested too deeply") from error
+    document = _bytes(part).decode("utf-8")
+    if document.count("[") + document.count("{") > MAX_BRACKETS:
+        raise ValueError("nested too deeply")
+    value = json.loads(document, object_pairs_hook=_unique, parse_constant=_no_constant)
     if not isinstance(value, dict):
         raise ValueError("no object")  # noqa: TRY004  # of a document, not a call
     return value

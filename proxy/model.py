@@ -126,10 +126,10 @@ class Playback:
 
     ``stream`` is the stream's id and ``device`` the key takeover compares; ``strong`` says that
     the key names one device rather than a kind of device. ``network`` and ``agent`` are short
-    hashes of the client's network and User-Agent. ``label`` is what a person would call the
-    device. ``instance_ms`` is the start of the playback whose ticket came with the request, and
-    None where a token starts one. ``stray`` is who this request would be if its network turned
-    out to be one too many for the stream (``identity.max_networks``).
+    hashes of the client's network and User-Agent, empty where nobody saw the client. ``label`` is
+    what a person would call the device. ``instance_ms`` is the start of the playback whose ticket
+    came with the request, and None where a token starts one. ``stray`` is who this request would
+    be if its network turned out to be one too many for the stream (``identity.max_networks``).
     """
 
     stream: str

@@ -14,20 +14,13 @@ import structlog
 from aiohttp import web
 
 from proxy import __version__, wiring
-from proxy.admission.memory import MemoryStore
-from proxy.admission.outage import OnOutage, OutageGuard
-from proxy.admission.redis import RedisStore, cause
-from proxy.admission.store import Store
 from proxy.assembly import admin_port, player_port
-from proxy.background import Background
+from proxy.bookkeeping import Bookkeeping
 from proxy.credentials.account import AccountNames
 from proxy.errors import StoreUnavailable
-from proxy.lapses import LapseCollector, LapseWatch
 from proxy.model import Clock
 from proxy.origin.client import CONNECTIONS, OriginClient
-from proxy.reporting import ReportingStore
 from proxy.settings.schema import Settings
-from proxy.telemetry.journal import Journal
 from proxy.telemetry.metrics import Metrics
 from proxy.token_keys import TokenKeys
 from proxy.web.connections import OperatorRunner
@@ -57,10 +50,8 @@ class Service:
         self.metrics = Metrics(
             __version__, (origin for route in settings.routes for origin in route.origins)
         )
-        journal = Journal(self.metrics, clock or time.time)
-        watch = LapseWatch(clock or time.monotonic)
-        self.store = ReportingStore(self._store(clock), journal, watch)
-        self._background: tuple[Background, ...] = (LapseCollector(self.store, watch),)
+        self._books = Bookkeeping(settings, self.metrics, clock=clock, on_store=self._store_well)
+        self.store = self._books.store
         accounts = AccountNames(settings.tickets.key)
         self.keys = TokenKeys(settings.auth, self._keys_changed)
         for source in self.keys.sources:
@@ -78,7 +69,7 @@ class Service:
             store=self.store,
             origins=self._origins,
             metrics=self.metrics,
-            journal=journal,
+            journal=self._books.journal,
             clock=clock or time.time,
         )
         self._server = players.server()
@@ -97,38 +88,7 @@ class Service:
         self.port = settings.listen.port
         self.admin_port = settings.admin.port
 
-    def _store(self, clock: Clock | None) -> Store:
-        store = self._settings.store
-        rules = wiring.policy(self._settings)
-        url = store.url.get_secret_value()
-        self._store_well(available=True)
-
-        def on_change(failure: StoreUnavailable | None) -> None:
-            self._store_well(available=failure is None)
-            if failure is None:
-                log.info("the store is back")
-            else:
-                log.warning("the store is away", cause=cause(failure, url))
-
-        if url == "memory://":
-            return MemoryStore(rules, clock or time.time)
-        primary = RedisStore(
-            url,
-            rules,
-            key_prefix=store.key_prefix,
-            timeout=store.timeout,
-            observe=self.metrics.store_call,
-            now_ms=None if clock is None else lambda: round(clock() * 1000),
-        )
-        return OutageGuard(
-            primary,
-            rules,
-            OnOutage(store.on_outage),
-            clock=clock or time.time,
-            on_change=on_change,
-        )
-
-    def _store_well(self, *, available: bool) -> None:
+    def _store_well(self, available: bool) -> None:  # noqa: FBT001  # a callback
         self.metrics.store_available(available)
         self.health.set("store", well=available)
 
@@ -143,9 +103,9 @@ class Service:
             StoreUnavailable: the store is required and away; no port was opened.
         """
         await self._origins.start()
-        await self.store.start()
+        await self._books.start()
         if require_store:
-            await self._insist_on_store()
+            await self._books.insist_on_store()
         await self.keys.start()
         self.health.set("config", well=True)
         self.metrics.config_loaded(time.time())
@@ -160,17 +120,8 @@ class Service:
             asyncio.create_task(self._watch_loop()),
             asyncio.create_task(self._watch_store()),
         ]
-        for work in self._background:
-            await work.start()
         self.health.set("server", well=True)
         log.info("listening", host=listen.host, port=self.port, admin_port=self.admin_port)
-
-    async def _insist_on_store(self) -> None:
-        try:
-            await self.store.ping()
-        except StoreUnavailable as failure:
-            url = self._settings.store.url.get_secret_value()
-            raise StoreUnavailable(cause(failure, url)) from failure
 
     async def _open(
         self,
@@ -204,11 +155,9 @@ class Service:
         await self._drain()
         for runner in self._runners:
             await runner.cleanup()
-        for work in self._background:
-            await work.close()
+        await self._books.close()
         await self.keys.close()
         await self._origins.close()
-        await self.store.close()
 
     def hurry(self) -> None:
         """Have ``stop`` wait for no request any longer."""

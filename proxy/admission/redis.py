@@ -19,13 +19,8 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from time import perf_counter
-from typing import Any
 
-from redis.asyncio import Redis
-from redis.asyncio.connection import ConnectionPool, parse_url
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import NoScriptError
 
 from proxy.admission import scripts, wire
 from proxy.admission.policy import OnLimit, Policy
@@ -33,13 +28,11 @@ from proxy.admission.revocations import Revocation, too_many
 from proxy.admission.scripts import Script
 from proxy.errors import StoreUnavailable
 from proxy.model import Attempt, Cadence, Decision, Ended, Lapsed, Stream, Subject
+from proxy.redis_client import client, closed
 
 # Each call holds a connection for as long as Redis takes, a fraction of a millisecond: this many
 # carry more than one Redis can answer. Calls above it wait their turn, within their timeout.
 CONNECTIONS = 32
-# An idle connection may have died unnoticed (a restart, a firewall): one more try on a new one.
-# All scripts may run twice: the second run finds what the first one stored.
-RETRIES = 1
 
 Observe = Callable[[str, float, bool], None]
 
@@ -75,7 +68,8 @@ class RedisStore:
         self._observe = observe
         self._now_ms = now_ms
         self._turns = asyncio.Semaphore(CONNECTIONS)
-        self._redis = Redis.from_pool(_pool(url, timeout))
+        # All scripts may run twice: the second run finds what the first one stored.
+        self._redis = client(url, timeout=timeout, connections=CONNECTIONS)
         self._policy_args = (
             policy.takeover.rank,
             int(policy.on_limit is OnLimit.EVICT_OLDEST),
@@ -93,11 +87,7 @@ class RedisStore:
 
     async def close(self) -> None:
         """Close the connections."""
-        try:
-            async with asyncio.timeout(self._timeout):
-                await self._redis.aclose()
-        except (RedisError, OSError):
-            pass  # they are closed all the same
+        await closed(self._redis)
 
     async def ping(self) -> None:
         """Return if Redis answers."""
@@ -242,43 +232,3 @@ class RedisStore:
             self._observe(operation, perf_counter() - started, False)  # noqa: FBT003  # a callback
             raise StoreUnavailable from error
         self._observe(operation, perf_counter() - started, True)  # noqa: FBT003  # a callback
-
-
-def cause(failure: StoreUnavailable, url: str) -> str:
-    """Say what lies behind a failure, to operators: its class and text, without the password.
-
-    Redis quotes the arguments of a command that it does not know, and AUTH may be one.
-    """
-    error = failure.__cause__ or failure
-    text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    password = parse_url(url).get("password")
-    return text.replace(password, "[redacted]") if password else text
-
-
-def _pool(url: str, timeout: float) -> ConnectionPool:
-    """Make the connections' pool, and try what the URL says on one that is not opened."""
-    fixed: dict[str, Any] = {
-        "decode_responses": False,
-        # What a viewer or a title is called is not always Unicode; that is no reason to refuse.
-        "encoding": "utf-8",
-        "encoding_errors": "replace",
-        "max_connections": CONNECTIONS,
-        # RESP2: a connection on which something unread waits is never used again. (redis-py takes
-        # it for a push message where the protocol has these.)
-        "protocol": 2,
-        "retry": Retry(NoBackoff(), RETRIES),
-        # Every call is bounded as a whole; this one bounds what redis-py does after a failure.
-        "socket_connect_timeout": timeout,
-        "socket_timeout": None,
-    }
-    # Neither message quotes the URL, for it may hold a password.
-    try:
-        options: dict[str, Any] = {**parse_url(url), **fixed}
-    except ValueError:
-        raise ValueError("the store's URL is not one of redis://, rediss://, unix://") from None
-    pool = ConnectionPool(**options)
-    try:
-        pool.connection_class(**pool.connection_kwargs)
-    except (RedisError, TypeError, ValueError):
-        raise ValueError("the store's URL has an option that is not known") from None
-    return pool

@@ -59,7 +59,7 @@ class Slot:
         slot = replace(self, seen_ms=now_ms, beats=beats).paced(cadence, now_ms)
         here = attempt.playback.network
         others = [entry for entry in slot.fresh_networks(now_ms) if entry[0] != here]
-        networks = ((here, now_ms), *others)[:max_networks]
+        networks = ((here, now_ms), *others)[:max_networks] if here else slot.networks
         rules = self.rules if attempt.rules is None else attempt.rules
         slot = replace(slot, networks=networks, rules=rules)
         if attempt.issued_ms is None:

@@ -13,6 +13,7 @@ from pydantic import Field, ValidationInfo, field_validator
 from proxy.settings.credentials import AuthSettings, TicketSettings
 from proxy.settings.routes import Routes, RouteSettings
 from proxy.settings.section import Section, conflict, conflicts
+from proxy.settings.telemetry import EventSettings, LogSettings, hidden_events, without_redis
 from proxy.settings.tls import TlsSettings
 from proxy.settings.types import (
     BearerToken,
@@ -184,15 +185,6 @@ class CorsSettings(Section):
         return origins
 
 
-class LogSettings(Section):
-    """What is written to standard error."""
-
-    format: Literal["json", "text"] = Field("json", description="For machines or for people.")
-    level: Literal["debug", "info", "warning", "error"] = Field(
-        "info", description="The least severe entries written."
-    )
-
-
 class Settings(Section):
     """The whole configuration."""
 
@@ -224,6 +216,9 @@ class Settings(Section):
     )
     cors: CorsSettings = Field(
         default_factory=CorsSettings, description="Which web pages may read answers."
+    )
+    events: EventSettings = Field(
+        default_factory=EventSettings, description="What is told to other systems, and by them."
     )
     routes: Routes = Field(
         description="Which paths go to which origins; the first that matches serves."
@@ -262,6 +257,21 @@ class Settings(Section):
                 f"must be at least twice streams.keepalive_interval, which is {interval}", "vod_ttl"
             )
         raise conflicts(found)
+
+    @field_validator("events")
+    @classmethod
+    def _has_the_redis_it_needs(cls, events: EventSettings, info: ValidationInfo) -> EventSettings:
+        store: StoreSettings | None = info.data.get("store")
+        if store is not None and (found := without_redis(events, store.url)):
+            raise conflicts(*found)
+        return events
+
+    @field_validator("log")
+    @classmethod
+    def _shows_events(cls, log: LogSettings, info: ValidationInfo) -> LogSettings:
+        if found := hidden_events(info.data.get("events"), log):
+            raise conflicts(*found)
+        return log
 
     @field_validator("routes")
     @classmethod

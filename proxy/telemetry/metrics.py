@@ -127,6 +127,17 @@ class Metrics:
             ["source"],
             registry=registry,
         )
+        self._events_dropped = Counter(
+            "playgate_events_dropped_total",
+            "Events that could not be sent, because too many waited.",
+            registry=registry,
+        )
+        self._keepalive_entries = Counter(
+            "playgate_keepalive_entries_total",
+            "Entries of the keepalive stream, by what became of them.",
+            ["result"],
+            registry=registry,
+        )
         self._loop_lag = Gauge(
             "playgate_event_loop_lag_seconds",
             "How late the event loop ran a timer, at worst since the last look.",
@@ -228,6 +239,14 @@ class Metrics:
     def cache_lookup(self, result: str) -> None:
         """Count a look-up of a compiled manifest."""
         self._cache.labels(result).inc()
+
+    def events_dropped(self, number: int) -> None:
+        """Count events that were lost."""
+        self._events_dropped.inc(number)
+
+    def keepalive_entry(self, result: str) -> None:
+        """Count an entry of the keepalive stream."""
+        self._keepalive_entries.labels(result).inc()
 
     def loop_lag(self, seconds: float) -> None:
         """Note how late the event loop ran; the worst counts, until somebody looks."""

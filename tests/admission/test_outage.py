@@ -12,10 +12,11 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from proxy.admission import shadow
 from proxy.admission.ledger import RELEASED_MS
 from proxy.admission.outage import BACKOFF, OnOutage, OutageGuard
-from proxy.admission.redis import RedisStore, cause
+from proxy.admission.redis import RedisStore
 from proxy.admission.revocations import Revocation
 from proxy.errors import StoreUnavailable
 from proxy.model import Attempt, Decision, EndReason, Intent, Outcome, Stray, Subject
+from proxy.redis_client import cause
 from tests.admission.samples import ACCOUNT, FILM, KEPT, LIVE, TTL, attempt, policy
 from tests.support.redis_server import RedisServer
 

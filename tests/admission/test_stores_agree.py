@@ -210,7 +210,7 @@ asks = st.builds(
     Ask,
     targets,
     instances,
-    network=st.sampled_from(["home", "home", "mobile", "office", "bus"]),
+    network=st.sampled_from(["home", "home", "mobile", "office", "bus", ""]),
     has_stray=st.booleans(),
     limit=st.sampled_from([*[None] * 12, 0, 1, 2, 3]),
     cadence=cadences,

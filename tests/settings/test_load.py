@@ -614,3 +614,23 @@ def test_no_message_repeats_what_stands_in_the_file(errors_of: Errors, place: st
             # A key is named as it was written: it says where to look.
             _, _, message = error.removeprefix("c.yaml:").partition(": ")[2].partition(": ")
             assert CANARY not in message
+
+
+@pytest.mark.parametrize(
+    ("over", "problem"),
+    [
+        ({"events": {"sink": "redis-stream"}}, ("events.sink", "needs Redis")),
+        ({"events": {"keepalive": True}}, ("events.keepalive", "needs Redis")),
+        ({"events": {"sink": "log"}, "log": {"level": "error"}}, ("log.level", "events.sink")),
+    ],
+)
+def test_events_are_not_sent_where_nobody_could_see_them(
+    over: dict[str, object], problem: tuple[str, str]
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        from_mapping(minimal(**over))
+    [found] = caught.value.problems
+    key, part = problem
+    assert found.key == key
+    assert part in found.message
+    from_mapping(minimal(**{**over, "store": {"url": "redis://127.0.0.1"}, "log": {}}))

@@ -8,7 +8,9 @@ from typing import Literal
 import pytest
 import structlog
 
+from proxy.telemetry.events import Event, EventType
 from proxy.telemetry.logs import Redactor, configure
+from proxy.telemetry.sinks import LogSink
 from tests.support.playlists import serve_channels
 from tests.support.stack import ADMIN_TOKEN, JWT_SECRET, TICKET_SECRET, Stack
 
@@ -110,3 +112,25 @@ def test_a_process_without_stderr_logs_nothing_and_goes_on(
         patched.setattr(sys, "stderr", None)
         configure(form, "info", {"token"})
         structlog.get_logger("playgate").warning("nobody reads this")
+
+
+def test_an_event_of_a_stream_is_one_entry(logged: StringIO) -> None:
+    event = Event(
+        EventType.ENDED,
+        "2026-01-01T00:00:00.000Z",
+        content="tv.example/a?token=canary",
+        reason="lapsed",
+        seconds=1.5,
+    )
+    LogSink().put(event)
+    written = json.loads(logged.getvalue())
+    assert written.pop("timestamp")
+    assert written == {
+        "event": "stream.ended",
+        "ts": "2026-01-01T00:00:00.000Z",
+        "content": "tv.example/a?token=[redacted]",
+        "reason": "lapsed",
+        "seconds": 1.5,
+        "level": "info",
+        "logger": "playgate.events",
+    }

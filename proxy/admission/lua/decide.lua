@@ -94,7 +94,7 @@ local function renew(slot)
   else
     pace(slot, ttl, hold, interval, self_refreshing)
   end
-  slot[NETWORKS] = seen_here(fresh_networks(slot))
+  if network ~= '' then slot[NETWORKS] = seen_here(fresh_networks(slot)) end
   if rules ~= '?' then slot[RULES] = rules end
   if issued then slot[JTI], slot[ISSUED] = jti, issued end
   put(id, slot)

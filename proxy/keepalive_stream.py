@@ -1,0 +1,218 @@
+"""Signs of life from elsewhere: the entries ``{account, stream}`` of a stream in Redis.
+
+Whoever serves the segments in our place (a CDN, by its logs) knows who still watches, and may say
+so here. An entry keeps a slot that is there, as a heartbeat does, and never takes one; one too many
+does no harm. All proxies read as one group, so that each entry is taken by one of them; what a
+proxy that died had read is claimed by the others.
+
+An entry counts from now, not from when it was written, so one that is too old counts for nothing:
+otherwise a backlog would keep slots of viewers who have long gone. What cannot be read is counted,
+and said once in a while. While Redis or the store is away, nothing is lost but what grows too old.
+"""
+
+import asyncio
+import os
+import re
+import secrets
+import socket
+from collections.abc import Callable, Mapping
+from time import monotonic
+from typing import Any
+
+import structlog
+from redis.asyncio import Redis
+from redis.exceptions import RedisError, ResponseError
+
+from proxy.admit import Admission
+from proxy.background import Repeated
+from proxy.errors import PlaygateError, StoreUnavailable
+from proxy.model import Playback
+from proxy.redis_client import closed
+
+GROUP = "playgate"
+# Entries taken at a time, and how many of them the store is asked about at once: players' requests
+# ask the same store.
+BATCH = 256
+ABREAST = 8
+# How long Redis is to hold a read of nothing; how long any call may take beyond that; and the pause
+# after one that failed (seconds).
+BLOCK_SECONDS = 2.0
+ANSWER_SECONDS = 5.0
+PAUSE_SECONDS = 0.5
+# How often to look after the stream (seconds): for what a dead proxy left, or is too old.
+TIDY_SECONDS = 10.0
+# How long an entry that a proxy read may go without an answer until another takes it; how long a
+# proxy of the group may be unheard of until it is struck off; and the stream's life without any
+# proxy (milliseconds).
+CLAIM_MS = 10_000
+GONE_MS = 3_600_000
+TTL_MS = 86_400_000
+# How often to say what is wrong (seconds).
+COMPLAINT_SECONDS = 60.0
+# What an account and a stream are known by: the same as in events and in tickets.
+ACCOUNT = re.compile(rb"[0-9a-f]{32}")
+STREAM = re.compile(rb"[0-9a-f]{1,64}")
+
+log = structlog.get_logger("playgate")
+
+Entry = tuple[bytes, Mapping[bytes, bytes] | None]
+
+
+class KeepaliveStream:
+    """Takes the entries of the stream ``key``.
+
+    ``max_age_ms`` is how old one may be. ``count`` hears what became of each.
+    """
+
+    def __init__(
+        self,
+        redis: Redis,
+        key: str,
+        admission: Admission,
+        *,
+        max_age_ms: int,
+        count: Callable[[str], None],
+    ) -> None:
+        self._redis = redis
+        self._key = key
+        self._admission = admission
+        self._max_age_ms = max_age_ms
+        self._count = count
+        self._name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
+        self._joined = False
+        self._behind = True  # whether entries that were given to us may be waiting
+        self._tidied = -TIDY_SECONDS
+        self._complained: dict[str, float] = {}
+        self._reading = Repeated("keepalive", self._turn)
+
+    async def start(self) -> None:
+        """Begin to read."""
+        await self._reading.start()
+
+    async def close(self) -> None:
+        """Leave the group; what was read and not taken goes to the others once they look."""
+        await self._reading.close()
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                await self._leave()
+        except (RedisError, OSError):
+            pass  # it is struck off by the others
+        await closed(self._redis)
+
+    async def _turn(self) -> None:
+        try:
+            async with asyncio.timeout(BLOCK_SECONDS + ANSWER_SECONDS):
+                await self._join()
+                await self._tidy()
+                entries = await self._read()
+            await self._take(entries)
+        except (RedisError, OSError, StoreUnavailable) as error:
+            self._complain("keepalive entries cannot be taken", cause=type(error).__name__)
+            self._joined, self._behind = False, True
+            await asyncio.sleep(PAUSE_SECONDS)
+
+    # --- The group ---
+
+    async def _join(self) -> None:
+        """Be one of the group; the first makes the stream and its group."""
+        if self._joined:
+            return
+        try:
+            await self._redis.xgroup_create(self._key, GROUP, id="0", mkstream=True)
+        except ResponseError as error:
+            if not str(error).startswith("BUSYGROUP"):
+                raise
+        await self._redis.pexpire(self._key, TTL_MS)
+        self._joined = True
+
+    async def _leave(self) -> None:
+        pending = await self._redis.xpending_range(
+            self._key, GROUP, min="-", max="+", count=1, consumername=self._name
+        )
+        # To strike off one who holds entries would lose them.
+        if not pending:
+            await self._redis.xgroup_delconsumer(self._key, GROUP, self._name)
+
+    async def _tidy(self) -> None:
+        """Take over what the dead had read, and strike them off; drop what is too old."""
+        if monotonic() - self._tidied < TIDY_SECONDS:
+            return
+        self._tidied = monotonic()
+        await self._redis.pexpire(self._key, TTL_MS)
+        oldest_ms = await self._now_ms() - self._max_age_ms
+        await self._redis.xtrim(self._key, minid=oldest_ms, approximate=True)
+        await self._redis.xautoclaim(self._key, GROUP, self._name, CLAIM_MS, count=BATCH)
+        self._behind = True
+        for one in await self._redis.xinfo_consumers(self._key, GROUP):
+            if one["pending"] == 0 and one["idle"] > GONE_MS:
+                await self._redis.xgroup_delconsumer(self._key, GROUP, one["name"])
+
+    # --- The entries ---
+
+    async def _read(self) -> list[Entry]:
+        """Give entries: such as were given to us before and not taken, else new ones."""
+        since = "0" if self._behind else ">"
+        answer: Any = await self._redis.xreadgroup(
+            GROUP, self._name, {self._key: since}, count=BATCH, block=int(BLOCK_SECONDS * 1000)
+        )
+        entries: list[Entry] = answer[0][1] if answer else []
+        if not entries:
+            self._behind = False
+        return entries
+
+    async def _take(self, entries: list[Entry]) -> None:
+        if not entries:
+            return
+        oldest_ms = await self._now_ms() - self._max_age_ms
+        # Each stream once, however often it is named.
+        known = {self._known(entry, oldest_ms): None for entry in entries}
+        named = [one for one in known if one is not None]
+        for first in range(0, len(named), ABREAST):
+            batch = named[first : first + ABREAST]
+            await asyncio.gather(*(self._touch(account, stream) for account, stream in batch))
+        await self._redis.xack(self._key, GROUP, *(number for number, _ in entries))
+
+    def _known(self, entry: Entry, oldest_ms: int) -> tuple[str, str] | None:
+        """Give the account and the stream an entry names, if it counts."""
+        number, fields = entry
+        if fields is None or int(number.partition(b"-")[0]) < oldest_ms:
+            self._count("late")
+            return None
+        account, stream = fields.get(b"account", b""), fields.get(b"stream", b"")
+        if ACCOUNT.fullmatch(account) and STREAM.fullmatch(stream):
+            return account.decode(), stream.decode()
+        self._count("malformed")
+        self._complain("a keepalive entry cannot be read", entry=number)
+        return None
+
+    async def _touch(self, account: str, stream: str) -> None:
+        """Keep one stream.
+
+        Raises:
+            StoreUnavailable: the store is away.
+        """
+        try:
+            told = await self._admission.vouch(account, unseen(stream))
+        except StoreUnavailable:
+            raise
+        except PlaygateError as error:
+            self._count(error.code)
+        else:
+            self._count(told.outcome)
+
+    def _complain(self, what: str, **about: object) -> None:
+        """Log what is wrong, each thing once in a while."""
+        last = self._complained.get(what, -COMPLAINT_SECONDS)
+        if monotonic() - last >= COMPLAINT_SECONDS:
+            self._complained[what] = monotonic()
+            log.warning(what, **about)
+
+    async def _now_ms(self) -> int:
+        """Give the time of the clock by which entries are numbered."""
+        seconds, micros = await self._redis.time()
+        return int(seconds) * 1000 + int(micros) // 1000
+
+
+def unseen(stream: str) -> Playback:
+    """Identify a stream by its id alone, by who has not seen its viewer: no network, no device."""
+    return Playback(stream, "", False, "", "", "", "", "")  # noqa: FBT003  # strong: not by itself

@@ -1,0 +1,56 @@
+"""What is told of what happens, to the log and to other systems, and what these may tell."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+from pydantic_core import InitErrorDetails
+
+from proxy.settings.section import Section, conflict
+from proxy.settings.types import integer_text
+from proxy.settings.urls import MEMORY, StoreUrl
+
+
+class EventSettings(Section):
+    """Events of streams, and signs of life from elsewhere."""
+
+    sink: Literal["none", "log", "redis-stream"] = Field(
+        "none",
+        description="Where events go: log writes each as a log entry, redis-stream adds it to the"
+        " stream <store.key_prefix>:events of the store's Redis.",
+    )
+    max_length: Annotated[int, Field(ge=1_000, le=100_000_000), integer_text] = Field(
+        1_000_000, description="About how many events the stream keeps; the oldest go first."
+    )
+    queue: Annotated[int, Field(ge=100, le=1_000_000), integer_text] = Field(
+        10_000,
+        description="Events held while Redis is slow or away; more are dropped and counted.",
+    )
+    keepalive: bool = Field(
+        default=False,
+        description="Renew slots by the entries of the stream <store.key_prefix>:keepalive.",
+    )
+
+
+class LogSettings(Section):
+    """What is written to standard error."""
+
+    format: Literal["json", "text"] = Field("json", description="For machines or for people.")
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="The least severe entries written."
+    )
+
+
+def without_redis(events: EventSettings, store: StoreUrl) -> list[InitErrorDetails]:
+    """Find what needs Redis where streams are counted in memory."""
+    if store.get_secret_value() != MEMORY:
+        return []
+    need = {"sink": events.sink == "redis-stream", "keepalive": events.keepalive}
+    message = "needs Redis, and store.url is memory://"
+    return [conflict(message, key) for key, needed in need.items() if needed]
+
+
+def hidden_events(events: EventSettings | None, log: LogSettings) -> list[InitErrorDetails]:
+    """Find a log that would not show the events it is for."""
+    if events is None or events.sink != "log" or log.level in ("debug", "info"):
+        return []
+    return [conflict("hides what events.sink writes to the log, at level info", "level")]

@@ -63,14 +63,14 @@ async def _listen(stack: AsyncExitStack, app: web.Application) -> str:
 
 
 def demo_settings(
-    *, issuer: Issuer, behind: Backends, port: int, store: str = "memory://"
+    *, issuer: Issuer, behind: Backends, operator: str, port: int, store: str = "memory://"
 ) -> dict[str, object]:
-    """Give the proxy's configuration, as it would stand in a file."""
+    """Give the proxy's configuration, as it would stand in a file; ``operator`` is admin.token."""
     origin = {"origins": [behind.origin]}
     site = {"origins": [behind.site], "segments": "open"}
     return {
         "listen": {"host": LOOPBACK, "port": port, "drain_timeout": "1s"},
-        "admin": {"host": LOOPBACK, "port": 0},
+        "admin": {"host": LOOPBACK, "port": 0, "token": operator},
         "store": {"url": store},
         "auth": {
             "keys": [{"kid": KEY_ID, "algorithm": ALGORITHM, "secret": issuer.secret}],
@@ -91,9 +91,9 @@ def demo_settings(
     }
 
 
-def banner(port: int, admin_port: int) -> str:
+def banner(port: int, admin_port: int, operator: str) -> str:
     """Say where the page is, and how to see the same in a shell."""
-    base = f"http://{LOOPBACK}:{port}"
+    base, admin = f"http://{LOOPBACK}:{port}", f"http://{LOOPBACK}:{admin_port}"
     return f"""
   Playgate demo    {base}/demo/
 
@@ -115,7 +115,8 @@ def banner(port: int, admin_port: int) -> str:
     curl -s -X POST "$P/_playgate/release?$ticket"
     watch laptop /live/tidewater/master.m3u8       # 200
 
-  Metrics          http://{LOOPBACK}:{admin_port}/metrics
+  Console          {admin}/    admin token: {operator}
+  Metrics          {admin}/metrics
   Stop             Ctrl-C
 """
 
@@ -129,10 +130,13 @@ async def run_demo(*, port: int = 8080, store: str = "memory://") -> None:
         StoreUnavailable: the store cannot be reached.
     """
     issuer = Issuer(secrets.token_urlsafe(SECRET_BYTES), time.time)
+    operator = secrets.token_urlsafe(SECRET_BYTES)
 
     def greet(service: Service) -> None:
-        typer.echo(banner(service.port, service.admin_port))
+        typer.echo(banner(service.port, service.admin_port, operator))
 
     async with backends(issuer) as behind:
-        settings = from_mapping(demo_settings(issuer=issuer, behind=behind, port=port, store=store))
-        await run(settings, require_store=True, ready=greet)
+        mapping = demo_settings(
+            issuer=issuer, behind=behind, operator=operator, port=port, store=store
+        )
+        await run(from_mapping(mapping), require_store=True, ready=greet)

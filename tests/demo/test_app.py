@@ -1,6 +1,7 @@
 """The whole demo: what its banner promises, and how it starts and stops."""
 
 import asyncio
+import re
 import signal
 import sys
 import time
@@ -20,6 +21,7 @@ from tests.support import needs
 from tests.support.redis_server import RedisServer, free_port
 
 SECRET = "a-secret-of-at-least-32-bytes-for-the-tests"
+OPERATOR = "an-operators-token-of-no-consequence"
 
 
 @dataclass
@@ -37,7 +39,9 @@ async def running(store: str) -> AsyncIterator[Demo]:
     issuer = Issuer(SECRET, time.time)
     async with backends(issuer) as behind:
         service = Service(
-            from_mapping(demo_settings(issuer=issuer, behind=behind, port=0, store=store))
+            from_mapping(
+                demo_settings(issuer=issuer, behind=behind, operator=OPERATOR, port=0, store=store)
+            )
         )
         await service.start()
         try:
@@ -72,7 +76,7 @@ def commands(text: str) -> str:
 async def test_the_printed_lines_show_what_they_say(store: str, redis_server: RedisServer) -> None:
     url = redis_server.url if store == "redis" else "memory://"
     async with running(url) as demo:
-        printed = banner(demo.service.port, demo.service.admin_port)
+        printed = banner(demo.service.port, demo.service.admin_port, OPERATOR)
         output = await shell(commands(printed))
         asked = [entry.path for entry in demo.behind.log]
     head, _, rest = output.partition("HTTP/1.1 ")
@@ -116,8 +120,22 @@ async def test_the_origins_own_log_is_not_for_the_public(demo: Demo) -> None:
         assert answer.status == 404
 
 
+async def test_the_printed_token_opens_the_console(demo: Demo) -> None:
+    printed = banner(demo.service.port, demo.service.admin_port, OPERATOR)
+    found = re.search(r"Console +(\S+) +admin token: (\S+)", printed)
+    assert found
+    async with aiohttp.ClientSession() as client:
+        async with client.get(found[1]) as page:
+            assert "Playgate console" in await page.text()
+        headers = {"Authorization": f"Bearer {found[2]}"}
+        async with client.get(f"{found[1]}admin/v1/stats", headers=headers) as answer:
+            assert answer.status == 200
+
+
 async def test_nothing_listens_beyond_loopback(demo: Demo) -> None:
-    mapping = demo_settings(issuer=Issuer(SECRET, time.time), behind=demo.behind, port=8080)
+    mapping = demo_settings(
+        issuer=Issuer(SECRET, time.time), behind=demo.behind, operator=OPERATOR, port=8080
+    )
     settings = from_mapping(mapping)
     urls = (demo.behind.origin, demo.behind.site)
     assert {settings.listen.host, settings.admin.host} == {"127.0.0.1"}

@@ -98,7 +98,9 @@ async def stage(store: str) -> AsyncIterator[Stage]:
     """Set the stage."""
     issuer = Issuer("e2e-secret-of-no-consequence-0123456789", time.time)
     async with backends(issuer) as behind:
-        mapping = demo_settings(issuer=issuer, behind=behind, port=0, store=store)
+        mapping = demo_settings(
+            issuer=issuer, behind=behind, operator=OPERATOR, port=0, store=store
+        )
         mapping["streams"] = {
             "ttl": f"{TTL}s",
             "vod_ttl": f"{TTL}s",
@@ -107,7 +109,6 @@ async def stage(store: str) -> AsyncIterator[Stage]:
             # Or a film would hold its slot for its whole hour, whatever the player does.
             "max_hold": f"{TTL}s",
         }
-        mapping["admin"] = {"host": "127.0.0.1", "port": 0, "token": OPERATOR}
         # Redis and the browsers share two cores here; that is not what these tests are about.
         mapping["store"] = {"url": store, "timeout": "10s"}
         service = Service(from_mapping(mapping))

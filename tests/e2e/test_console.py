@@ -5,14 +5,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, Page, Request, async_playwright, expect
+from playwright.async_api import Page, expect
 
-from tests.e2e.chromium import FLAGS
-from tests.e2e.console_page import NAMELESS, TOO_WIDE, ConsolePage, console_page
-from tests.support import needs
+from tests.e2e.console_page import NAMELESS, TOO_WIDE, ConsolePage
 from tests.support.playlists import serve_channels, serve_film
-from tests.support.poll import until
-from tests.support.redis_server import free_port
 from tests.support.stack import Stack
 
 # One browser and one loop for all of them; one worker, so that it is started once.
@@ -23,22 +19,6 @@ pytestmark = [
 ]
 ONE, TWO = "/live/one/master.m3u8", "/live/two/master.m3u8"
 HOSTILE = "<img src=x onerror=alert(1)><script>a()</script>"
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    chromium = needs.program("chromium", "chromium-browser", install="apt-get install chromium")
-    expect.set_options(timeout=60_000)  # milliseconds: the machine may be busy
-    async with async_playwright() as playwright:
-        running = await playwright.chromium.launch(executable_path=chromium, args=FLAGS)
-        yield running
-        await running.close()
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def console(browser: Browser) -> AsyncIterator[ConsolePage]:
-    async with console_page(browser) as opened:
-        yield opened
 
 
 @pytest_asyncio.fixture(loop_scope="module")
@@ -86,6 +66,7 @@ async def test_an_account_shows_what_it_plays_by_its_name_in_the_token(
     row = console.row("one/master.m3u8")
     await expect(row.locator(".device")).to_have_text("Living-room TV")
     await expect(row.locator(".route")).to_have_text("live")
+    await expect(row.locator(".kind")).to_have_text("live")
     await expect(row.locator(".beats")).to_have_text("1")
     await expect(row.locator(".left")).to_have_text(re.compile(r"\d+ s"))
     await expect(console.page.locator("#found-count")).to_have_text("1 active stream")
@@ -93,8 +74,13 @@ async def test_an_account_shows_what_it_plays_by_its_name_in_the_token(
     await stack.ask(f"/live/one/{entry.uris()[0]}")
     await stack.watch(TWO, account, device="Phone")
     await expect(row.locator(".beats")).to_have_text("2")
-    await expect(console.row("two/master.m3u8").locator(".device")).to_have_text("Phone")
-    await expect(console.page.locator("#found-count")).to_have_text("2 active streams")
+    await stack.watch("/live/film.m3u8", account, device="Tablet")
+    await expect(console.row("two/master.m3u8").locator(".kind")).to_have_text("unknown")
+    await expect(console.row("film.m3u8").locator(".kind")).to_have_text("on demand")
+    await expect(console.rows.locator(".device")).to_have_text(
+        ["Living-room TV", "Phone", "Tablet"]
+    )
+    await expect(console.page.locator("#found-count")).to_have_text("3 active streams")
 
     await console.look_up(f"{account} ")
     await expect(console.page.locator("#found-count")).to_have_text("No active streams")
@@ -145,11 +131,26 @@ async def test_all_streams_are_ended_and_kept_from_starting_again(
     await stack.watch(TWO, device="Phone")
     await console.begin(stack, "alice")
     await console.page.get_by_role("button", name="End all streams").click()
-    await console.page.get_by_label("Refuse a new start for").select_option("10 minutes")
+    await console.page.get_by_label("Refuse the same title").select_option("10 minutes")
     await console.answer("End all streams")
     await expect(console.rows).to_have_count(0)
+    await expect(console.page.locator("#said")).to_contain_text("New starts are refused for 10 min")
     await expect(console.page.get_by_role("button", name="End all streams")).to_be_disabled()
+    await expect(console.page.locator("#found-name")).to_be_focused()
     assert (await stack.watch(ONE)).code == "stream_ended"
+
+
+async def test_an_account_is_logged_out_everywhere(stack: Stack, console: ConsolePage) -> None:
+    token = stack.token()
+    assert (await stack.ask(f"{ONE}?token={token}")).status == 200
+    await console.begin(stack, "alice")
+    await expect(console.rows).to_have_count(1)
+    await console.page.get_by_role("button", name="Log out everywhere").click()
+    await expect(console.page.get_by_label("Refuse the same title")).to_be_hidden()
+    await console.answer("Log out everywhere")
+    await expect(console.page.locator("#said")).to_have_text("alice is logged out everywhere.")
+    await expect(console.rows).to_have_count(0)
+    assert (await stack.ask(f"{ONE}?token={token}")).code == "token_revoked"
 
 
 async def test_a_stream_that_ended_meanwhile_is_told(stack: Stack, console: ConsolePage) -> None:
@@ -160,93 +161,6 @@ async def test_a_stream_that_ended_meanwhile_is_told(stack: Stack, console: Cons
     await console.answer("End stream")
     await expect(console.page.locator("#said")).to_contain_text("That was not done")
     await expect(console.rows).to_have_count(0)
-
-
-async def test_traffic_and_health_are_shown_as_they_change(
-    stack: Stack, console: ConsolePage
-) -> None:
-    await console.begin(stack, "alice")
-    await expect(console.fact("Store")).to_have_text("memory, up")
-    config = (await stack.operate("/admin/v1/stats")).json["config"]["hash"]
-    await expect(console.fact("Configuration")).to_have_text(config)
-    origin = console.page.locator("#origins li")
-    await expect(origin).to_contain_text([stack.origin.url])
-    await expect(console.page.locator("#keys")).to_contain_text("none is fetched")
-    await expect(console.page.locator(".tally[data-group=refusals]")).to_contain_text("Nothing")
-
-    await stack.watch(ONE)
-    await stack.ask(ONE)
-    await expect(console.tally("refusals", "token missing")).to_have_text(["1", "1"])
-    await expect(console.tally("admissions", "admitted")).to_have_text(["1", "1"])
-    refusals = console.page.locator(".chart[data-series=refusals]")
-    await expect(refusals.locator(".total")).to_have_text("1 since start")
-    assert "L" in (await refusals.locator(".line").get_attribute("d") or "")
-
-    stack.service.health.draining = True
-    await expect(console.page.locator("#state")).to_have_text("draining")
-
-
-async def test_a_store_that_is_away_is_told(console: ConsolePage) -> None:
-    async with Stack(store={"url": f"redis://127.0.0.1:{free_port()}/0"}) as stack:
-        await console.open(stack)
-        await console.log_in()
-        await expect(console.fact("Store")).to_have_text("redis, away")
-
-
-async def test_a_proxy_that_comes_back_is_found_again(console: ConsolePage) -> None:
-    lost = console.page.locator("#lost")
-    async with Stack() as stack:
-        port = stack.service.admin_port
-        serve_channels(stack.origin, "one")
-        for _ in range(3):
-            await stack.ask(ONE)
-        await console.begin(stack, "alice")
-        await expect(console.tally("refusals", "token missing").last).to_have_text("3")
-    await expect(lost).to_contain_text("No connection to the proxy")
-    await expect(console.page.locator("#state")).to_have_text("no connection")
-
-    async with Stack(admin={"port": port}) as stack:
-        serve_channels(stack.origin, "one")
-        await stack.ask(ONE)
-        await expect(console.page.locator("#state")).to_have_text("ready")
-        await expect(lost).to_be_hidden()
-        # Its counters began anew: what was counted before does not come off.
-        await expect(console.tally("refusals", "token missing").last).to_have_text("1")
-        numbers = await console.page.locator(".chart, .tally").all_inner_texts()
-        assert "-" not in "".join(numbers)
-        await stack.watch(ONE, device="TV")
-        await expect(console.rows).to_have_count(1)
-
-    async with Stack(admin={"port": port, "token": "another-token-canary"}) as stack:
-        await expect(console.page.locator("#login-error")).to_contain_text("does not hold")
-        await expect(console.rows).to_have_count(0)
-
-
-async def test_a_hidden_tab_asks_nothing_until_it_is_seen_again(
-    stack: Stack, console: ConsolePage
-) -> None:
-    page = console.page
-    asked: list[str] = []
-
-    def note(request: Request) -> None:
-        asked.append(request.url)
-
-    async def more_than(count: int) -> bool:
-        return len(asked) > count
-
-    await page.clock.install()
-    await console.begin(stack, "alice")
-    page.on("requestfinished", note)
-    await page.clock.run_for(2_000)
-    await until(lambda: more_than(0), "the page asks")
-    await page.evaluate("Object.defineProperty(document, 'hidden', {value: true, writable: true})")
-    await page.wait_for_load_state("networkidle")
-    seen = len(asked)
-    await page.clock.run_for(60_000)
-    assert len(asked) == seen
-    await page.evaluate("document.hidden = false")
-    await page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
-    await until(lambda: more_than(seen), "the page asks again")
 
 
 async def test_the_page_fits_and_every_control_has_a_name(

@@ -26,9 +26,15 @@ export class AccountPanel {
   clear() {
     this.#account = null;
     byId("lookup").reset();
+    byId("confirm").close();
+    this.#hide();
+    this.say("");
+  }
+
+  #hide() {
     byId("found").hidden = true;
     this.#list.show([]);
-    this.say("");
+    say(byId("spoken"), "");
   }
 
   say(text, bad = false) {
@@ -55,8 +61,7 @@ export class AccountPanel {
 
   #lookUp(account) {
     this.#account = account;
-    byId("found").hidden = true;
-    this.#list.show([]);
+    this.#hide();
     const padded = account !== account.trim();
     this.say(padded ? "Mind the space at the beginning or the end: it is part of the name." : "");
   }
@@ -66,9 +71,12 @@ export class AccountPanel {
     say(byId("found-name").firstElementChild, this.#account);
     const count = streams.length === 1 ? "1 active stream" : `${streams.length || "No"} active streams`;
     say(byId("found-count"), count);
+    say(byId("spoken"), `${this.#account}: ${count}`);
+    const held = byId("found").contains(document.activeElement);
     byId("end-all").disabled = streams.length === 0;
     this.#list.show(streams);
     byId("found").hidden = false;
+    if (held) this.#keepFocus();
   }
 
   async #end({ id, content, device }) {
@@ -80,7 +88,8 @@ export class AccountPanel {
       held: true,
     });
     if (!answer) return;
-    await this.#do(`Ended ${content} on ${device || "an unnamed device"}.`, (api) => api.end(account, id, answer.hold));
+    const success = `Ended ${content} on ${device || "an unnamed device"}.${refusal(answer)}`;
+    await this.#do(success, (api) => api.end(account, id, answer.hold));
   }
 
   async #endAll() {
@@ -92,14 +101,17 @@ export class AccountPanel {
       held: true,
     });
     if (!answer) return;
-    await this.#do(`Ended all streams of ${account}.`, (api) => api.endAll(account, answer.hold));
+    const success = `Ended all streams of ${account}.${refusal(answer)}`;
+    await this.#do(success, (api) => api.endAll(account, answer.hold));
   }
 
   async #revoke() {
     const account = this.#account;
     const answer = await confirmed({
       title: `Log ${account} out everywhere?`,
-      text: "Every token that was issued until now stops working, and what plays with one ends. Who logs in anew may watch.",
+      text:
+        "Every token that was issued until now stops working, and what plays with one ends. " +
+        "Who logs in anew may watch.",
       action: "Log out everywhere",
     });
     if (!answer) return;
@@ -107,11 +119,15 @@ export class AccountPanel {
   }
 
   async #do(success, work) {
-    try {
-      if (await this.#act(work)) this.say(success);
-    } finally {
-      // The button that was pressed may be gone with its stream.
-      if (document.activeElement === document.body) byId("found-name").focus();
-    }
+    if (await this.#act(work)) this.say(success);
+    this.#keepFocus();
+  }
+
+  /** The button that was pressed may be gone with its stream: go on from the account's name. */
+  #keepFocus() {
+    const at = document.activeElement;
+    if (this.#account !== null && (at === document.body || at.disabled)) byId("found-name").focus();
   }
 }
+
+const refusal = ({ hold, span }) => (hold ? ` New starts are refused for ${span}.` : "");

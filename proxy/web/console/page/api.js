@@ -3,6 +3,7 @@
 
 // A proxy that is well answers at once; one that is stuck must not hold the page's clock.
 const PATIENCE_MS = 8000;
+const DELETE = { method: "DELETE" };
 
 export class Failure extends Error {
   constructor({ status, code, title, detail = title }) {
@@ -33,9 +34,9 @@ export class AdminApi {
   streams = async (account) => (await this.#json(`${pathOf(account)}/streams`)).streams;
 
   end = (account, stream, hold) =>
-    this.#ask(`${pathOf(account)}/streams/${encodeURIComponent(stream)}${query(hold)}`, { method: "DELETE" });
+    this.#ask(`${pathOf(account)}/streams/${encodeURIComponent(stream)}${query(hold)}`, DELETE);
 
-  endAll = (account, hold) => this.#ask(`${pathOf(account)}/streams${query(hold)}`, { method: "DELETE" });
+  endAll = (account, hold) => this.#ask(`${pathOf(account)}/streams${query(hold)}`, DELETE);
 
   /** Makes every token of the account worthless that was issued before now. */
   revoke = (account, now) =>
@@ -61,7 +62,7 @@ export class AdminApi {
     try {
       response = await fetch(`admin/v1/${path}`, request);
     } catch {
-      throw new Unreachable("Nobody answers.");
+      throw new Unreachable("The proxy does not answer.");
     }
     if (response.ok) return response;
     const problem = await response.json().catch(() => ({}));

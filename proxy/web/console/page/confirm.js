@@ -2,7 +2,10 @@
 
 import { byId, say } from "./dom.js";
 
-/** Gives what was chosen, `{hold}`, or null for no. `held` offers to keep it from starting again. */
+/**
+ * Gives what was chosen, or null for no. `held` offers to keep what is ended from starting again:
+ * `hold` is for how long, as the API takes it ("" not at all), and `span` the same in words.
+ */
 export function confirmed({ title, text, action, held = false }) {
   const dialog = byId("confirm");
   say(byId("confirm-title"), title);
@@ -20,7 +23,8 @@ export function confirmed({ title, text, action, held = false }) {
     const on = (element, event, act) => element.addEventListener(event, act, { signal: over.signal });
     on(dialog.querySelector("form"), "submit", (event) => {
       event.preventDefault();
-      done({ hold: byId("hold").value });
+      const { value, selectedOptions } = byId("hold");
+      done({ hold: value, span: selectedOptions[0].textContent });
     });
     on(byId("confirm-no"), "click", () => done(null));
     on(dialog, "close", () => done(null)); // by Escape

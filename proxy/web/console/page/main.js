@@ -16,11 +16,21 @@ const TICK_MS = 1000;
 // Two answers that are further apart than this say nothing of a rate.
 const GAP_MS = 5 * POLL_MS;
 
+const memory = tabMemory();
 const poller = new Poller(poll, POLL_MS);
 const panel = new AccountPanel(act, () => poller.now());
 const traffic = new Traffic(byId("charts"), byId("tallies"), GAP_MS);
 let session = null;
 let answeredAt = null;
+
+/** Gives sessionStorage, if the browser lets the page have any; null costs a login per reload. */
+function tabMemory() {
+  try {
+    return sessionStorage;
+  } catch {
+    return null;
+  }
+}
 
 async function greet(error = "") {
   show("login");
@@ -57,14 +67,13 @@ async function logIn(event) {
     return;
   }
   byId("login-form").reset();
-  sessionStorage.setItem(KEPT_AS, token);
+  memory?.setItem(KEPT_AS, token);
   enter(api, over);
   byId("account").focus();
 }
 
 function notLoggedIn(error) {
   if (error.code === "token_forbidden") closed();
-  else if (error instanceof Unreachable) say(byId("login-error"), "The proxy does not answer. Is it running?");
   else say(byId("login-error"), error.message);
   byId("token").select();
 }
@@ -78,7 +87,7 @@ function enter(api, over) {
 function leave(reason = "") {
   session.over.abort();
   session = null;
-  sessionStorage.removeItem(KEPT_AS);
+  memory?.removeItem(KEPT_AS);
   poller.stop();
   panel.clear();
   found();
@@ -111,7 +120,8 @@ async function act(work) {
     await work(api);
   } catch (error) {
     if (over.signal.aborted) return false;
-    panel.say(`That was not done: ${error.message}`, true);
+    const known = error instanceof Failure ? "That was not done" : "It is not known whether that was done";
+    panel.say(`${known}: ${error.message}`, true);
     if (!(error instanceof Failure) || isRefusal(error)) failed(error);
     return false;
   }
@@ -123,15 +133,16 @@ function failed(error) {
   if (isRefusal(error)) {
     leave(error.status === 401 ? "The token does not hold any longer. Please log in again." : "");
   } else if (error instanceof Failure || error instanceof Unreachable) {
-    lost(error.message);
+    lost(error);
   } else {
     throw error;
   }
 }
 
-function lost(why) {
+function lost({ message, status }) {
+  const what = status ? `The proxy cannot say how it is (${message}).` : "No connection to the proxy.";
   const since = answeredAt ? ` What you see is from ${answeredAt.toLocaleTimeString()}.` : "";
-  say(byId("lost"), `No connection to the proxy. ${why}${since} Trying again every ${POLL_MS / 1000} seconds.`);
+  say(byId("lost"), `${what}${since} Trying again every ${POLL_MS / 1000} seconds.`);
   byId("lost").hidden = false;
   document.body.classList.add("stale");
   showLost();
@@ -147,7 +158,7 @@ byId("login-form").addEventListener("submit", logIn);
 byId("logout").addEventListener("click", () => leave());
 setInterval(() => document.hidden || panel.tick(), TICK_MS);
 
-const kept = sessionStorage.getItem(KEPT_AS);
+const kept = memory?.getItem(KEPT_AS);
 if (kept) {
   const over = new AbortController();
   enter(new AdminApi(kept, over.signal), over);

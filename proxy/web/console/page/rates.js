@@ -3,6 +3,11 @@
 // What begins a stream; the other results renew one, or begin none.
 const BEGUN = ["admitted", "takeover", "provisional", "observed", "unchecked"];
 
+// Two snapshots that are closer than this say nothing of a rate: one request would be fifty a second.
+const CLOSE_MS = 1000;
+// A number that is read must not jump with every player that comes.
+const AVERAGE_MS = 10_000;
+
 const sum = (counts) => Object.values(counts).reduce((total, count) => total + count, 0);
 const among = (counts, names) => names.reduce((total, name) => total + (counts[name] ?? 0), 0);
 
@@ -30,23 +35,35 @@ export class Rates {
   take({ now, started_at: started, totals }, gapMs) {
     const at = Date.parse(now);
     const last = this.#last;
+    if (last?.started === started && Math.abs(at - last.at) < CLOSE_MS) return;
     this.#last = { at, started, totals };
-    if (last && at <= last.at && started === last.started) return;
-    this.samples.push(last && continues(last, this.#last) && at - last.at <= gapMs ? between(last, this.#last) : gap(at));
+    const follows = last && continues(last, this.#last) && at - last.at <= gapMs;
+    this.samples.push(follows ? between(last, this.#last) : gap(at));
     this.samples = this.samples.filter((sample) => sample.at > at - this.#window && sample.at <= at);
+  }
+
+  /** Gives how many per second there were of late; null where nothing is known. */
+  now(name) {
+    const end = this.samples.at(-1)?.at;
+    const late = this.samples.filter(({ at, rates }) => rates && at > end - AVERAGE_MS);
+    const seconds = late.reduce((total, sample) => total + sample.seconds, 0);
+    const count = late.reduce((total, sample) => total + sample.rates[name] * sample.seconds, 0);
+    return seconds ? count / seconds : null;
   }
 
   /** Gives each name's count within the window. */
   recent(group) {
     const counts = {};
     for (const { changes } of this.samples) {
-      for (const [name, count] of Object.entries(changes?.[group] ?? {})) counts[name] = (counts[name] ?? 0) + count;
+      for (const [name, count] of Object.entries(changes?.[group] ?? {})) {
+        counts[name] = (counts[name] ?? 0) + count;
+      }
     }
     return counts;
   }
 }
 
-const gap = (at) => ({ at, rates: null, changes: null });
+const gap = (at) => ({ at, seconds: 0, rates: null, changes: null });
 
 function continues(before, after) {
   if (before.started !== after.started || after.at <= before.at) return false;
@@ -58,11 +75,14 @@ function continues(before, after) {
 function between(before, after) {
   const seconds = (after.at - before.at) / 1000;
   const rates = {};
-  for (const [name, of] of Object.entries(SERIES)) rates[name] = (of(after.totals) - of(before.totals)) / seconds;
+  for (const [name, of] of Object.entries(SERIES)) {
+    rates[name] = (of(after.totals) - of(before.totals)) / seconds;
+  }
   const changes = {};
   for (const [group, counts] of Object.entries(after.totals)) {
     const old = before.totals[group] ?? {};
-    changes[group] = Object.fromEntries(Object.entries(counts).map(([name, count]) => [name, count - (old[name] ?? 0)]));
+    const grown = Object.entries(counts).map(([name, count]) => [name, count - (old[name] ?? 0)]);
+    changes[group] = Object.fromEntries(grown);
   }
-  return { at: after.at, rates, changes };
+  return { at: after.at, seconds, rates, changes };
 }

@@ -12,9 +12,9 @@ const TALLIES = {
   ended: ["Streams ended by reason", "No stream has ended."],
 };
 
-const whole = new Intl.NumberFormat("en");
+const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 const small = new Intl.NumberFormat("en", { maximumFractionDigits: 1, minimumFractionDigits: 1 });
-const rate = (number) => (number < 10 && number > 0 ? small : whole).format(number < 10 ? number : Math.round(number));
+const rate = (number) => (number < 10 && number > 0 ? small : whole).format(number);
 
 export class Traffic {
   #rates = new Rates(WINDOW_MS);
@@ -33,7 +33,7 @@ export class Traffic {
     for (const [group, [title, none]] of Object.entries(TALLIES)) {
       tallies.append((this.#tallies[group] = copyOf("tally-template")));
       this.#tallies[group].dataset.group = group;
-      fill(this.#tallies[group], "h2", title);
+      fill(this.#tallies[group], "h3", title);
       fill(this.#tallies[group], ".none", none);
     }
   }
@@ -47,16 +47,17 @@ export class Traffic {
   #draw(name, total) {
     const chart = this.#charts[name];
     const samples = this.#rates.samples;
-    const latest = samples.at(-1)?.rates?.[name];
+    const latest = this.#rates.now(name);
     const most = Math.max(0, ...samples.map(({ rates }) => rates?.[name] ?? 0));
-    const current = latest === undefined ? "–" : rate(latest);
+    const current = latest === null ? "–" : rate(latest);
     fill(chart, ".now strong", current);
     fill(chart, ".top-rate", `at most ${rate(most)}`);
     fill(chart, ".total", `${whole.format(total)} since start`);
     const [line, area] = paths(samples, name, most);
     chart.querySelector(".line").setAttribute("d", line);
     chart.querySelector(".area").setAttribute("d", area);
-    chart.querySelector("svg").setAttribute("aria-label", `${CHARTS[name]} per second: ${current} now, at most ${rate(most)} in two minutes`);
+    const label = `${CHARTS[name]} per second: ${current} now, at most ${rate(most)} in two minutes`;
+    chart.querySelector("svg").setAttribute("aria-label", label);
   }
 
   #count(group, totals) {
@@ -67,12 +68,13 @@ export class Traffic {
       .sort(([one, a], [other, b]) => b - a || one.localeCompare(other));
     table.querySelector("table").hidden = rows.length === 0;
     table.querySelector(".none").hidden = rows.length > 0;
-    keep(table.querySelector("tbody"), rows, { key: ([name]) => name, make: row, update: (element, [name, total]) => {
+    const update = (element, [name, total]) => {
       const [, lately, ever] = element.children;
       say(lately, whole.format(recent[name] ?? 0));
       say(ever, whole.format(total));
       element.classList.toggle("still", !recent[name]);
-    } });
+    };
+    keep(table.querySelector("tbody"), rows, { key: ([name]) => name, make: row, update });
   }
 }
 
@@ -95,8 +97,9 @@ function paths(samples, name, most) {
     else runs.push([]);
   }
   const drawn = runs.filter((points) => points.length > 1);
-  const [left, right] = [(point) => point.split(" ")[0], (points) => points.at(-1).split(" ")[0]];
   const line = drawn.map((points) => `M${points.join("L")}`).join("");
-  const area = drawn.map((points) => `M${left(points[0])} ${HEIGHT}L${points.join("L")}L${right(points)} ${HEIGHT}Z`).join("");
+  const area = drawn.map((points) => `M${below(points[0])}L${points.join("L")}L${below(points.at(-1))}Z`).join("");
   return [line, area];
 }
+
+const below = (point) => `${point.split(" ")[0]} ${HEIGHT}`;

@@ -6,7 +6,7 @@ from dataclasses import astuple
 from proxy.admission.policy import Lifetimes, OnLimit, Policy, Takeover
 from proxy.admit import Limits
 from proxy.credentials.account import AccountNames
-from proxy.credentials.bearer import Credentials, Sources
+from proxy.credentials.bearer import CatNames, Credentials, Sources
 from proxy.credentials.encrypted import Decrypter, DecryptionKey
 from proxy.credentials.keys import KeyRing
 from proxy.credentials.networks import Networks
@@ -48,6 +48,7 @@ def origin_config(settings: Settings) -> OriginConfig:
         retries=origin.retries,
         max_manifest=origin.max_manifest,
         private_cookies=frozenset(settings.auth.cookies),
+        private_headers=frozenset({settings.auth.cat.header.lower()}),
     )
 
 
@@ -120,13 +121,17 @@ def credentials(
         claims=Claims(**auth.claims.model_dump()),
     )
     networks, signing = Networks(tickets.key), auth.uri_signing
+    understood = frozenset(astuple(rules.claims))
+    signed_uris = SignedUris(networks, decrypter(signing), understood, clock)
+    verifier = TokenVerifier(keys, rules, accounts, signed_uris)
+    verify_cat = None
+    if auth.cat.enabled:
+        # Only with the extra playgate[cat], which the settings have seen to.
+        from proxy.credentials.cat import CatVerifier  # noqa: PLC0415
+
+        verify_cat = CatVerifier(keys, rules, verifier, networks, clock).verify
     return Credentials(
-        TokenVerifier(
-            keys,
-            rules,
-            accounts,
-            SignedUris(networks, decrypter(signing), frozenset(astuple(rules.claims)), clock),
-        ),
+        verifier,
         Tickets(tickets.key, tickets.ttl, clock),
         networks,
         Sources(
@@ -135,7 +140,9 @@ def credentials(
             cookie=auth.cookie,
             ticket_param=tickets.param,
             package=signing.param if signing.enabled else None,
+            cat=CatNames(**auth.cat.model_dump(exclude={"enabled"})) if auth.cat.enabled else None,
         ),
+        verify_cat,
     )
 
 

@@ -1,9 +1,9 @@
 """Finds the credential in a request and verifies it.
 
 A ticket comes before any token: it is what a player holds that is in the middle of a stream. Of
-the tokens the first that is there counts, in the order of ``auth.sources``, and in one place a
-signed URI's before others; one that is bad is an error, not a reason to try the next. One that is
-good, but not for this request, is an error of its own.
+the tokens the first that is there counts, in the order of ``auth.sources``, and in one place that
+of a signed URI first, then a Common Access Token. One that is bad is an error, not a reason to try
+the next. One that is good, but not for this request, is an error of its own.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -22,10 +22,20 @@ DASH_IF_HEADER = "DASH-IF-IETF-Token"
 
 
 @dataclass(frozen=True, slots=True)
+class CatNames:
+    """What carries a Common Access Token (CTA-5007): a query parameter, a header, a cookie."""
+
+    query_param: str
+    header: str
+    cookie: str
+
+
+@dataclass(frozen=True, slots=True)
 class Sources:
     """Where a token is looked for, and under what names.
 
-    ``package`` is the parameter and cookie of signed URIs (RFC 9246 §2); None: there are none.
+    ``package`` is the parameter and cookie of signed URIs (RFC 9246 §2), ``cat`` the names of
+    Common Access Tokens; None: there are none.
     """
 
     order: tuple[str, ...] = ("query", "header", "cookie")
@@ -33,6 +43,7 @@ class Sources:
     cookie: str = "session"
     ticket_param: str = "_sid"
     package: str | None = None
+    cat: CatNames | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,34 +58,44 @@ class Credentials:
     """Turns a request into the verified credential it came with."""
 
     def __init__(
-        self, verifier: TokenVerifier, tickets: Tickets, networks: Networks, sources: Sources
+        self,
+        verifier: TokenVerifier,
+        tickets: Tickets,
+        networks: Networks,
+        sources: Sources,
+        verify_cat: Callable[[str], Token] | None = None,
     ) -> None:
         self.tickets = tickets
         self._verifier = verifier
         self._networks = networks
         self._sources = sources
+        self._verify_cat = verify_cat
         self._carriers = tuple(
             carrier for place in sources.order for carrier in self._carriers_in(place)
         )
 
     def _carriers_in(self, place: str) -> Iterator[Carrier]:
         sources = self._sources
-        package = sources.package
+        package, cat, verify_cat = sources.package, sources.cat, self._verify_cat
         match place:
             case "query":
                 if package:
                     yield Carrier(lambda request: request.package, self._signed)
-                    yield Carrier(lambda request: value_of(request.query, package), self._signed)
-                yield Carrier(
-                    lambda request: value_of(request.query, sources.query_param), self.verify
-                )
+                    yield Carrier(_in_query(package), self._signed)
+                if cat and verify_cat:
+                    yield Carrier(_in_query(cat.query_param), verify_cat)
+                yield Carrier(_in_query(sources.query_param), self.verify)
             case "header":
+                if cat and verify_cat:
+                    yield Carrier(_in_header(cat.header), verify_cat)
                 yield Carrier(lambda request: _bearer(request.headers), self.verify)
-                yield Carrier(lambda request: request.headers.get(DASH_IF_HEADER), self.verify)
+                yield Carrier(_in_header(DASH_IF_HEADER), self.verify)
             case "cookie":
                 if package:
-                    yield Carrier(lambda request: _cookie(request.headers, package), self._signed)
-                yield Carrier(lambda request: _cookie(request.headers, sources.cookie), self.verify)
+                    yield Carrier(_in_cookie(package), self._signed)
+                if cat and verify_cat:
+                    yield Carrier(_in_cookie(cat.cookie), verify_cat)
+                yield Carrier(_in_cookie(sources.cookie), self.verify)
 
     @property
     def ticket_param(self) -> str:
@@ -86,6 +107,7 @@ class Credentials:
         """The query parameters that carry credentials: never passed on."""
         sources = self._sources
         names = {sources.query_param, sources.ticket_param, sources.package}
+        names |= {sources.cat.query_param} if sources.cat else set()
         return frozenset(name for name in names if name)
 
     async def of(self, request: Request) -> Token | Ticket:
@@ -153,11 +175,23 @@ class Credentials:
         if token.scope is None:
             return
         if not token.scope.permits(request.method, uri_of(request, self.private_params)):
-            raise TokenForbidden("The token is for another URI.")
+            raise TokenForbidden("The token is for another URI or method.")
 
     def _check_network(self, subject: Subject, request: Request) -> None:
         if subject.networks and not self._networks.hold(subject.networks, request.address):
             raise TokenForbidden("The token is for another network.")
+
+
+def _in_query(name: str) -> Callable[[Request], str | None]:
+    return lambda request: value_of(request.query, name)
+
+
+def _in_header(name: str) -> Callable[[Request], str | None]:
+    return lambda request: request.headers.get(name)
+
+
+def _in_cookie(name: str) -> Callable[[Request], str | None]:
+    return lambda request: _cookie(request.headers, name)
 
 
 def _bearer(headers: Mapping[str, str]) -> str | None:

@@ -81,7 +81,7 @@ class TokenVerifier:
         """
         if len(text) > MAX_TOKEN_LENGTH:
             raise TokenInvalid(f"A token may have {MAX_TOKEN_LENGTH} characters.")
-        return self._read(self._decode(text))
+        return self.read(self._decode(text))
 
     def _decode(self, text: str) -> Mapping[str, Any]:
         sought, claims = jose.read(text)
@@ -106,7 +106,13 @@ class TokenVerifier:
                 raise TokenInvalid(_reason(error)) from error
         raise KeyUnknown(sought)
 
-    def _read(self, claims: Mapping[str, Any]) -> Token:
+    def read(self, claims: Mapping[str, Any]) -> Token:
+        """Read the claims of a verified token, whose dates are dates.
+
+        Raises:
+            TokenInvalid: one is missing, or of a wrong type.
+            TokenExpired: it is a signed URI's, for which there is no leeway.
+        """
         names = self._rules.claims
         claims = self._signed_uris.decrypted(claims, names.account)
         account = _name(claims, names.account)

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
+from proxy.settings.cat import CatSettings
 from proxy.settings.files import FileSetting
 from proxy.settings.key_sets import KeyEntry
 from proxy.settings.keys import Issuers, check_length, exclusive, material
@@ -76,31 +77,44 @@ class AuthSettings(Section):
     uri_signing: UriSigningSettings = Field(
         default_factory=UriSigningSettings, description="Tokens for one URI (RFC 9246)."
     )
+    cat: CatSettings = Field(
+        default_factory=CatSettings, description="Common Access Tokens (CTA-5007)."
+    )
 
     @field_validator("uri_signing")
     @classmethod
-    def _is_looked_for(cls, signing: UriSigningSettings, info: ValidationInfo) -> Section:
-        """See that signed URIs have a place to be found in, and a name of their own."""
-        if not signing.enabled:
-            return signing
-        if {"query", "cookie"}.isdisjoint(info.data.get("sources", ("query",))):
+    def _has_a_place(cls, signing: UriSigningSettings, info: ValidationInfo) -> UriSigningSettings:
+        if signing.enabled and {"query", "cookie"}.isdisjoint(info.data.get("sources", ("query",))):
             raise conflicts(conflict("needs query or cookie in auth.sources", "enabled"))
-        for other in ("query_param", "cookie"):
-            if signing.param == info.data.get(other):
-                raise conflicts(
-                    conflict(f"is the name of other tokens, auth.{other}, too", "param")
-                )
         return signing
+
+    @field_validator("uri_signing", "cat")
+    @classmethod
+    def _is_told_from_others(
+        cls, value: UriSigningSettings | CatSettings, info: ValidationInfo
+    ) -> UriSigningSettings | CatSettings:
+        """See that no two kinds of token have a name in common: the first would hide the other."""
+        signing: UriSigningSettings | None = info.data.get("uri_signing")
+        for kind in ("query_param", "cookie"):
+            others = {info.data.get(kind): f"auth.{kind}"}
+            if signing is not None and signing.enabled:
+                others[signing.param] = "auth.uri_signing.param"
+            field = "param" if isinstance(value, UriSigningSettings) else kind
+            if value.enabled and (setting := others.get(getattr(value, field))):
+                raise conflicts(conflict(f"is the name of other tokens, {setting}, too", field))
+        return value
 
     @property
     def query_params(self) -> dict[str, str]:
         """The query parameters that a token may come in, each with the setting that names it."""
-        return {self.query_param: "auth.query_param", **self._packages}
+        cat = {self.cat.query_param: "auth.cat.query_param"} if self.cat.enabled else {}
+        return {self.query_param: "auth.query_param", **self._packages, **cat}
 
     @property
     def cookies(self) -> dict[str, str]:
         """The cookies that a token may come in, each with the setting that names it."""
-        return {self.cookie: "auth.cookie", **self._packages}
+        cat = {self.cat.cookie: "auth.cat.cookie"} if self.cat.enabled else {}
+        return {self.cookie: "auth.cookie", **self._packages, **cat}
 
     @property
     def _packages(self) -> dict[str, str]:

@@ -1,0 +1,35 @@
+"""Settings of Common Access Tokens."""
+
+from importlib.util import find_spec
+
+from pydantic import Field, field_validator
+
+from proxy.settings.section import Section
+from proxy.settings.types import ParameterName, TokenName
+
+OTHER_HEADERS = {"authorization", "cookie", "dash-if-ietf-token"}
+
+
+class CatSettings(Section):
+    """Common Access Tokens (CTA-5007)."""
+
+    enabled: bool = Field(
+        default=False, description="Look for them; needs the extra: pip install 'playgate[cat]'."
+    )
+    query_param: ParameterName = Field("CAT", description="The query parameter's name.")
+    header: TokenName = Field("CTA-Common-Access-Token", description="The header's name.")
+    cookie: TokenName = Field("CTA-Common-Access-Token", description="The cookie's name.")
+
+    @field_validator("header")
+    @classmethod
+    def _is_its_own(cls, header: str) -> str:
+        if header.lower() in OTHER_HEADERS:
+            raise ValueError("is where other tokens come")
+        return header
+
+    @field_validator("enabled")
+    @classmethod
+    def _is_installed(cls, enabled: bool) -> bool:  # noqa: FBT001  # pydantic's signature
+        if enabled and find_spec("cwt") is None:
+            raise ValueError("needs what is not installed: pip install 'playgate[cat]'")
+        return enabled

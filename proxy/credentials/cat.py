@@ -1,8 +1,8 @@
 """Common Access Tokens (CTA-5007): CBOR Web Tokens (RFC 8392) in a COSE envelope (RFC 9052).
 
-The package ``cwt`` does the cryptography; it comes with the extra ``playgate[cat]``, and nothing
-else imports this module's neighbours of that package. Reading is this package's own (``cbor``), so
-that what is not verified yet builds nothing. What a claim means is the same as in a JSON Web Token:
+The package ``cwt`` does the cryptography. It comes with the extra ``playgate[cat]``, so this module
+is imported only where such tokens are taken. Reading is our own (``cbor``), so that what is not
+verified yet builds nothing. What a claim means is the same as in a JSON Web Token:
 account, plan, limit and device are read by the same code, the registered names first turned from
 numbers into those of ``auth.claims``.
 """

@@ -12,8 +12,8 @@ from joserfc import jwe
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, OctKey, RSAKey
 
-# Five parts of base64url, the first a JSON object with at least `alg` and `enc`: its brace comes out
-# as these two characters, and the shortest has 29 bytes. No name looks like that.
+# Five parts of base64url, the first a JSON object with at least `alg` and `enc`: its brace comes
+# out as these two characters, and the shortest has 29 bytes. No name looks like that.
 COMPACT_JWE = re.compile(r"e[w-z0-9_-][\w-]{36,}(?:\.[\w-]*){4}", re.ASCII)
 # Authenticated encryption of the content (RFC 7518 §5). No ``zip``: what inflates has no bound.
 CONTENT_ENCRYPTION = ("A128GCM", "A256GCM", "A128CBC-HS256", "A256CBC-HS512")

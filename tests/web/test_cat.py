@@ -325,12 +325,14 @@ HOSTILE = {
     "no CBOR": text_of(b"\xff\xff"),
     "a JSON Web Token": "eyJhbGciOiJub25lIn0.eyJzdWIiOiJhbGljZSJ9.",
     "nothing signed": message(cbor2.dumps({}), {}, CLAIMS, b""),
-    "no algorithm": message(b"", {1: 5}, CLAIMS, b"x" * 32),
     "an algorithm that is none": message(cbor2.dumps({1: [5]}), {}, CLAIMS, b"x" * 32),
-    "a truncated MAC": message(cbor2.dumps({1: 4}), {}, CLAIMS, b"x" * 8),
+    "a truncated MAC": cat(key=COSEKey.from_symmetric_key(JWT_SECRET, alg="HMAC 256/64")),
     "another envelope": message(HMAC_HEADER, {}, CLAIMS, b"x" * 32, tag=16),
     "a signature in the place of a MAC": message(HMAC_HEADER, {}, CLAIMS, b"x" * 32, tag=18),
-    "an extension": message(cbor2.dumps({1: 5, 2: [99], 99: 1}), {}, CLAIMS, b"x" * 32),
+    "an extension": text_of(COSE.new().encode_and_mac(CLAIMS, cats.MAIN, {1: 5, 2: [99], 99: 1})),
+    "an algorithm that is not protected": text_of(
+        COSE.new().encode_and_mac(CLAIMS, cats.MAIN, {}, {1: 5})
+    ),
     "a key id that is none": message(HMAC_HEADER, {4: "main"}, CLAIMS, b"x" * 32),
     "a key id of odd bytes": message(HMAC_HEADER, {4: b"\xff"}, CLAIMS, b"x" * 32),
     "a key in the header": message(HMAC_HEADER, {-1: {1: 4, -1: b"x" * 32}}, CLAIMS, b"x" * 32),

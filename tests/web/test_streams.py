@@ -246,7 +246,7 @@ async def test_a_dash_refresh_follows_its_location_with_the_ticket(stack: Stack)
 async def test_a_live_playlist_as_entry_keeps_its_urls_from_refresh_to_refresh(
     stack: Stack,
 ) -> None:
-    first = await stack.watch("/live/one/low/index.m3u8")
-    again = await stack.watch("/live/one/low/index.m3u8")
+    refreshed = f"/live/one/low/index.m3u8?token={stack.token()}"
+    first, again = await stack.ask(refreshed), await stack.ask(refreshed)
     assert again.decision == ("renewed", "1/3")
     assert again.text == first.text

@@ -107,10 +107,13 @@ def test_a_key_of_no_use_is_skipped_and_takes_no_good_one_with_it(useless: objec
 
 def test_why_a_key_is_skipped_is_said_with_its_id_and_without_its_material() -> None:
     short = jwk_of(rsa.generate_private_key(65537, 1024), "RS256", kid="weak")
-    found = read(short, {"kty": "oct", "k": "c2VjcmV0"}, GOOD, algorithms=("RS256", "ES256"))
+    private = RSAAlgorithm.to_jwk(RSA_KEY, as_dict=True)
+    useless = (short, {"kty": "oct", "k": "c2VjcmV0"}, private)
+    found = read(*useless, GOOD, algorithms=("RS256", "ES256"))
     assert found.skipped == (
         "'weak' has 1024 bits; RS256 needs at least 2048",
         "keys[1] is symmetric, and no secret once it is published",
+        "keys[2] is published together with its private half",
     )
 
 

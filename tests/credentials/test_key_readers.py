@@ -1,13 +1,16 @@
 import asyncio
 import gzip
+import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 from aiohttp import web
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from proxy.credentials.key_readers import MAX_SIZE, FileReader, UrlReader, digest
 from proxy.credentials.key_source import KeysUnavailable
+from tests.settings.samples import certificate, pem
 from tests.support.issuer import KeyServer
 from tests.support.redis_server import free_port
 
@@ -107,6 +110,18 @@ async def test_a_server_that_speaks_no_http_is_a_failure() -> None:
         port = server.sockets[0].getsockname()[1]
         assert await failure(UrlReader(f"http://127.0.0.1:{port}/"))
         assert await failure(UrlReader(f"https://127.0.0.1:{port}/"))
+
+
+async def test_a_server_whose_certificate_nobody_vouches_for_is_a_failure(tmp_path: Path) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    (tmp_path / "key.pem").write_text(pem(key))
+    (tmp_path / "cert.pem").write_text(certificate(key))
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(tmp_path / "cert.pem", tmp_path / "key.pem")
+    async with KeyServer(b"content", tls=tls) as server:
+        url = server.url.replace("http://", "https://")
+        assert await failure(UrlReader(url)) == "its certificate is not one we trust"
+        assert server.requests == []
 
 
 async def test_no_cookie_is_kept_and_nothing_of_the_environment_used(

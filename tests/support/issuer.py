@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import ssl
 import time
 from types import TracebackType
 from typing import Any, Self
@@ -58,10 +59,11 @@ class KeyServer:
     once that is open.
     """
 
-    def __init__(self, content: bytes = b"", **headers: str) -> None:
+    def __init__(self, content: bytes = b"", tls: ssl.SSLContext | None = None) -> None:
         self.content = content
         self.status = 200
-        self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
+        self.headers: dict[str, str] = {}
+        self._tls = tls
         self.requests: list[web.BaseRequest] = []
         self.gate: asyncio.Event | None = None
         self.port = 0
@@ -85,7 +87,10 @@ class KeyServer:
         """Listen, on the same port as before if it did."""
         self._runner = web.ServerRunner(web.Server(self._answer, access_log=None))
         await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", self.port, reuse_address=True).start()
+        site = web.TCPSite(
+            self._runner, "127.0.0.1", self.port, reuse_address=True, ssl_context=self._tls
+        )
+        await site.start()
         self.port = self._runner.addresses[0][1]
 
     async def stop(self) -> None:

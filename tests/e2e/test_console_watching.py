@@ -92,11 +92,23 @@ async def test_rates_are_differences_of_what_one_run_of_the_proxy_counted(
     assert await console.page.evaluate(RATES, snapshots) == list(said)
 
 
-async def test_a_store_that_is_away_is_told(console: ConsolePage) -> None:
-    async with Stack(store={"url": f"redis://127.0.0.1:{free_port()}/0"}) as stack:
+async def test_a_store_an_origin_and_keys_that_are_away_are_told(console: ConsolePage) -> None:
+    away = f"127.0.0.1:{free_port()}"
+    keys = {"algorithms": ["ES256"], "jwks_url": f"http://{away}/jwks.json"}
+    route = {"name": "open", "path": "/**", "origins": [f"http://{away}"], "segments": "open"}
+    async with Stack(
+        store={"url": f"redis://{away}/0"},
+        auth={"keys": [keys]},
+        routes=[route],
+        origin={"retries": 0},
+    ) as stack:
         await console.open(stack)
         await console.log_in()
         await expect(console.fact("Store")).to_have_text("redis, away")
+        await expect(console.page.locator("#keys li")).to_contain_text(["never fetched"])
+        for _ in range(3):
+            await stack.ask("/one.ts")
+        await expect(console.page.locator("#origins .bad")).to_have_text("down")
 
 
 async def test_a_proxy_that_comes_back_is_found_again(console: ConsolePage) -> None:

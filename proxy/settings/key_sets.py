@@ -82,13 +82,11 @@ ALL_KEYS = {*AuthKey.model_fields, *KeySetUrl.model_fields, *KeySetFile.model_fi
 
 def _entry(item: Any, _: ValidatorFunctionWrapHandler, info: ValidationInfo) -> Any:
     """Validate an entry as the kind it is, so that only that kind's mistakes are told."""
+    if isinstance(item, Section):
+        return item
     marker = next((name for name in MARKERS if isinstance(item, Mapping) and name in item), None)
     if marker is None:
-        return (
-            item
-            if isinstance(item, Section)
-            else AuthKey.model_validate(item, context=info.context)
-        )
+        return AuthKey.model_validate(item, context=info.context)
     kind = MARKERS[marker]
     foreign = [name for name in item if name in ALL_KEYS - kind.model_fields.keys()]
     found = [conflict(f"has no use with {marker}", name) for name in foreign]

@@ -54,11 +54,14 @@ def test_what_a_library_writes_is_read(value: Value) -> None:
 @given(st.binary(max_size=200))
 @example(b"")
 @example(b"\xf7")
+@example(b"\x19\x00\x00")
 @example(b"\xa1\x80\x01")
 @example(b"\x63\xff\xff\xff")
 def test_anything_else_is_an_error_of_one_kind(data: bytes) -> None:
     with contextlib.suppress(ValueError):
-        assert data.startswith(encoded(read(data))[:1])
+        found = read(data)
+        # A number may be written longer than it need be. By repr, for NaN is not equal to itself.
+        assert repr(read(encoded(found))) == repr(found)
 
 
 @pytest.mark.parametrize(

@@ -34,10 +34,11 @@ GROUP = "playgate"
 # ask the same store.
 BATCH = 256
 ABREAST = 8
-# How long Redis is to hold a read of nothing; how long any call may take beyond that; and the pause
-# after one that failed (seconds).
+# How long Redis is to hold a read of nothing, and any call may take beyond that; how long the last
+# words may take at the end of the process; and the pause after a call that failed (seconds).
 BLOCK_SECONDS = 2.0
 ANSWER_SECONDS = 5.0
+LEAVE_SECONDS = 1.0
 PAUSE_SECONDS = 0.5
 # How often to look after the stream (seconds): for what a dead proxy left, or is too old.
 TIDY_SECONDS = 10.0
@@ -93,7 +94,7 @@ class KeepaliveStream:
         """Leave the group; what was read and not taken goes to the others once they look."""
         await self._reading.close()
         try:
-            async with asyncio.timeout(ANSWER_SECONDS):
+            async with asyncio.timeout(LEAVE_SECONDS):
                 await self._leave()
         except (RedisError, OSError):
             pass  # it is struck off by the others

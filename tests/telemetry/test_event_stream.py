@@ -8,6 +8,7 @@ import pytest
 from redis.asyncio import Redis
 
 from proxy.redis_client import client
+from proxy.telemetry import event_stream
 from proxy.telemetry.event_stream import BATCH, EventStream
 from proxy.telemetry.events import Event, EventType
 from tests.support.playlists import serve_channels
@@ -67,6 +68,12 @@ def server() -> Iterator[RedisServer]:
         yield server
 
 
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give up soon, at the end, on what cannot be sent."""
+    monkeypatch.setattr(event_stream, "CLOSE_SECONDS", 0.1)
+
+
 async def test_events_arrive_in_their_order_with_their_fields(
     redis_server: RedisServer, redis: Redis
 ) -> None:
@@ -101,6 +108,7 @@ async def test_the_stream_keeps_about_as_many_as_it_is_to(
     assert 300 <= len(kept) < 600
 
 
+@pytest.mark.usefixtures("hasty")
 async def test_what_the_queue_cannot_hold_is_dropped_and_counted() -> None:
     sent = Sent(f"redis://127.0.0.1:{free_port()}/0", queue=100)
     sent.put(*range(150))
@@ -151,6 +159,7 @@ async def test_events_wait_for_a_redis_that_is_away_and_are_sent_when_it_is_back
     assert sent.lost == 0
 
 
+@pytest.mark.usefixtures("hasty")
 async def test_a_key_that_is_no_stream_loses_events_and_nothing_else(
     redis_server: RedisServer, redis: Redis
 ) -> None:
@@ -198,6 +207,7 @@ async def test_what_viewers_do_is_told_to_whoever_reads(
     assert float(ended["seconds"]) >= 0
 
 
+@pytest.mark.usefixtures("hasty")
 async def test_a_redis_that_is_away_delays_nobody_and_stops_with_the_proxy() -> None:
     settings: dict[str, Any] = {
         "store": {"url": f"redis://127.0.0.1:{free_port()}/0"},

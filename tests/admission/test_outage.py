@@ -95,6 +95,21 @@ async def test_the_store_s_word_counts_while_it_answers(server: RedisServer) -> 
         assert home.changes == []
 
 
+async def test_what_the_store_told_to_have_lapsed_is_not_told_again_in_an_outage(
+    server: RedisServer,
+) -> None:
+    async with guarded(server) as home:
+        await home.watch("a")
+        home.now += TTL / 1000
+        [told] = await home.guard.drop_lapsed([ACCOUNT])
+        assert [one.stream.id for one in told.ended] == ["a"]
+        server.stop()
+        alone = await home.guard.decide(attempt("b"))
+        assert (alone.outcome, alone.ended) == (Outcome.ADMITTED, ())
+        with pytest.raises(StoreUnavailable):
+            await home.guard.drop_lapsed([ACCOUNT])
+
+
 # --- Known streams ---
 
 

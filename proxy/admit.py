@@ -7,10 +7,11 @@ once, and turns a "no" into the error the player gets.
 from collections import OrderedDict
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from proxy.admission.policy import BEATS_PER_TTL, Lifetimes, cadence, limit_for
+from proxy.admission.rules import Rulebook
 from proxy.admission.store import Store
 from proxy.errors import StoreUnavailable, StreamEnded, StreamLimit, TokenRevoked
 from proxy.manifests.template import Template
@@ -28,17 +29,18 @@ MIN_BEAT_INTERVAL_MS = 1_000
 
 Value = TypeVar("Value")
 
-NEW = frozenset({Outcome.ADMITTED, Outcome.TAKEOVER, Outcome.PROVISIONAL})
+NEW = frozenset({Outcome.ADMITTED, Outcome.TAKEOVER, Outcome.PROVISIONAL, Outcome.OBSERVED})
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Where an account's limit comes from, and the status of its refusal."""
+    """Where an account's limit comes from, the rules beside it, and the status of a refusal."""
 
     default: int
     plans: Mapping[str, int]
     routes: Mapping[str, int | None]
     status: int
+    rulebook: Rulebook = field(default_factory=Rulebook)
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +192,7 @@ class Admission:
             intent=intent,
             jti=subject.jti,
             issued_ms=subject.issued_ms if by_credential else None,
+            rules=self._limits.rulebook.applying(subject, playback),
         )
         with self._metrics.phase("store"):
             decision = await self.store.decide(attempt)

@@ -32,7 +32,7 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from proxy.listing import as_conflict
-from proxy.model import Decision
+from proxy.model import LIMIT_SOURCES, Decision
 
 
 class PlaygateError(Exception):
@@ -123,8 +123,9 @@ class StreamLimit(PlaygateError):
         self.status = status
         self.decision = decision
         streams = "stream" if decision.limit == 1 else "streams"
+        of_rule = "" if decision.rule in LIMIT_SOURCES else f" of the rule {decision.rule!r}"
         super().__init__(
-            f"This account may watch {decision.limit} {streams} at a time"
+            f"This account may watch {decision.limit} {streams}{of_rule} at a time"
             f" and is watching {decision.active}.",
             headers=_retry_after(decision),
         )

@@ -250,6 +250,11 @@ class EndReason(StrEnum):
     EVICTED = "evicted"
 
 
+# Where an account's limit comes from, the first that is there (``policy.limit_for``): a refusal
+# calls it so, and no rule is called so.
+LIMIT_SOURCES = ("token", "plan", "route", "default")
+
+
 @dataclass(frozen=True, slots=True)
 class Attempt:
     """One request's claim to a slot: everything the decision depends on but state and clock.

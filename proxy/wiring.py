@@ -3,7 +3,8 @@
 import time
 from dataclasses import astuple
 
-from proxy.admission.policy import Lifetimes, OnLimit, Policy, Takeover
+from proxy.admission.policy import Lifetimes, OnLimit, Policy, Rule, Takeover
+from proxy.admission.rules import Rulebook, Where
 from proxy.admit import Limits
 from proxy.credentials.account import AccountNames
 from proxy.credentials.bearer import CatNames, Credentials, Sources
@@ -16,6 +17,7 @@ from proxy.credentials.token import Claims, TokenRules, TokenVerifier
 from proxy.model import Clock
 from proxy.origin.upstream import Origin, OriginConfig, Upstream
 from proxy.routing import Route, RouteTable
+from proxy.settings.limits import WhereSettings
 from proxy.settings.schema import Settings
 from proxy.settings.signing import SECRET_LENGTHS, UriSigningSettings
 from proxy.telemetry.metrics import Metrics
@@ -84,6 +86,11 @@ def policy(settings: Settings) -> Policy:
         silent_after_ms=round(settings.streams.silent_after * 1000),
         max_networks=settings.identity.max_networks,
         tombstone_ms=round(settings.tickets.ttl * 1000),
+        rules=tuple(
+            Rule(rule.name, rule.max, observed=rule.mode == "observe")
+            for rule in settings.limits.rules
+        ),
+        observes=settings.limits.mode == "observe",
     )
 
 
@@ -100,12 +107,23 @@ def lifetimes(settings: Settings) -> Lifetimes:
 
 
 def limits(settings: Settings) -> Limits:
-    """Build where an account's limit comes from."""
+    """Build where an account's limit comes from, and what its rules count."""
     return Limits(
         default=settings.limits.default,
         plans=settings.limits.plans,
         routes={route.name: route.limits for route in settings.routes},
         status=settings.limits.status,
+        rulebook=Rulebook({rule.name: _where(rule.where) for rule in settings.limits.rules}),
+    )
+
+
+def _where(where: WhereSettings) -> Where:
+    return Where(
+        contents=where.content or (),
+        routes=frozenset(where.route or ()),
+        device_classes=frozenset(where.device_class or ()),
+        plans=frozenset(where.plan or ()),
+        claims={claim: frozenset(values) for claim, values in where.claims.items()},
     )
 
 
@@ -119,9 +137,10 @@ def credentials(
         audience=auth.audience or (),
         leeway=auth.leeway,
         claims=Claims(**auth.claims.model_dump()),
+        listed=settings.limits.listed_claims,
     )
     networks, signing = Networks(tickets.key), auth.uri_signing
-    understood = frozenset(astuple(rules.claims))
+    understood = frozenset((*astuple(rules.claims), *rules.listed))
     signed_uris = SignedUris(networks, decrypter(signing), understood, clock)
     verifier = TokenVerifier(keys, rules, accounts, signed_uris)
     verify_cat = None

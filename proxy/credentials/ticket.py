@@ -26,7 +26,7 @@ from proxy.credentials.account import derive
 from proxy.credentials.jose import COMPACT_JWS
 from proxy.credentials.token import DECODING_ERRORS
 from proxy.errors import TicketInvalid
-from proxy.model import Clock, Playback, Subject, Ticket
+from proxy.model import Clock, DeviceClass, Playback, Subject, Ticket
 
 # 72 bits: guessing one online is hopeless, and each segment URI of a playlist carries it.
 SEAL_BYTES = 9
@@ -35,7 +35,7 @@ MAX_TICKET_LENGTH = 8192
 # Templates put a few folders below their fixed part; more levels would only cost a hostile client
 # nothing and us a MAC each.
 MAX_SEAL_DEPTH = 16
-REQUIRED = ["exp", "a", "s", "d", "g", "c", "r", "v", "n", "u", "i"]
+REQUIRED = ["exp", "a", "s", "d", "g", "c", "r", "v", "n", "u", "i", "k"]
 
 
 class Tickets:
@@ -63,6 +63,7 @@ class Tickets:
             "n": playback.network,
             "u": playback.agent,
             "i": instance_ms,
+            "k": playback.device_class,
         }
         if subject.limit is not None:
             claims["l"] = subject.limit
@@ -74,6 +75,8 @@ class Tickets:
             claims["t"] = subject.issued_at
         if subject.networks:
             claims["w"] = subject.networks
+        if subject.claims:
+            claims["m"] = _grouped(subject.claims)
         return jwt.encode(claims, self._key, algorithm="HS256", headers=self._headers)
 
     def renewed(self, ticket: Ticket) -> str:
@@ -116,6 +119,11 @@ class Tickets:
                 jti=claims.get("j"),
                 issued_at=claims.get("t"),
                 networks=tuple(claims.get("w", ())),
+                claims=tuple(
+                    (name, value)
+                    for name, values in claims.get("m", {}).items()
+                    for value in values
+                ),
             ),
             playback=Playback(
                 stream=claims["s"],
@@ -127,6 +135,7 @@ class Tickets:
                 network=claims["n"],
                 agent=claims["u"],
                 instance_ms=claims["i"],
+                device_class=DeviceClass(claims["k"]),
             ),
             expires_at=claims["exp"],
             text=text,
@@ -165,6 +174,14 @@ class Tickets:
                 break
             directory = _directory(directory)
         return False
+
+
+def _grouped(claims: tuple[tuple[str, str], ...]) -> dict[str, list[str]]:
+    """Give the values of each claim, for names repeated would make tickets longer."""
+    grouped: dict[str, list[str]] = {}
+    for name, value in claims:
+        grouped.setdefault(name, []).append(value)
+    return grouped
 
 
 def _directory(path: str) -> str:

@@ -5,8 +5,8 @@ reads the configured claims strictly (a claim of the wrong type is an invalid to
 ignored claim), and turns every failure into one of two errors that say nothing of the token.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import jwt
@@ -16,7 +16,7 @@ from proxy.credentials.account import AccountNames
 from proxy.credentials.keys import KeyRing, Sought
 from proxy.credentials.signed_uri import SignedUris
 from proxy.errors import TokenExpired, TokenInvalid
-from proxy.model import Subject, Token
+from proxy.model import DeviceClass, Subject, Token
 
 # Real tokens are below 2 KiB; the bound keeps a hostile one from being decoded at all.
 MAX_TOKEN_LENGTH = 8192
@@ -39,16 +39,22 @@ class Claims:
     device: str = "device_id"
     plan: str = "plan"
     limit: str = "max_streams"
+    device_class: str = "device_class"
 
 
 @dataclass(frozen=True, slots=True)
 class TokenRules:
-    """What a token must satisfy beyond a good signature; ``leeway`` in seconds."""
+    """What a token must satisfy beyond a good signature; ``leeway`` in seconds.
+
+    ``listed`` are the values that are looked for in other claims than those that are read, by the
+    claim's name.
+    """
 
     issuers: tuple[str, ...] = ()
     audience: tuple[str, ...] = ()
     leeway: float = 10.0
     claims: Claims = Claims()
+    listed: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
 class KeyUnknown(TokenInvalid):
@@ -127,6 +133,7 @@ class TokenVerifier:
             jti=None if jti is None else self._accounts.hashed_jti(jti),
             issued_at=None if issued_at is None else float(issued_at),
             networks=restriction.networks,
+            claims=_listed(claims, self._rules.listed),
         )
         return Token(
             subject=subject,
@@ -134,6 +141,7 @@ class TokenVerifier:
             device=_name(claims, names.device),
             jti=jti,
             scope=restriction.scope,
+            device_class=_device_class(claims.get(names.device_class)),
         )
 
 
@@ -178,3 +186,37 @@ def _limit(claims: Mapping[str, Any], claim: str) -> int | None:
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= 10_000:
         raise TokenInvalid(f"The token's {claim!r} claim is not a number of streams.")
     return value
+
+
+def _listed(
+    claims: Mapping[str, Any], listed: Mapping[str, frozenset[str]]
+) -> tuple[tuple[str, str], ...]:
+    """Find which of the listed values the claims have. Nothing else of them goes any further."""
+    found = {
+        (name, text)
+        for name, values in listed.items()
+        for text in _texts(claims.get(name))
+        if text in values
+    }
+    return tuple(sorted(found))
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Give a claim's value, or each of a list, as rules write it; no object and no float."""
+    for item in value if isinstance(value, list) else (value,):
+        match item:
+            case bool():
+                yield str(item).lower()
+            case int() | str():
+                yield str(item)
+
+
+def _device_class(value: Any) -> DeviceClass | None:
+    """Read the class of the device, in capitals or not.
+
+    None where the issuer calls it by a name that is not ours: the User-Agent may tell more.
+    """
+    try:
+        return DeviceClass(value.lower()) if isinstance(value, str) else None
+    except ValueError:
+        return None

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address, ip_network
 
-from ua_parser import parse
+from ua_parser import Result, parse
 
 from proxy.model import Request
 from proxy.query import value_of
@@ -70,16 +70,18 @@ def network_of(address: str) -> str:
     return str(ip_network((ip, 24 if ip.version == 4 else 64), strict=False))
 
 
-def label_of(agent: str) -> str:
-    """Name a device as its viewer would: "Chrome on Linux", "AppleTV", "curl".
-
-    ua-parser keeps the answers of recent User-Agents itself.
-    """
+def parsed(agent: str) -> Result:
+    """Give what a User-Agent says; ua-parser keeps the answers of recent ones itself."""
     # A byte that is no UTF-8 comes as a surrogate, which the parser cannot take.
-    parsed = parse(agent.encode("utf-8", "replace").decode())
-    device = parsed.device.family if parsed.device else ""
-    browser = parsed.user_agent.family if parsed.user_agent else ""
-    system = parsed.os.family if parsed.os else ""
+    return parse(agent.encode("utf-8", "replace").decode())
+
+
+def label_of(agent: str) -> str:
+    """Name a device as its viewer would: "Chrome on Linux", "AppleTV", "curl"."""
+    found = parsed(agent)
+    device = found.device.family if found.device else ""
+    browser = found.user_agent.family if found.user_agent else ""
+    system = found.os.family if found.os else ""
     if device and not device.startswith(("Generic", "Other", "Mac", "Spider")):
         name = device
     elif browser and system:

@@ -22,6 +22,7 @@ from hashlib import blake2b
 
 from proxy.model import Playback, Stray, Ticket, Token
 from proxy.playback.device import Hints, label_of, printable
+from proxy.playback.device_class import class_of
 from proxy.query import only
 
 # 96 bits for ids that are compared within one account; hexadecimal, so that one can be pasted
@@ -79,6 +80,7 @@ def start(
         network=_digest(SHORT_BYTES, account, hints.network),
         agent=_digest(SHORT_BYTES, account, hints.agent),
         stray=stray if key else None,
+        device_class=token.device_class or class_of(hints.agent),
     )
 
 
@@ -97,6 +99,7 @@ def resume(ticket: Ticket, hints: Hints) -> Playback:
             label=label_of(hints.agent),
             network=network,
             agent=agent,
+            device_class=class_of(hints.agent),
         )
     return replace(minted, network=network, stray=stray)
 

@@ -35,6 +35,9 @@ class ClaimSettings(Section):
     device: NonEmpty = Field("device_id", description="The device; makes takeover exact.")
     plan: NonEmpty = Field("plan", description="A key of limits.plans.")
     limit: NonEmpty = Field("max_streams", description="The limit itself; beats all others.")
+    device_class: NonEmpty = Field(
+        "device_class", description="What kind of device it is, where rules ask; beats User-Agent."
+    )
 
 
 class AuthSettings(Section):

@@ -32,6 +32,7 @@ MESSAGES = {
     "string_too_long": "must have at most {max_length} characters",
     "string_too_short": "must not be empty",
     "string_type": "must be a text",
+    "too_long": "must have at most {max_length} items",
     "too_short": "must not be empty",
     "tuple_type": "must be a list",
 }

@@ -5,14 +5,20 @@ sections hold what the file says and decide nothing; times are seconds, sizes by
 descriptions feed the JSON Schema.
 """
 
-from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import (
+    Field,
+    ModelWrapValidatorHandler,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from proxy.settings.credentials import AuthSettings, TicketSettings
+from proxy.settings.limits import LimitSettings, unknown_routes
 from proxy.settings.routes import Routes, RouteSettings
-from proxy.settings.section import Section, conflict, conflicts
+from proxy.settings.section import Section, conflict, conflicts, whole
 from proxy.settings.telemetry import EventSettings, LogSettings, hidden_events, without_redis
 from proxy.settings.tls import TlsSettings
 from proxy.settings.types import (
@@ -21,16 +27,13 @@ from proxy.settings.types import (
     KeyPrefix,
     Lifetime,
     Network,
-    NonEmpty,
     Port,
     Size,
-    StreamCount,
     TokenName,
     at_least,
     at_most,
     distinct,
     duration_text,
-    integer_choice,
     integer_text,
     number_text,
 )
@@ -88,22 +91,6 @@ class StoreSettings(Section):
         "local",
         description="New streams while the store is away: local counts them in this process, open"
         " admits all, closed answers 503.",
-    )
-
-
-class LimitSettings(Section):
-    """How many streams an account may have."""
-
-    default: StreamCount = Field(3, description="Streams at a time where nothing else decides.")
-    plans: Mapping[NonEmpty, StreamCount] = Field(
-        {"basic": 1, "standard": 2, "premium": 4},
-        description="Streams at a time by the token's plan.",
-    )
-    on_limit: Literal["reject", "evict_oldest"] = Field(
-        "reject", description="Refuse the newcomer, or end the account's oldest stream for it."
-    )
-    status: Annotated[Literal[429, 409, 403], integer_choice] = Field(
-        429, description="The status of a `stream_limit` refusal."
     )
 
 
@@ -225,6 +212,13 @@ class Settings(Section):
     )
     log: LogSettings = Field(default_factory=LogSettings, description="What is logged.")
 
+    @model_validator(mode="wrap")
+    @classmethod
+    def _rules_know_their_routes(
+        cls, data: object, handler: ModelWrapValidatorHandler[Self]
+    ) -> Self:
+        return whole(data, handler, unknown_routes)
+
     @field_validator("admin")
     @classmethod
     def _has_a_port_of_its_own(cls, admin: AdminSettings, info: ValidationInfo) -> AdminSettings:
@@ -243,6 +237,23 @@ class Settings(Section):
         if auth is not None and (setting := auth.query_params.get(tickets.param)):
             raise conflicts(conflict(f"is the token's parameter, {setting}, too", "param"))
         return tickets
+
+    @field_validator("limits")
+    @classmethod
+    def _names_no_account(cls, limits: LimitSettings, info: ValidationInfo) -> LimitSettings:
+        """Keep the account's name out of tickets, in which the claims of rules travel."""
+        auth: AuthSettings | None = info.data.get("auth")
+        if auth is None:
+            return limits
+        found = [
+            conflict("is the account's name, which no rule looks at", *at)
+            for index, rule in enumerate(limits.rules)
+            for at in [("rules", index, "where", "claims", auth.claims.account)]
+            if auth.claims.account in rule.where.claims
+        ]
+        if found:
+            raise conflicts(*found)
+        return limits
 
     @field_validator("streams")
     @classmethod

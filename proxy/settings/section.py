@@ -7,7 +7,7 @@ themselves, whatever else is wrong, so that one mistake never hides another; ``c
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -18,6 +18,8 @@ from pydantic import (
     model_validator,
 )
 from pydantic_core import InitErrorDetails, PydanticCustomError
+
+T = TypeVar("T")
 
 CONFLICT = "conflict"
 
@@ -64,6 +66,26 @@ def together(*checks: Check) -> WrapValidator:
         return valid
 
     return WrapValidator(validate)
+
+
+def whole(
+    data: object,
+    handler: Callable[[object], T],
+    check: Callable[[object], Iterator[InitErrorDetails]],
+) -> T:
+    """Validate a section, and check all of it as it was written, whatever is valid of it.
+
+    For what two of its keys decide together of which the first is at fault; to be called by a
+    model validator of mode "wrap".
+    """
+    found = list(check(data))
+    try:
+        valid = handler(data)
+    except ValidationError as error:
+        raise conflicts(*details(error), *found) from None
+    if found:
+        raise conflicts(*found)
+    return valid
 
 
 def written(item: object, key: str) -> object:

@@ -6,14 +6,19 @@ twice.
 
 from collections.abc import Iterable
 
+import structlog
+
 from proxy.errors import PlaygateError, StreamLimit
 from proxy.model import Attempt, Clock, Decision, Ended, Outcome
 from proxy.telemetry import events
+from proxy.telemetry.demand import Demand
 from proxy.telemetry.events import NoSink, Sink
 from proxy.telemetry.metrics import STARTS, Metrics
 
 TOLD = STARTS | {Outcome.REFUSED}
 NOWHERE = NoSink()
+
+log = structlog.get_logger("playgate")
 
 
 class Journal:
@@ -23,11 +28,16 @@ class Journal:
         self._metrics = metrics
         self._clock = clock
         self._sink = sink
+        self._demand = Demand(clock)
 
     def decided(self, attempt: Attempt, told: Decision) -> None:
         """Tell of a decision that took effect, and of the streams it ended."""
         self.ended(attempt.account, told.ended)
         self._metrics.decision(attempt.playback.route, told)
+        if self._demand.is_new(told):
+            self._metrics.requested(told.requested)
+        if told.outcome is Outcome.OBSERVED:
+            _log_observed(attempt, told)
         if told.outcome in TOLD:
             self._sink.put(events.attempted(attempt, told, self._now_ms()))
 
@@ -50,3 +60,16 @@ class Journal:
 
     def _now_ms(self) -> int:
         return round(self._clock() * 1000)
+
+
+def _log_observed(attempt: Attempt, told: Decision) -> None:
+    """Say what would have been said instead: how many streams there were before this one."""
+    log.info(
+        "observed: enforced, this stream would be refused",
+        account=attempt.account,
+        stream=told.stream,
+        route=attempt.playback.route,
+        rule=told.rule,
+        limit=told.limit,
+        active=told.active - 1,
+    )

@@ -25,7 +25,7 @@ STORE_SECONDS = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 
 STREAMS = (*range(1, 11), 15, 20, 50, 100)
 
 # What gives a stream a new slot.
-STARTS = frozenset({Outcome.ADMITTED, Outcome.TAKEOVER, Outcome.PROVISIONAL})
+STARTS = frozenset({Outcome.ADMITTED, Outcome.TAKEOVER, Outcome.PROVISIONAL, Outcome.OBSERVED})
 
 
 class Metrics:
@@ -67,6 +67,12 @@ class Metrics:
             ["route", "code", "rule"],
             registry=registry,
         )
+        self._observed = Counter(
+            "playgate_observed_total",
+            "Streams let in that would be refused, were their limit or rule enforced.",
+            ["route", "rule"],
+            registry=registry,
+        )
         self._streams_ended = Counter(
             "playgate_streams_ended_total", "Streams ended.", ["reason"], registry=registry
         )
@@ -78,7 +84,8 @@ class Metrics:
         )
         self._requested_streams = Histogram(
             "playgate_requested_streams",
-            "The same, refused attempts included: what another limit would have done.",
+            "Streams the account asked for at once, at each start, refused ones included: what"
+            " another limit would have done.",
             buckets=STREAMS,
             registry=registry,
         )
@@ -199,11 +206,16 @@ class Metrics:
     def decision(self, route: str, decision: Decision) -> None:
         """Count a decision that took effect; not the streams it ended."""
         self._admissions_of(route, decision.outcome).inc()
-        if decision.outcome is Outcome.REFUSED:
-            self._requested_streams.observe(decision.active + 1)
+        if decision.outcome is Outcome.OBSERVED:
+            # Its ``active`` is of the ceiling it met; nobody had to go, so this is the account's.
+            self._account_streams.observe(decision.requested)
+            self._observed.labels(route, decision.rule).inc()
         elif decision.outcome in STARTS:
             self._account_streams.observe(decision.active)
-            self._requested_streams.observe(decision.active)
+
+    def requested(self, streams: int) -> None:
+        """Count a start that was asked for, by how many streams there would be with it."""
+        self._requested_streams.observe(streams)
 
     def refusal(self, route: str, code: str, rule: str) -> None:
         """Count a refusal; ``rule`` is empty where no rule on streams asked for it."""

@@ -168,9 +168,11 @@ def test_the_schemas_defaults_are_the_settings_own() -> None:
     assert isinstance(one_key, dict)
     auth = {"keys": [*one_key["keys"], key_set]}
     shown = effective_mapping(from_mapping(minimal(auth=auth)))
+    limits = {"rules": [{"name": "one", "max": 1}]}
+    with_a_rule = effective_mapping(from_mapping(minimal(limits=limits)))
     for key, value in all_keys(schema, schema).items():
         if "default" in value and value["default"] is not None:
-            here: Any = shown
+            here: Any = with_a_rule if key.startswith("limits.rules.") else shown
             for part in key.split("."):
                 if isinstance(here, list):
                     here = next(item for item in here if part in item)

@@ -1,0 +1,84 @@
+"""What kind of device a User-Agent is of: tv, console, tablet, mobile, desktop or other.
+
+ua-parser names the device, its brand and its system; what kind of thing that is stands in the
+tables here, in its words. ``WORDS`` are those of makers who put no more into a User-Agent than a
+browser on a phone or a PC would, so that the library takes theirs for one.
+
+A guess, and a viewer's word: whoever changes their User-Agent changes their class. A claim in the
+token is neither.
+"""
+
+from proxy.model import DeviceClass
+from proxy.playback.device import parsed
+
+TV, CONSOLE, TABLET, MOBILE, DESKTOP, OTHER = DeviceClass
+
+WORDS = {
+    "Xbox": CONSOLE,
+    "PlayStation": CONSOLE,
+    "PLAYSTATION": CONSOLE,
+    "Nintendo": CONSOLE,
+    # In SmartTV, HbbTV, Android TV, and many a model's name.
+    "TV": TV,
+    "Box": TV,
+    "BOX": TV,
+    "BRAVIA": TV,
+    "Chromecast": TV,
+    "NetCast": TV,
+    "Roku": TV,
+    "SmartCast": TV,
+    "stbapp": TV,
+    # Vestel's, under dozens of brands.
+    "OMI/": TV,
+    # Fire TV: so the names of its models begin.
+    " AFT": TV,
+}
+DEVICES = {
+    "AppleTV": TV,
+    "Chromecast": TV,
+    "HbbTV": TV,
+    "Inettv": TV,
+    "iPad": TABLET,
+    "Kindle": TABLET,
+    "Generic Tablet": TABLET,
+    "iPhone": MOBILE,
+    "iPod": MOBILE,
+    "Generic Smartphone": MOBILE,
+    "Generic Feature Phone": MOBILE,
+    "Spider": OTHER,
+}
+BRANDS = {"Generic_Inettv": TV, "Generic_Android_Tablet": TABLET}
+SYSTEMS = {
+    "ATV OS X": TV,
+    "tvOS": TV,
+    "Tizen": TV,
+    "Web0S": TV,
+    "GoogleTV": TV,
+    "Android": MOBILE,
+    "iOS": MOBILE,
+    "Windows": DESKTOP,
+    "Mac OS X": DESKTOP,
+    "Chrome OS": DESKTOP,
+    "Linux": DESKTOP,
+    "Ubuntu": DESKTOP,
+    "Debian": DESKTOP,
+    "Fedora": DESKTOP,
+    "FreeBSD": DESKTOP,
+}
+
+
+def class_of(agent: str) -> DeviceClass:
+    """Give the class of a device by its User-Agent; OTHER where that tells nothing of it."""
+    for word, told in WORDS.items():
+        if word in agent:
+            return told
+    found = parsed(agent)
+    if found.device:
+        by_device = DEVICES.get(found.device.family) or BRANDS.get(found.device.brand or "")
+        if by_device:
+            return by_device
+    system = found.os.family if found.os else ""
+    if system == "Android" and agent.startswith("Mozilla/") and "Mobile" not in agent:
+        # By Google's word to makers of browsers; apps say nothing of the kind.
+        return TABLET
+    return SYSTEMS.get(system, OTHER)

@@ -1,0 +1,177 @@
+"""Settings of limits: how many streams an account may have, and the rules inside it.
+
+A rule is one more ceiling over some of an account's streams. What it says of routes and claims is
+checked against the rest of the configuration in ``schema``.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator
+from pydantic_core import InitErrorDetails
+
+from proxy.model import LIMIT_SOURCES
+from proxy.settings.routes import Pattern
+from proxy.settings.section import Section, conflict, no_twins, together, written
+from proxy.settings.types import (
+    Label,
+    NonEmpty,
+    StreamCount,
+    distinct,
+    integer_choice,
+    not_empty,
+    one_or_many,
+)
+
+# Each is looked at for each request, and a slot may carry the names of all.
+MAX_RULES = 32
+# What rules look for in claims travels in tickets, which are in URLs: characters as JSON.
+MAX_LISTED = 1024
+
+Mode = Literal["enforce", "observe"]
+
+
+def _claim_value(value: object) -> object:
+    """Take what a claim may be compared with, in the one form that claims have here."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int):
+        return str(value)
+    if not isinstance(value, str):
+        raise ValueError("must be a text, a whole number, true or false")  # noqa: TRY004  # for pydantic
+    return value
+
+
+def _claim_values(value: object) -> object:
+    return value if isinstance(value, list | tuple) else (value,)
+
+
+def _one_or_many_of(item: dict[str, Any]) -> WithJsonSchema:
+    return WithJsonSchema({"anyOf": [item, {"type": "array", "items": item, "minItems": 1}]})
+
+
+Names = Annotated[
+    tuple[NonEmpty, ...], not_empty, distinct, one_or_many, _one_or_many_of({"type": "string"})
+]
+Patterns = Annotated[
+    tuple[Pattern, ...],
+    not_empty,
+    distinct,
+    one_or_many,
+    _one_or_many_of({"type": "string", "pattern": "^/"}),
+]
+Class = Literal["tv", "console", "tablet", "mobile", "desktop", "other"]
+DeviceClasses = Annotated[
+    tuple[Class, ...],
+    not_empty,
+    distinct,
+    one_or_many,
+    _one_or_many_of({"type": "string", "enum": list(get_args(Class))}),
+]
+ClaimValue = Annotated[NonEmpty, BeforeValidator(_claim_value)]
+ClaimValues = Annotated[
+    tuple[ClaimValue, ...],
+    not_empty,
+    distinct,
+    BeforeValidator(_claim_values),
+    _one_or_many_of({"type": ["string", "integer", "boolean"]}),
+]
+
+
+class WhereSettings(Section):
+    """Which streams a rule counts: those for which all of this holds."""
+
+    content: Patterns | None = Field(None, description="Paths of entry manifests, as a route's.")
+    route: Names | None = Field(None, description="Routes by their names.")
+    device_class: DeviceClasses | None = Field(
+        None, description="What kind of device it plays on, by claim or User-Agent."
+    )
+    plan: Names | None = Field(None, description="Plans that tokens name.")
+    claims: Mapping[NonEmpty, ClaimValues] = Field(
+        {}, description="Claims of the token, each with one value or several to have."
+    )
+
+
+class RuleSettings(Section):
+    """One rule."""
+
+    name: Label = Field(description="What refusals and metrics call it.")
+    max: StreamCount = Field(description="Streams at a time of those it counts.")
+    where: WhereSettings = Field(
+        default_factory=WhereSettings,
+        description="Which streams it counts; all of the account's where it says nothing.",
+    )
+    mode: Mode = Field("enforce", description="observe: count and report, refuse nothing.")
+
+    @field_validator("name")
+    @classmethod
+    def _is_its_own(cls, name: str) -> str:
+        if name in LIMIT_SOURCES:
+            raise ValueError("is what refusals call a limit that is no rule's")
+        return name
+
+
+class LimitSettings(Section):
+    """How many streams an account may have."""
+
+    default: StreamCount = Field(3, description="Streams at a time where nothing else decides.")
+    plans: Mapping[NonEmpty, StreamCount] = Field(
+        {"basic": 1, "standard": 2, "premium": 4},
+        description="Streams at a time by the token's plan.",
+    )
+    rules: Annotated[
+        tuple[RuleSettings, ...],
+        Field(max_length=MAX_RULES),
+        together(no_twins("limits.rules", "name")),
+    ] = Field((), description="More ceilings inside one account; all must have room.")
+    on_limit: Literal["reject", "evict_oldest"] = Field(
+        "reject", description="Refuse the newcomer, or end the account's oldest stream for it."
+    )
+    mode: Mode = Field(
+        "enforce", description="observe: limits and rules count and report, and refuse nothing."
+    )
+    status: Annotated[Literal[429, 409, 403], integer_choice] = Field(
+        429, description="The status of a `stream_limit` refusal."
+    )
+
+    @field_validator("rules")
+    @classmethod
+    def _fit_in_a_ticket(cls, rules: tuple[RuleSettings, ...]) -> tuple[RuleSettings, ...]:
+        listed = {claim: sorted(values) for claim, values in _listed(rules).items()}
+        if len(json.dumps(listed)) > MAX_LISTED:
+            raise ValueError(f"claims that rules look for may have {MAX_LISTED} characters in all")
+        return rules
+
+    @property
+    def listed_claims(self) -> Mapping[str, frozenset[str]]:
+        """The values that rules look for, by the claim they look in."""
+        return _listed(self.rules)
+
+
+def _listed(rules: tuple[RuleSettings, ...]) -> Mapping[str, frozenset[str]]:
+    found: dict[str, frozenset[str]] = {}
+    for rule in rules:
+        for claim, values in rule.where.claims.items():
+            found[claim] = found.get(claim, frozenset()) | frozenset(values)
+    return found
+
+
+def unknown_routes(settings: object) -> Iterator[InitErrorDetails]:
+    """Find the routes that rules name and nobody has."""
+    routes = [written(route, "name") for route in _items(written(settings, "routes"))]
+    rules = _items(written(written(settings, "limits"), "rules"))
+    for index, rule in enumerate(rules):
+        at = ("limits", "rules", index, "where", "route")
+        named = written(written(rule, "where"), "route")
+        if isinstance(named, str):
+            if named not in routes:
+                yield conflict("is no route", *at)
+            continue
+        for position, name in enumerate(_items(named)):
+            if isinstance(name, str) and name not in routes:
+                yield conflict("is no route", *at, position)
+
+
+def _items(value: object) -> tuple[object, ...]:
+    return tuple(value) if isinstance(value, list | tuple) else ()

@@ -158,7 +158,7 @@ class Gateway:
         pace = None if peek else self._admission.tempo(walker.playback.content).pace
         with ExitStack() as until_sent:  # its body may be held as well
             if segment_hold(pace) > 0:
-                until_sent.enter_context(self._hold(walker))
+                until_sent.enter_context(self._hold(walker, decision))
             work = self._source.segment(route, request, pace)
             held = None if peek else decision
             opened = await self._attended(walker, held, work, lambda done: done.close())
@@ -186,7 +186,7 @@ class Gateway:
         content = walker.playback.content
         if held is not None and (fresh := self._source.fresh(route, request, content)):
             return fresh
-        with self._hold(walker) if is_blocking(request.query) else nullcontext():
+        with self._hold(walker, held) if is_blocking(request.query) else nullcontext():
             pace = self._admission.tempo(content).pace
             work = self._source.manifest(route, request, content, pace)
             manifest = await self._attended(walker, held, work)
@@ -216,10 +216,12 @@ class Gateway:
         every = self._admission.beat_interval(playback.content)
         return await attendance.attended(work, beat, every=every, discard=discard)
 
-    def _hold(self, walker: Walker) -> AbstractContextManager[None]:
+    def _hold(self, walker: Walker, held: Decision | None) -> AbstractContextManager[None]:
         """Count a request that the origin may hold, and refuse one too many of an account."""
         limit, _rule = self._admission.limit(walker.subject, walker.playback.route)
-        return self._holds.one_more(walker.subject.account, limit)
+        # More than that play where the limit was lowered, or is only observed.
+        streams = max(limit, held.active if held else 0)
+        return self._holds.one_more(walker.subject.account, streams)
 
     @asynccontextmanager
     async def _holding(self, walker: Walker, held: Decision | None) -> AsyncIterator[None]:

@@ -157,6 +157,16 @@ def _listed(rules: tuple[RuleSettings, ...]) -> Mapping[str, frozenset[str]]:
     return found
 
 
+def looking_at(account: str, limits: LimitSettings) -> list[InitErrorDetails]:
+    """Find the rules that look at the account's name, which must not travel in tickets."""
+    return [
+        conflict("is the account's name, which no rule looks at", *at)
+        for index, rule in enumerate(limits.rules)
+        for at in [("rules", index, "where", "claims", account)]
+        if account in rule.where.claims
+    ]
+
+
 def unknown_routes(settings: object) -> Iterator[InitErrorDetails]:
     """Find the routes that rules name and nobody has."""
     routes = [written(route, "name") for route in _items(written(settings, "routes"))]

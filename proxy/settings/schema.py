@@ -16,7 +16,7 @@ from pydantic import (
 )
 
 from proxy.settings.credentials import AuthSettings, TicketSettings
-from proxy.settings.limits import LimitSettings, unknown_routes
+from proxy.settings.limits import LimitSettings, looking_at, unknown_routes
 from proxy.settings.routes import Routes, RouteSettings
 from proxy.settings.section import Section, conflict, conflicts, whole
 from proxy.settings.telemetry import EventSettings, LogSettings, hidden_events, without_redis
@@ -241,17 +241,8 @@ class Settings(Section):
     @field_validator("limits")
     @classmethod
     def _names_no_account(cls, limits: LimitSettings, info: ValidationInfo) -> LimitSettings:
-        """Keep the account's name out of tickets, in which the claims of rules travel."""
         auth: AuthSettings | None = info.data.get("auth")
-        if auth is None:
-            return limits
-        found = [
-            conflict("is the account's name, which no rule looks at", *at)
-            for index, rule in enumerate(limits.rules)
-            for at in [("rules", index, "where", "claims", auth.claims.account)]
-            if auth.claims.account in rule.where.claims
-        ]
-        if found:
+        if auth is not None and (found := looking_at(auth.claims.account, limits)):
             raise conflicts(*found)
         return limits
 

@@ -27,16 +27,27 @@ class House:
         self.ledger = Ledger()
         self.now_ms = START_MS
         self._run = runner.run
-        self._redis = RedisStore(
-            url,
-            rules,
-            key_prefix=f"house {next(houses)}",
+        self._url = url
+        self._key_prefix = f"house {next(houses)}"
+        self._redis = self._store()
+
+    def _store(self) -> RedisStore:
+        return RedisStore(
+            self._url,
+            self.policy,
+            key_prefix=self._key_prefix,
             timeout=5,
             now_ms=lambda: self.now_ms,
         )
 
     def close(self) -> None:
         self._run(self._redis.close())
+
+    def change(self, rules: Policy) -> None:
+        """Go on by other rules, as a proxy does that was restarted with them."""
+        self.close()
+        self.policy = rules
+        self._redis = self._store()
 
     def ask(self, wanted: Attempt, *, after: int = 0) -> Decision:
         self.now_ms += after

@@ -12,6 +12,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from proxy.admission import shadow
 from proxy.admission.ledger import RELEASED_MS
 from proxy.admission.outage import BACKOFF, OnOutage, OutageGuard
+from proxy.admission.policy import Policy, Rule
 from proxy.admission.redis import RedisStore
 from proxy.admission.revocations import Revocation
 from proxy.errors import StoreUnavailable
@@ -28,7 +29,7 @@ PATIENT = 10.0
 class Guarded:
     """A guard before a Redis, and a clock that is set by hand."""
 
-    def __init__(self, server: RedisServer, mode: OnOutage, patience: float) -> None:
+    def __init__(self, server: RedisServer, mode: OnOutage, patience: float, rules: Policy) -> None:
         self.server = server
         self.now = START
         self.redis_ahead = 0.0
@@ -36,7 +37,7 @@ class Guarded:
         self.changes: list[StoreUnavailable | None] = []
         self.redis = RedisStore(
             server.url,
-            policy(),
+            rules,
             key_prefix="outage",
             timeout=patience,
             now_ms=lambda: round((self.now + self.redis_ahead) * 1000),
@@ -45,7 +46,7 @@ class Guarded:
             ),
         )
         self.guard = OutageGuard(
-            self.redis, policy(), mode, clock=lambda: self.now, on_change=self.changes.append
+            self.redis, rules, mode, clock=lambda: self.now, on_change=self.changes.append
         )
 
     async def ask(self, wanted: Attempt) -> Outcome:
@@ -71,9 +72,13 @@ def server() -> Iterator[RedisServer]:
 
 @asynccontextmanager
 async def guarded(
-    server: RedisServer, mode: OnOutage = OnOutage.LOCAL, *, patience: float = PATIENT
+    server: RedisServer,
+    mode: OnOutage = OnOutage.LOCAL,
+    *,
+    patience: float = PATIENT,
+    rules: Policy | None = None,
 ) -> AsyncIterator[Guarded]:
-    home = Guarded(server, mode, patience)
+    home = Guarded(server, mode, patience, rules or policy())
     await home.guard.start()
     try:
         yield home
@@ -568,3 +573,44 @@ async def test_what_ended_here_only_may_go_on_when_the_store_says_so(server: Red
         assert await home.ask(beat) is Outcome.ADMITTED
         server.stop()
         assert await home.ask(beat) is Outcome.UNCHECKED
+
+
+# --- Rules ---
+
+ONE_PPV = policy(rules=(Rule("one-ppv", 1),))
+
+
+@pytest.mark.parametrize(
+    ("mode", "expected"),
+    [(OnOutage.LOCAL, Outcome.REFUSED), (OnOutage.OPEN, Outcome.UNCHECKED)],
+)
+async def test_rules_hold_without_the_store_unless_all_may_pass(
+    server: RedisServer, mode: OnOutage, expected: Outcome
+) -> None:
+    async with guarded(server, mode, rules=ONE_PPV) as home:
+        await home.ask(attempt("a", limit=9, rules=("one-ppv",)))
+        server.stop()
+        told = await home.guard.decide(attempt("b", limit=9, rules=("one-ppv",)))
+        assert told.outcome is expected
+        if expected is Outcome.REFUSED:
+            assert (told.rule, told.limit, told.active) == ("one-ppv", 1, 1)
+
+
+async def test_rules_hold_again_for_what_passed_when_the_store_is_back(
+    server: RedisServer,
+) -> None:
+    async with guarded(server, OnOutage.OPEN, rules=ONE_PPV) as home:
+        server.stop()
+        for stream in "ab":
+            told = await home.ask(attempt(stream, limit=9, rules=("one-ppv",)))
+            assert told is Outcome.UNCHECKED
+        await home.return_of_redis()
+        assert await home.ask(attempt("a", limit=9, rules=("one-ppv",))) is Outcome.ADMITTED
+        assert await home.ask(attempt("b", limit=9, rules=("one-ppv",))) is Outcome.REFUSED
+
+
+async def test_a_stream_that_was_observed_is_known_like_any_other(server: RedisServer) -> None:
+    async with guarded(server, OnOutage.CLOSED, rules=policy(observes=True)) as home:
+        assert await home.watch("a", "b", limit=1) == [Outcome.ADMITTED, Outcome.OBSERVED]
+        server.stop()
+        assert await home.watch("b", limit=1) == [Outcome.UNCHECKED]

@@ -8,10 +8,17 @@ from hypothesis import strategies as st
 from proxy.credentials.account import derive
 from proxy.credentials.ticket import Tickets
 from proxy.errors import TicketInvalid
-from proxy.model import Playback, Subject, Ticket
+from proxy.model import DeviceClass, Playback, Subject, Ticket
 
 SECRET = b"t" * 32
-SUBJECT = Subject(account="a" * 32, limit=2, plan="basic", jti="j" * 16, issued_at=1_700_000_000.5)
+SUBJECT = Subject(
+    account="a" * 32,
+    limit=2,
+    plan="basic",
+    jti="j" * 16,
+    issued_at=1_700_000_000.5,
+    claims=(("region", "eu"), ("tier", "4"), ("tier", "hd")),
+)
 PLAYBACK = Playback(
     stream="5" * 24,
     device="d" * 16,
@@ -22,6 +29,7 @@ PLAYBACK = Playback(
     network="n" * 8,
     agent="u" * 8,
     instance_ms=1_700_000_000_123,
+    device_class=DeviceClass.TV,
 )
 
 
@@ -46,7 +54,9 @@ def test_a_ticket_gives_back_what_was_put_in() -> None:
 
 def test_the_longest_names_a_token_may_hold_fit_into_a_ticket() -> None:
     tickets = Tickets(SECRET, 600, Time())
-    subject = Subject(account="a" * 32, limit=10_000, plan="\U0001f3ac" * 256)
+    # As long as the configuration allows (``settings.limits.MAX_LISTED``).
+    listed = tuple(("group", f"{number:03}" + "g" * 20) for number in range(38))
+    subject = Subject(account="a" * 32, limit=10_000, plan="\U0001f3ac" * 256, claims=listed)
     playback = replace(PLAYBACK, label="\U0001f3ac" * 48, content="c" * 192)
     read = tickets.read(f"s.{tickets.mint(subject, playback, 1)}")
     assert (read.subject, read.playback.label) == (subject, playback.label)

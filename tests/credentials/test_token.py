@@ -14,6 +14,7 @@ from proxy.credentials.account import AccountNames
 from proxy.credentials.keys import Key, KeyRing
 from proxy.credentials.token import MAX_TOKEN_LENGTH, Claims, TokenRules, TokenVerifier
 from proxy.errors import TokenExpired, TokenInvalid
+from proxy.model import DeviceClass
 from tests.support.signing import SIGNED_URIS
 
 SECRET = b"s" * 64
@@ -251,3 +252,49 @@ def test_a_token_of_more_than_the_bound_is_refused_unread() -> None:
 def test_no_text_is_a_token_by_chance_nor_an_unexpected_error(text: str) -> None:
     with pytest.raises(TokenInvalid):
         verifier().verify(text)
+
+
+LISTED = TokenRules(listed={"tier": frozenset({"gold", "4", "true"}), "region": frozenset({"eu"})})
+
+
+@pytest.mark.parametrize(
+    ("more", "found"),
+    [
+        ({"tier": "gold"}, [("tier", "gold")]),
+        ({"tier": 4}, [("tier", "4")]),
+        ({"tier": True}, [("tier", "true")]),
+        ({"tier": ["silver", "gold", 4], "region": "eu"}, "region eu, tier 4, tier gold"),
+        ({"tier": "silver", "other": "gold"}, []),
+        ({"tier": {"gold": "gold"}}, []),
+        ({"tier": [["gold"], {"gold": 1}, 4.0, None, "\ud800"]}, []),
+        ({"tier": None}, []),
+        ({"tier": "gold" * 1_000}, []),
+        ({"tier": ["x" * 100] * 50}, []),
+        ({"tier": 10**4_000}, []),
+    ],
+)
+def test_of_listed_claims_only_what_is_looked_for_is_kept_and_nothing_is_an_error(
+    more: dict[str, Any], found: Any
+) -> None:
+    if isinstance(found, str):
+        found = [tuple(pair.split()) for pair in found.split(", ")]
+    read = verifier(rules=LISTED).verify(token(claims(**more)))
+    assert list(read.subject.claims) == found
+
+
+@pytest.mark.parametrize(
+    ("claim", "expected"),
+    [
+        ("tv", DeviceClass.TV),
+        ("Console", DeviceClass.CONSOLE),
+        ("fridge", None),
+        (["tv"], None),
+        (7, None),
+        (None, None),
+    ],
+)
+def test_the_issuer_may_say_what_kind_of_device_it_is(
+    claim: Any, expected: DeviceClass | None
+) -> None:
+    rules = TokenRules(claims=Claims(device_class="kind"))
+    assert verifier(rules=rules).verify(token(claims(kind=claim))).device_class is expected

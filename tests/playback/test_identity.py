@@ -5,7 +5,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from multidict import CIMultiDict
 
-from proxy.model import Playback, Request, Subject, Ticket, Token
+from proxy.model import DeviceClass, Playback, Request, Subject, Ticket, Token
 from proxy.playback.device import Hints, hints, label_of, network_of
 from proxy.playback.identity import MAX_CONTENT_LENGTH, astray, content_of, named, resume, start
 
@@ -90,6 +90,17 @@ def test_a_ticket_copied_to_another_device_elsewhere_is_a_stream_of_its_own() ->
     assert copied.device != playback.device
     assert not copied.strong
     assert copied.content == playback.content
+
+
+def test_a_device_is_of_the_class_its_token_says_or_else_its_user_agent() -> None:
+    roku = replace(HOME, agent="Roku/DVP-12.5 (12.5.0.4178-88)")
+    assert begin(roku).device_class is DeviceClass.TV
+    told = replace(TOKEN, device_class=DeviceClass.CONSOLE)
+    playback = begin(roku, told)
+    assert playback.device_class is DeviceClass.CONSOLE
+    assert resume(ticket(playback), HOME).device_class is DeviceClass.CONSOLE
+    elsewhere = Hints("Mozilla/5.0 (iPad; CPU OS 16_0 like Mac OS X)", "198.51.100.0/24")
+    assert resume(ticket(playback), elsewhere).device_class is DeviceClass.TABLET
 
 
 def test_the_stray_of_a_request_is_the_copy_it_would_be() -> None:

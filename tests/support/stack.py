@@ -74,10 +74,16 @@ def merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
 
 
 class Stack:
-    """A proxy and its origin; ``settings`` go over the defaults of the tests."""
+    """A proxy and its origin; ``settings`` go over the defaults of the tests.
 
-    def __init__(self, clock: Clock | None = None, **settings: Any) -> None:
+    ``live`` goes over those of the route of that name.
+    """
+
+    def __init__(
+        self, clock: Clock | None = None, live: dict[str, Any] | None = None, **settings: Any
+    ) -> None:
         self.clock = clock
+        self.live = live or {}
         self.overrides = settings
         self.origin = TestOrigin()
 
@@ -90,7 +96,7 @@ class Stack:
             "tickets": {"secret": TICKET_SECRET},
             "origin": {"cache": "0s"},
             "routes": [
-                {"name": "live", "path": "/live/**", "origins": [self.origin.url]},
+                {"name": "live", "path": "/live/**", "origins": [self.origin.url], **self.live},
                 {
                     "name": "open",
                     "path": "/open/**",

@@ -523,6 +523,18 @@ async def test_a_stream_given_back_makes_no_room_for_what_another_may_have_held(
         assert (await reload).status == 200
 
 
+async def test_who_plays_above_a_limit_that_is_observed_may_have_as_much_held(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("proxy.attendance.HELD_PER_STREAM", 1)
+    async with channel(limits={"default": 1, "mode": "observe"}) as live:
+        streams = [await live.watch(device=device) for device in ("tv", "phone")]
+        reloads = [asking(live.stack, f"{low}&{NEXT}") for low in streams]
+        await live.count(1)
+        live.news.set()
+        assert [answer.status for answer in await asyncio.gather(*reloads)] == [200, 200]
+
+
 async def test_head_is_never_held(hasty: Channel) -> None:
     hasty.target = 20  # what the origin might hold for a minute
     low = await hasty.watch()

@@ -19,9 +19,10 @@ from proxy.credentials.ticket import Tickets
 from proxy.credentials.token import TokenRules, TokenVerifier
 from proxy.manifests.hls import compile_hls
 from proxy.manifests.links import Links, Place
-from proxy.model import Attempt, Cadence, Subject, Token
+from proxy.model import Subject, Token
 from proxy.playback.device import Hints
 from proxy.playback.identity import resume, start
+from proxy.streams import Attempt, Cadence
 
 SECRET = b"b" * 64
 PLAYLIST = (

@@ -15,7 +15,8 @@ from proxy.admission.rules import Rulebook
 from proxy.admission.store import Store
 from proxy.errors import StoreUnavailable, StreamEnded, StreamLimit, TokenRevoked
 from proxy.manifests.template import Template
-from proxy.model import Attempt, Cadence, Decision, Intent, Outcome, Pace, Playback, Subject
+from proxy.model import Playback, Subject
+from proxy.streams import Attempt, Cadence, Decision, Intent, Outcome, Pace
 from proxy.telemetry.metrics import Metrics
 
 # Contents whose tempo is remembered, and streams of players that come back with their token. A

@@ -32,7 +32,7 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from proxy.listing import as_conflict
-from proxy.model import LIMIT_SOURCES, Decision
+from proxy.streams import LIMIT_SOURCES, Decision
 
 
 class PlaygateError(Exception):

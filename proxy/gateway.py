@@ -31,19 +31,12 @@ from proxy.errors import (
 from proxy.manifest_source import Manifest, ManifestSource
 from proxy.manifests.kinds import is_manifest_path, is_manifest_type
 from proxy.manifests.template import Template
-from proxy.model import (
-    Decision,
-    Intent,
-    Kind,
-    Playback,
-    Reply,
-    Request,
-    Subject,
-)
+from proxy.model import Kind, Playback, Reply, Request, Subject
 from proxy.origin.exchange import Opened
 from proxy.origin.patience import is_blocking, segment_hold, unblocked
 from proxy.rendering import rendered
 from proxy.routing import Route, RouteTable
+from proxy.streams import Decision, Intent
 from proxy.telemetry.metrics import Metrics
 from proxy.walker import Walker, Walkers
 

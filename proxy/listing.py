@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from proxy.model import Stream
+from proxy.streams import Stream
 
 CONFLICT_MEMBERS = ("id", "content", "device", "started_at", "last_seen_at")
 

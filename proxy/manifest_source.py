@@ -15,7 +15,7 @@ from proxy.manifests.dash_patch import UNFIT_PATCH
 from proxy.manifests.kinds import is_patch_path, recognise
 from proxy.manifests.links import Links, Place
 from proxy.manifests.template import Template
-from proxy.model import Pace, Request
+from proxy.model import Request
 from proxy.origin.cache import CacheResult, Loaded, MicroCache
 from proxy.origin.client import OriginClient
 from proxy.origin.exchange import Fetched, Opened
@@ -24,6 +24,7 @@ from proxy.origin.patience import is_blocking, reload_hold, segment_hold
 from proxy.origin.upstream import Target, Upstream
 from proxy.query import without
 from proxy.routing import Route, RouteTable
+from proxy.streams import Pace
 from proxy.telemetry.metrics import Metrics
 
 # A popular channel's manifests many times over; each entry is small or bounded by the weight.

@@ -2,7 +2,8 @@
 
 from proxy.conditions import byte_range
 from proxy.manifests.template import Template
-from proxy.model import Decision, Reply, Request
+from proxy.model import Reply, Request
+from proxy.streams import Decision
 
 
 def rendered(request: Request, template: Template, ticket: str, decision: Decision) -> Reply:

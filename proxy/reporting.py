@@ -8,16 +8,8 @@ from collections.abc import Sequence
 from proxy.admission.revocations import Revocation
 from proxy.admission.store import Store
 from proxy.lapses import LapseWatch
-from proxy.model import (
-    Attempt,
-    Cadence,
-    Decision,
-    Ended,
-    Intent,
-    Lapsed,
-    Stream,
-    Subject,
-)
+from proxy.model import Subject
+from proxy.streams import Attempt, Cadence, Decision, Ended, Intent, Lapsed, Stream
 from proxy.telemetry.journal import Journal
 
 

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from proxy.credentials.bearer import Credentials
 from proxy.errors import TicketInvalid
 from proxy.manifests.template import Template
-from proxy.model import Decision, Outcome, Playback, Request, Subject, Ticket, Token
+from proxy.model import Playback, Request, Subject, Ticket, Token
 from proxy.playback import identity
 from proxy.playback.device import hints
 from proxy.routing import Route
+from proxy.streams import Decision, Outcome
 
 
 @dataclass(frozen=True, slots=True)

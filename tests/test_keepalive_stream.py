@@ -17,8 +17,9 @@ from proxy.admission.revocations import Revocation
 from proxy.admission.store import Store
 from proxy.admit import Admission, Limits
 from proxy.keepalive_stream import GROUP, TTL_MS, KeepaliveStream, unseen
-from proxy.model import Intent, Outcome, Stray
+from proxy.model import Stray
 from proxy.redis_client import client
+from proxy.streams import Intent, Outcome
 from proxy.telemetry.metrics import Metrics
 from tests.admission.samples import ACCOUNT, KEPT, attempt, policy
 from tests.support.poll import until

@@ -17,8 +17,8 @@ from proxy.admission.policy import OnLimit, Takeover
 from proxy.admission.redis import RedisStore
 from proxy.admission.store import Store
 from proxy.lapses import LapseCollector, LapseWatch
-from proxy.model import Cadence, EndReason, Intent
 from proxy.reporting import ReportingStore
+from proxy.streams import Cadence, EndReason, Intent
 from proxy.telemetry.events import Event, EventType
 from proxy.telemetry.journal import Journal
 from proxy.telemetry.metrics import Metrics

@@ -29,16 +29,8 @@ from proxy.admission.ledger import Ledger
 from proxy.admission.policy import Policy
 from proxy.admission.slot import Slot, Tombstone, opened, patience_ms
 from proxy.admission.ways import Way, Ways
-from proxy.model import (
-    Attempt,
-    Decision,
-    Ended,
-    EndReason,
-    Intent,
-    Outcome,
-    Playback,
-    Stream,
-)
+from proxy.model import Playback
+from proxy.streams import Attempt, Decision, Ended, EndReason, Intent, Outcome, Stream
 
 # Less would only invite a retry that cannot succeed, and Retry-After counts whole seconds.
 MIN_RETRY_MS = 1_000

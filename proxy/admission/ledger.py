@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from proxy.admission.policy import Policy
 from proxy.admission.revocations import Revocation, Revocations
 from proxy.admission.slot import Slot, Tombstone, patience_ms
-from proxy.model import Cadence, Ended, EndReason, Stream
+from proxy.streams import Cadence, Ended, EndReason, Stream
 
 # How long an account is remembered after its last slot lapsed: enough for those who look for lapses
 # (``proxy.lapses``) to come round, also when a channel has gone off the air with all its viewers.

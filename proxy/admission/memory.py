@@ -13,17 +13,8 @@ from proxy.admission import decision
 from proxy.admission.ledger import Ledger
 from proxy.admission.policy import Policy
 from proxy.admission.revocations import Revocation
-from proxy.model import (
-    Attempt,
-    Cadence,
-    Clock,
-    Decision,
-    Ended,
-    Intent,
-    Lapsed,
-    Stream,
-    Subject,
-)
+from proxy.model import Clock, Subject
+from proxy.streams import Attempt, Cadence, Decision, Ended, Intent, Lapsed, Stream
 
 # Accounts looked at for each use: more than one, so that forgetting outruns the coming of new
 # ones; few, so that no request pays for many.

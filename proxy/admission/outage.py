@@ -27,18 +27,8 @@ from proxy.admission.revocations import Revocation
 from proxy.admission.shadow import HOLDING, Shadow
 from proxy.admission.store import Store
 from proxy.errors import BadRequest, StoreUnavailable
-from proxy.model import (
-    Attempt,
-    Cadence,
-    Clock,
-    Decision,
-    Ended,
-    Intent,
-    Lapsed,
-    Outcome,
-    Stream,
-    Subject,
-)
+from proxy.model import Clock, Subject
+from proxy.streams import Attempt, Cadence, Decision, Ended, Intent, Lapsed, Outcome, Stream
 
 # Seconds between two tries of a store that is away: a restart is noticed at once, and one request
 # a second that waits for a timeout is nothing.

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from proxy.model import Cadence, Pace, Subject
+from proxy.model import Subject
+from proxy.streams import Cadence, Pace
 
 # A slot must outlive a late beat or two: without a tempo of its own, a stream is taken to beat
 # three times within its TTL.

@@ -27,8 +27,9 @@ from proxy.admission.policy import OnLimit, Policy
 from proxy.admission.revocations import Revocation, too_many
 from proxy.admission.scripts import Script
 from proxy.errors import StoreUnavailable
-from proxy.model import Attempt, Cadence, Decision, Ended, Lapsed, Stream, Subject
+from proxy.model import Subject
 from proxy.redis_client import client, closed
+from proxy.streams import Attempt, Cadence, Decision, Ended, Lapsed, Stream
 
 # Each call holds a connection for as long as Redis takes, a fraction of a millisecond: this many
 # carry more than one Redis can answer. Calls above it wait their turn, within their timeout.

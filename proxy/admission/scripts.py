@@ -13,7 +13,7 @@ from importlib.resources import files
 
 from proxy.admission import decision, ledger, revocations, slot
 from proxy.admission.policy import Takeover
-from proxy.model import EndReason
+from proxy.streams import EndReason
 
 # The fields of a slot, a tombstone and the rest, as the scripts handle them: arrays from 1.
 _SLOT = (

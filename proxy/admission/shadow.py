@@ -15,7 +15,8 @@ from proxy.admission.policy import Policy
 from proxy.admission.revocations import Revocation
 from proxy.admission.slot import Slot, opened
 from proxy.errors import BadRequest
-from proxy.model import Attempt, Clock, Decision, Ended, EndReason, Intent, Outcome
+from proxy.model import Clock
+from proxy.streams import Attempt, Decision, Ended, EndReason, Intent, Outcome
 
 # Accounts remembered while the store answers, at about 1.5 KB each. Above it newcomers are not
 # known in an outage, which is milder than a process that runs out of memory.

@@ -7,7 +7,8 @@ point, compute exactly the same.
 
 from dataclasses import dataclass, replace
 
-from proxy.model import Attempt, Cadence, EndReason, Playback, Stream
+from proxy.model import Playback
+from proxy.streams import Attempt, Cadence, EndReason, Stream
 
 # A beat is late after a quarter of its interval (a segment's download, a slow radio), but never
 # before this: players pause, buffer and retry for a few seconds at any time.

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from proxy.admission.revocations import Revocation
-from proxy.model import Attempt, Cadence, Decision, Ended, Lapsed, Stream, Subject
+from proxy.model import Subject
+from proxy.streams import Attempt, Cadence, Decision, Ended, Lapsed, Stream
 
 
 class Store(Protocol):

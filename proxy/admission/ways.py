@@ -23,7 +23,8 @@ from dataclasses import dataclass, field
 from proxy.admission.ceilings import Ceiling, Ceilings
 from proxy.admission.policy import OnLimit, Policy, Takeover
 from proxy.admission.slot import Slot
-from proxy.model import Attempt, EndReason, Intent, Outcome, Playback
+from proxy.model import Playback
+from proxy.streams import Attempt, EndReason, Intent, Outcome
 
 
 @dataclass(frozen=True, slots=True)

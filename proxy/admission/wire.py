@@ -4,7 +4,7 @@ from typing import Any
 
 from proxy.admission.policy import Policy
 from proxy.admission.scripts import REASONS
-from proxy.model import Attempt, Cadence, Decision, Ended, Lapsed, Outcome, Stream
+from proxy.streams import Attempt, Cadence, Decision, Ended, Lapsed, Outcome, Stream
 
 
 def cadence_args(cadence: Cadence) -> tuple[int, int, int, int, int]:

@@ -26,7 +26,7 @@ from proxy.manifests.links import Base, Links, Role
 from proxy.manifests.markup import BLANKS, Element, broken, read
 from proxy.manifests.paths import directory
 from proxy.manifests.template import Template
-from proxy.model import Pace
+from proxy.streams import Pace
 
 CONTENT_TYPE = "application/dash+xml"
 

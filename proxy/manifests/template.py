@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from proxy.errors import OriginInvalid
-from proxy.model import Pace
+from proxy.streams import Pace
 
 # What a ticket weighs with long names in it; most have 400 to 450 bytes.
 TICKET_BYTES = 512

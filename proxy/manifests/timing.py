@@ -10,7 +10,7 @@ Only a target duration that cannot be read is a reason to refuse a playlist.
 import re
 from dataclasses import dataclass
 
-from proxy.model import Pace
+from proxy.streams import Pace
 
 TARGETDURATION = b"#EXT-X-TARGETDURATION"
 PART_INF = b"#EXT-X-PART-INF"

@@ -9,8 +9,8 @@ No manifest says which segments are held, and a DASH origin holds one that it ma
 it. So each segment of what is live may be held; one of something on demand is there or is not.
 """
 
-from proxy.model import Pace
 from proxy.query import pairs, without
+from proxy.streams import Pace
 
 BLOCKING = "_HLS_msn"  # the directive that makes a reload blocking
 BLOCKING_PART = "_HLS_part"  # refines it, and means nothing without it

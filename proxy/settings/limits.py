@@ -11,7 +11,6 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator
 from pydantic_core import InitErrorDetails
 
-from proxy.model import LIMIT_SOURCES
 from proxy.settings.routes import Pattern
 from proxy.settings.section import Section, conflict, no_twins, together, written
 from proxy.settings.types import (
@@ -23,6 +22,7 @@ from proxy.settings.types import (
     not_empty,
     one_or_many,
 )
+from proxy.streams import LIMIT_SOURCES
 
 # Each is looked at for each request, and a slot may carry the names of all.
 MAX_RULES = 32

@@ -6,7 +6,8 @@ attempts would say how players retry, not how many streams people want.
 
 from collections import OrderedDict
 
-from proxy.model import Clock, Decision, Outcome
+from proxy.model import Clock
+from proxy.streams import Decision, Outcome
 from proxy.telemetry.metrics import STARTS
 
 # A player that was refused and not heard of for so long has given up (seconds): whoever comes then

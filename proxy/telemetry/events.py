@@ -12,7 +12,7 @@ from typing import Protocol
 
 from proxy.errors import PlaygateError
 from proxy.listing import rfc3339
-from proxy.model import Attempt, Decision, Ended, EndReason, Outcome
+from proxy.streams import Attempt, Decision, Ended, EndReason, Outcome
 
 # Longer than any path that media is served under; what is longer is cut and still tells enough.
 MAX_TEXT_LENGTH = 1024

@@ -9,7 +9,8 @@ from collections.abc import Iterable
 import structlog
 
 from proxy.errors import PlaygateError, StreamLimit
-from proxy.model import Attempt, Clock, Decision, Ended, Outcome
+from proxy.model import Clock
+from proxy.streams import Attempt, Decision, Ended, Outcome
 from proxy.telemetry import events
 from proxy.telemetry.demand import Demand
 from proxy.telemetry.events import NoSink, Sink

@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.process_collector import ProcessCollector
 
-from proxy.model import Decision, EndReason, Outcome
+from proxy.streams import Decision, EndReason, Outcome
 from proxy.telemetry.totals import Totals, sums, values
 
 # From a cached beat (well under a millisecond) to a slow origin's time-out.

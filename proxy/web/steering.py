@@ -24,12 +24,13 @@ from proxy.manifests.steering import (
     SERVER_SAFE,
     place,
 )
-from proxy.model import Intent, Kind, Reply, Request, Ticket
+from proxy.model import Kind, Reply, Request, Ticket
 from proxy.origin_steering import PRIORITIES, RELOAD_URI, OriginSteering
 from proxy.playback import identity
 from proxy.playback.device import hints
 from proxy.query import value_of
 from proxy.rendering import decision_headers
+from proxy.streams import Intent
 from proxy.web.replies import json_reply
 
 # When to ask again where there is nothing to keep alive (seconds; a player that was told nothing

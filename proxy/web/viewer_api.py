@@ -12,11 +12,12 @@ from proxy.credentials.bearer import Credentials
 from proxy.errors import BadRequest, MethodNotAllowed, NotFound
 from proxy.gateway import Notes
 from proxy.listing import as_json
-from proxy.model import Intent, Kind, Outcome, Playback, Reply, Request, Subject, Ticket
+from proxy.model import Kind, Playback, Reply, Request, Subject, Ticket
 from proxy.playback import identity
 from proxy.playback.device import hints, label_of
 from proxy.query import value_of
 from proxy.rendering import decision_headers
+from proxy.streams import Intent, Outcome
 from proxy.web.description import described
 from proxy.web.replies import empty_reply, json_reply
 from proxy.web.steering import Steering

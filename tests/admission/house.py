@@ -12,7 +12,7 @@ from proxy.admission.decision import decide
 from proxy.admission.ledger import Ledger
 from proxy.admission.policy import Policy
 from proxy.admission.redis import RedisStore
-from proxy.model import Attempt, Cadence, Decision, EndReason, Outcome
+from proxy.streams import Attempt, Cadence, Decision, EndReason, Outcome
 from tests.admission.samples import ACCOUNT, attempt, policy
 
 START_MS = 1_700_000_000_000

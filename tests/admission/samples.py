@@ -1,7 +1,8 @@
 """Attempts and policies to vary, as a viewer at home would make them."""
 
 from proxy.admission.policy import OnLimit, Policy, Rule, Takeover
-from proxy.model import Attempt, Cadence, Intent, Playback, Stray
+from proxy.model import Playback, Stray
+from proxy.streams import Attempt, Cadence, Intent
 
 ACCOUNT = "a" * 32
 TTL = 30_000

@@ -12,7 +12,8 @@ from proxy.admission.store import Store
 from proxy.admit import Admission, Limits
 from proxy.errors import StreamEnded, TokenRevoked
 from proxy.manifests.template import Template
-from proxy.model import Decision, Outcome, Pace, Playback, Subject
+from proxy.model import Playback, Subject
+from proxy.streams import Decision, Outcome, Pace
 from proxy.telemetry.metrics import Metrics
 from tests.admission.samples import ACCOUNT, attempt, policy
 

@@ -3,7 +3,7 @@
 import pytest
 
 from proxy.admission.policy import OnLimit, Policy, Rule, Takeover
-from proxy.model import Decision, EndReason, Intent, Outcome
+from proxy.streams import Decision, EndReason, Intent, Outcome
 from tests.admission.house import Build, House
 from tests.admission.samples import LIVE, TTL, attempt, policy
 

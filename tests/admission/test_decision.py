@@ -9,7 +9,8 @@ import pytest
 
 from proxy.admission.ledger import LINGER_MS, MAX_TOMBSTONES, RELEASED_MS, REPEATED_MS
 from proxy.admission.policy import OnLimit, Policy, Takeover
-from proxy.model import Attempt, Cadence, Decision, EndReason, Intent, Outcome, Stray
+from proxy.model import Stray
+from proxy.streams import Attempt, Cadence, Decision, EndReason, Intent, Outcome
 from tests.admission.house import START_MS, Build, House
 from tests.admission.samples import FILM, KEPT, LIVE, TTL, attempt, policy
 

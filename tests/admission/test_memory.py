@@ -3,7 +3,7 @@
 from proxy.admission import memory
 from proxy.admission.ledger import LINGER_MS, RELEASED_MS, REPEATED_MS
 from proxy.admission.memory import MemoryStore
-from proxy.model import EndReason, Intent, Outcome
+from proxy.streams import EndReason, Intent, Outcome
 from tests.admission.samples import ACCOUNT, FILM, LIVE, TTL, attempt, policy
 
 START = 1_700_000_000.0

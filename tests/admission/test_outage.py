@@ -16,8 +16,9 @@ from proxy.admission.policy import Policy, Rule
 from proxy.admission.redis import RedisStore
 from proxy.admission.revocations import Revocation
 from proxy.errors import StoreUnavailable
-from proxy.model import Attempt, Decision, EndReason, Intent, Outcome, Stray, Subject
+from proxy.model import Stray, Subject
 from proxy.redis_client import cause
+from proxy.streams import Attempt, Decision, EndReason, Intent, Outcome
 from tests.admission.samples import ACCOUNT, FILM, KEPT, LIVE, TTL, attempt, policy
 from tests.support.redis_server import RedisServer
 

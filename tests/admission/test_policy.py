@@ -13,7 +13,8 @@ from proxy.admission.policy import (
     cadence,
     limit_for,
 )
-from proxy.model import Cadence, Pace, Subject
+from proxy.model import Subject
+from proxy.streams import Cadence, Pace
 
 LIFETIMES = Lifetimes(ttl=30, live_ttl_factor=4, vod_ttl=90, max_hold=4 * 3600)
 PLANS = {"basic": 1, "premium": 4}

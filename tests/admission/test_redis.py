@@ -11,7 +11,7 @@ from redis.crc import key_slot
 from proxy.admission.ledger import LINGER_MS
 from proxy.admission.policy import OnLimit, Takeover
 from proxy.admission.redis import RedisStore
-from proxy.model import EndReason, Outcome
+from proxy.streams import EndReason, Outcome
 from tests.admission.samples import ACCOUNT, FILM, LIVE, TTL, attempt, policy
 from tests.support.redis_server import RedisServer
 

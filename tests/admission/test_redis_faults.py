@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 
 from proxy.admission.redis import CONNECTIONS, RedisStore
 from proxy.errors import StoreUnavailable
-from proxy.model import Outcome
+from proxy.streams import Outcome
 from tests.admission.samples import ACCOUNT, LIVE, attempt, policy
 from tests.admission.tls_front import tls_front
 from tests.support.redis_server import RedisServer, free_port

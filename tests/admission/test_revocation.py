@@ -11,7 +11,8 @@ from proxy.admission.redis import RedisStore
 from proxy.admission.revocations import MAX_REVOKED, Revocation
 from proxy.admission.store import Store
 from proxy.errors import BadRequest
-from proxy.model import EndReason, Intent, Outcome, Subject
+from proxy.model import Subject
+from proxy.streams import EndReason, Intent, Outcome
 from tests.admission.samples import ACCOUNT, KEPT, TTL, attempt, policy
 from tests.support.redis_server import RedisServer
 

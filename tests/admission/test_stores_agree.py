@@ -30,18 +30,8 @@ from proxy.admission.policy import OnLimit, Policy, Rule, Takeover
 from proxy.admission.redis import RedisStore
 from proxy.admission.revocations import Revocation
 from proxy.admission.slot import Slot
-from proxy.model import (
-    Attempt,
-    Cadence,
-    Decision,
-    Ended,
-    EndReason,
-    Intent,
-    Lapsed,
-    Outcome,
-    Stray,
-    Subject,
-)
+from proxy.model import Stray, Subject
+from proxy.streams import Attempt, Cadence, Decision, Ended, EndReason, Intent, Lapsed, Outcome
 from tests.admission.samples import attempt, policy
 from tests.support.redis_server import RedisServer
 

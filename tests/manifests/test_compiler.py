@@ -14,7 +14,7 @@ from proxy.errors import OriginInvalid
 from proxy.manifests.compiler import compile_manifest
 from proxy.manifests.kinds import Format, is_manifest_path, recognise
 from proxy.manifests.template import Template
-from proxy.model import Pace
+from proxy.streams import Pace
 from tests.manifests.test_dash import mpd
 from tests.manifests.test_hls import MEDIA, MULTIVARIANT
 from tests.manifests.world import Mode, Player, links, unhurried, without_tickets

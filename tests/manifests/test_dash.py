@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from proxy.errors import OriginInvalid
 from proxy.manifests.dash import compile_dash
 from proxy.manifests.template import Template
-from proxy.model import Pace
+from proxy.streams import Pace
 from tests.manifests.world import CDN, Mode, Player, links, unhurried
 
 BASE = "/live/a/main.mpd"

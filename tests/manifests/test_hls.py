@@ -9,7 +9,7 @@ from proxy.errors import OriginInvalid
 from proxy.manifests.hls import compile_hls
 from proxy.manifests.kinds import is_manifest_path
 from proxy.manifests.template import Template
-from proxy.model import Pace
+from proxy.streams import Pace
 from tests.manifests.world import CDN, Mode, Player, links, unhurried, without_tickets
 
 MULTIVARIANT = """\

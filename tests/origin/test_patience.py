@@ -1,7 +1,7 @@
 import pytest
 
-from proxy.model import Pace
 from proxy.origin.patience import is_blocking, reload_hold, segment_hold
+from proxy.streams import Pace
 
 
 @pytest.mark.parametrize(

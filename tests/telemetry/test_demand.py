@@ -1,4 +1,4 @@
-from proxy.model import Decision, Outcome
+from proxy.streams import Decision, Outcome
 from proxy.telemetry.demand import GIVEN_UP_S, MAX_REMEMBERED, Demand
 
 

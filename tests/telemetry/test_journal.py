@@ -8,8 +8,8 @@ from proxy.admission.memory import MemoryStore
 from proxy.admission.policy import OnLimit
 from proxy.errors import PlaygateError, TicketInvalid, TokenExpired, TokenMissing
 from proxy.lapses import LapseWatch
-from proxy.model import Attempt, EndReason, Intent
 from proxy.reporting import ReportingStore
+from proxy.streams import Attempt, EndReason, Intent
 from proxy.telemetry.events import MAX_TEXT_LENGTH, Event
 from proxy.telemetry.journal import Journal
 from proxy.telemetry.metrics import Metrics

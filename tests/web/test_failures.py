@@ -8,7 +8,7 @@ import jwt
 import pytest
 from aiohttp import web
 
-from proxy.model import Attempt, Decision
+from proxy.streams import Attempt, Decision
 from proxy.web.connections import PlayerProtocol
 from tests.support.origin import HLS
 from tests.support.playlists import MASTER, serve_channels

@@ -10,7 +10,6 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_network
-from urllib.parse import urlsplit
 
 from proxy.credentials.cbor import Tag, Value
 from proxy.credentials.patterns import Pattern
@@ -26,7 +25,7 @@ UNCHECKABLE = {8, *range(41, 46), 282, 309, *range(314, 320), 321, 324}
 # RFC 9164: an address, or a prefix of one that may leave out zeros at its end. Bytes of an address.
 ADDRESS_TAGS = {52: 4, 54: 16}
 
-HOST = re.compile(r"(.*?)(?::(\d+))?")
+HOST = re.compile(r"(.*?)(?::(\d+))?", re.DOTALL)
 DEFAULT_PORTS = {"http": "80", "https": "443"}
 
 Match = Callable[[str], bool]
@@ -62,12 +61,15 @@ def parts_of(uri: str) -> tuple[str, ...]:
     Scheme, host, port, path, query, parent path, file name, stem, extension: the port always as a
     number, the extension with its dot, the last there is in the file name.
     """
-    split = urlsplit(uri)
-    host, port = HOST.fullmatch(split.netloc).groups()  # type: ignore[union-attr]  # any text does
-    parent, _, name = split.path.rpartition("/")
+    # Not by urlsplit, which raises at hosts that it does not know.
+    scheme, _, rest = uri.partition("://")
+    location, _, query = rest.partition("?")
+    authority, slash, path = location.partition("/")
+    host, port = HOST.fullmatch(authority).groups()  # type: ignore[union-attr]  # any text does
+    parent, _, name = (path := slash + path).rpartition("/")
     stem, dot, extension = name.rpartition(".")
     return (
-        *(split.scheme, host, port or DEFAULT_PORTS[split.scheme], split.path, split.query),
+        *(scheme, host, port or DEFAULT_PORTS.get(scheme, ""), path, query),
         *(parent, name, *((stem, dot + extension) if dot else (name, ""))),
     )
 

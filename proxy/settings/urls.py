@@ -6,7 +6,7 @@ store's URL alone, and no message ever repeats a URL or a part of one.
 """
 
 import re
-from ipaddress import ip_address
+from ipaddress import IPv6Address, ip_address
 from typing import Annotated, NamedTuple
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
@@ -63,6 +63,23 @@ def parse_authority(text: str) -> Authority:
     if match is None or int(match[2] or 0) > 65535:
         raise ValueError("must be a host name or address, with or without a port")
     return Authority(match[1].lower(), int(match[2]) if match[2] else None)
+
+
+def parse_host(text: str) -> str:
+    """Read the host that viewers name, with or without a port, in the spelling it is compared in.
+
+    That is ``web.addresses``'s: no dot at the end of a name, an address as RFC 5952 writes it.
+
+    Raises:
+        ValueError: no host.
+    """
+    host, port = parse_authority(text)
+    if not host.startswith("["):
+        return str(Authority(host.removesuffix("."), port))
+    try:
+        return str(Authority(f"[{IPv6Address(host[1:-1])}]", port))
+    except ValueError:
+        raise ValueError("must hold an IPv6 address between its brackets") from None
 
 
 def _split(text: str, *schemes: str) -> SplitResult:
@@ -228,5 +245,5 @@ OriginUrl = Annotated[str, AfterValidator(parse_origin)]
 WebOrigin = Annotated[str, AfterValidator(parse_web_origin)]
 
 
-HostName = Annotated[str, AfterValidator(lambda text: str(parse_authority(text)))]
+HostName = Annotated[str, AfterValidator(parse_host)]
 BindHost = Annotated[str, AfterValidator(parse_bind_host)]

@@ -5,14 +5,21 @@ Only a proxy listed in ``listen.trusted_proxies`` is believed about anybody but 
 
 import re
 from collections.abc import Iterable
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 import structlog
 from multidict import MultiMapping
 
-# A host with an optional port (RFC 9110 §7.2); what else a Host header may hold is an attack.
-HOST = re.compile(r"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::\d{1,5})?", re.ASCII)
-DEFAULT_PORTS = {"http": ":80", "https": ":443"}
+# A host with an optional port (RFC 9110 §7.2); what else a Host field may hold is an attack. A name
+# is made of labels (RFC 1123 §2.1) and may end in a dot, which is no part of it. The underscore is
+# not for hosts, but Docker and others name them so.
+LABEL = r"[A-Za-z0-9_][A-Za-z0-9_-]{0,62}"
+HOST = re.compile(
+    rf"(?:({LABEL}(?:\.{LABEL})*)\.?|\[([0-9A-Fa-f:.]{{2,45}})\])(?::(\d{{1,5}}))?", re.ASCII
+)
+MAX_NAME_LENGTH = 253  # RFC 1035 §2.3.4, less what DNS adds to it on the wire
+MAX_PORT = 65_535
+DEFAULT_PORTS = {"http": 80, "https": 443}
 # What a balancer writes, in the order of how many do.
 FORWARDED = ("X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host")
 
@@ -49,14 +56,11 @@ class TrustedProxies:
         return forwarded if forwarded in DEFAULT_PORTS else scheme
 
     def host(self, peer: str, scheme: str, host: str, headers: MultiMapping[str]) -> str | None:
-        """Give the host the viewer used, lower case and without its default port.
+        """Give the host the viewer used, in its one spelling and without its default port.
 
         None where it is no host at all.
         """
-        name = self._forwarded("X-Forwarded-Host", peer, headers) or host
-        if not HOST.fullmatch(name):
-            return None
-        return name.lower().removesuffix(DEFAULT_PORTS[scheme])
+        return _normal(self._forwarded("X-Forwarded-Host", peer, headers) or host, scheme)
 
     def check(self, peer: str, headers: MultiMapping[str]) -> None:
         """Warn, once, if a balancer seems to stand before us that is not trusted.
@@ -103,6 +107,24 @@ class TrustedProxies:
             return ""
         trusted = sum(map(self.trusts, self._hops(peer, headers)))
         return said[-min(trusted, len(said))] if trusted else ""
+
+
+def _normal(text: str, scheme: str) -> str | None:
+    """Give the one spelling of a host with or without a port; None for what is none."""
+    found = HOST.fullmatch(text)
+    if not found:
+        return None
+    name, address, port = found[1], found[2], int(found[3] or DEFAULT_PORTS[scheme])
+    if address:
+        try:
+            host = f"[{IPv6Address(address)}]"
+        except ValueError:
+            return None
+    else:
+        host = name.lower()
+    if len(host) > MAX_NAME_LENGTH or not 0 < port <= MAX_PORT:
+        return None
+    return host if port == DEFAULT_PORTS[scheme] else f"{host}:{port}"
 
 
 def _listed(name: str, headers: MultiMapping[str]) -> list[str]:

@@ -2,15 +2,18 @@ import pytest
 import redis.asyncio
 from hypothesis import given
 from hypothesis import strategies as st
+from multidict import CIMultiDict
 
 from proxy.settings.urls import (
     StoreUrl,
     check_store_url,
     parse_base,
     parse_bind_host,
+    parse_host,
     parse_origin,
     parse_web_origin,
 )
+from proxy.web.addresses import TrustedProxies
 
 STORES = [
     "memory://",
@@ -151,3 +154,14 @@ def test_a_port_is_opened_on_an_address_or_a_name(text: str) -> None:
 def test_what_is_no_host_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="must be an address"):
         parse_bind_host(text)
+
+
+@pytest.mark.parametrize("text", ["TV.Test.:8080", "tv.test:8080", "[2001:DB8:0::1]", "tv.test"])
+def test_a_routes_host_is_spelt_as_that_of_its_viewers(text: str) -> None:
+    said = TrustedProxies([]).host("203.0.113.9", "http", text, CIMultiDict())
+    assert parse_host(text) == said
+
+
+def test_a_routes_host_is_a_host() -> None:
+    with pytest.raises(ValueError, match="IPv6"):
+        parse_host("[::::]")

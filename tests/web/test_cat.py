@@ -290,10 +290,21 @@ async def test_networks_hold_for_the_token_and_for_what_its_manifest_leads_to(
         ("http://[::1]:8080/", ("http", "[::1]", "8080", "/", "", "", "", "", "")),
         ("http://[::1]/a;p=1", ("http", "[::1]", "80", "/a;p=1", "", "", "a;p=1", "a;p=1", "")),
         ("http://h:99999/", ("http", "h", "99999", "/", "", "", "", "", "")),
+        ("http://[....]/a?b?c", ("http", "[....]", "80", "/a", "b?c", "", "a", "a", "")),
     ],
 )
 def test_a_uri_has_parts(uri: str, parts: tuple[str, ...]) -> None:
     assert parts_of(uri) == parts
+
+
+@pytest.mark.parametrize("host", ["[::::]", "[....]", "[1.2.3]", "[:::]:80", "..", "h:99999"])
+async def test_what_is_no_host_is_refused_before_any_scope_is_asked(host: str) -> None:
+    token = cat({cats.CATU: {cats.PATH: {cats.PREFIX: "/live/"}}})
+    async with stack() as proxy:
+        serve_channels(proxy.origin, "one")
+        answer = await ask(proxy, token, Host=host)
+        assert (answer.status, answer.code) == (400, "bad_request")
+        assert (await ask(proxy, token)).status == 200
 
 
 @given(wanted=st.text("ab/", max_size=4), path=st.text("ab/", max_size=6))

@@ -70,7 +70,8 @@ class Subject:
     may change while a ticket lives. ``jti`` is a keyed hash of the token's id, and ``issued_at``
     when it was issued, in seconds since the epoch: what a revocation knows a token by.
     ``networks`` are those its bearer may come from, sealed; none means any. ``claims`` are the
-    names and values that some rule asks for, in order. A ticket has those of its token.
+    names and values that some rule asks for, in order. ``confined`` says that the token has a
+    ``Scope``. A ticket has those of its token.
     """
 
     account: str
@@ -80,6 +81,7 @@ class Subject:
     issued_at: float | None = None
     networks: tuple[str, ...] = ()
     claims: tuple[tuple[str, str], ...] = ()
+    confined: bool = False
 
     @property
     def issued_ms(self) -> int:

@@ -105,7 +105,7 @@ class CatVerifier:
         try:
             scope = cat_scope.scope(envelope.claims)
             networks = map(self._networks.sealed, cat_scope.networks(envelope.claims))
-            subject = replace(token.subject, networks=tuple(networks))
+            subject = replace(token.subject, networks=tuple(networks), confined=scope is not None)
         except ValueError as error:
             raise TokenInvalid(f"The token cannot be checked here: {error}.") from error
         return replace(token, subject=subject, scope=scope)

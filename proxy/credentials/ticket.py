@@ -77,6 +77,8 @@ class Tickets:
             claims["w"] = subject.networks
         if subject.claims:
             claims["m"] = _grouped(subject.claims)
+        if subject.confined:
+            claims["o"] = 1
         return jwt.encode(claims, self._key, algorithm="HS256", headers=self._headers)
 
     def renewed(self, ticket: Ticket) -> str:
@@ -124,6 +126,7 @@ class Tickets:
                     for name, values in claims.get("m", {}).items()
                     for value in values
                 ),
+                confined="o" in claims,
             ),
             playback=Playback(
                 stream=claims["s"],

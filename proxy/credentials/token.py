@@ -134,6 +134,7 @@ class TokenVerifier:
             issued_at=None if issued_at is None else float(issued_at),
             networks=restriction.networks,
             claims=_listed(claims, self._rules.listed),
+            confined=restriction.scope is not None,
         )
         return Token(
             subject=subject,

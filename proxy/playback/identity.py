@@ -104,6 +104,11 @@ def resume(ticket: Ticket, hints: Hints) -> Playback:
     return replace(minted, network=network, stray=stray)
 
 
+def is_copied(ticket: Ticket, hints: Hints) -> bool:
+    """Tell whether a ticket came from where it was not made: its bearer is another stream."""
+    return resume(ticket, hints).stream != ticket.playback.stream
+
+
 def named(token: Token, stream: str, hints: Hints) -> Playback:
     """Identify a stream by its id alone: enough to keep it, not to start it."""
     account = token.subject.account

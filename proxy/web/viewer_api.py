@@ -1,7 +1,8 @@
 """What a viewer's own page or app may ask under ``/_playgate/``.
 
 Every answer is about the asking account alone. A ticket speaks for its stream; a token speaks for
-the account and names a stream by ``?stream=``.
+the account and names a stream by ``?stream=``. The account's streams are shown to a ticket as well,
+and stopped by it, where its token could have done so and it is no copied URL.
 """
 
 import re
@@ -9,7 +10,7 @@ from collections.abc import Awaitable, Callable
 
 from proxy.admit import Admission
 from proxy.credentials.bearer import Credentials
-from proxy.errors import BadRequest, MethodNotAllowed, NotFound
+from proxy.errors import BadRequest, MethodNotAllowed, NotFound, TokenForbidden
 from proxy.gateway import Notes
 from proxy.listing import as_json
 from proxy.model import Kind, Playback, Reply, Request, Subject, Ticket
@@ -103,7 +104,7 @@ class ViewerApi:
 
     async def _list(self, request: Request, notes: Notes, _: str) -> Reply:
         """List the account's active streams, and how many it may have."""
-        subject = notes.subject = (await self._credentials.of(request)).subject
+        subject = notes.subject = await self._owner_of(request)
         await self._admission.check(subject)
         streams = await self._admission.store.streams(subject.account)
         limit, _rule = self._admission.limit(subject)
@@ -111,7 +112,7 @@ class ViewerApi:
 
     async def _end(self, request: Request, notes: Notes, stream: str) -> Reply:
         """Stop one of the account's streams, on whatever device it plays."""
-        subject = notes.subject = (await self._credentials.of(request)).subject
+        subject = notes.subject = await self._owner_of(request)
         await self._admission.check(subject)
         by = label_of(hints(request).agent)
         if not await self._admission.store.end(subject.account, stream, by=by):
@@ -121,6 +122,22 @@ class ViewerApi:
     async def _describe(self, _request: Request, _notes: Notes, _: str) -> Reply:
         """Give the description of all this."""
         return self._description
+
+    async def _owner_of(self, request: Request) -> Subject:
+        """Give the account whose streams, all of them, a request may see and stop.
+
+        A ticket stands in every URL of its stream, and so in the logs of whoever serves them.
+
+        Raises:
+            TokenForbidden: a ticket of a token that is for some URIs, or one from elsewhere.
+        """
+        credential = await self._credentials.of(request)
+        if isinstance(credential, Ticket):
+            if credential.subject.confined:
+                raise TokenForbidden("The ticket's token is for other URIs or methods.")
+            if identity.is_copied(credential, hints(request)):
+                raise TokenForbidden("The ticket is another device's.")
+        return credential.subject
 
     async def _stream_of(self, request: Request) -> tuple[Subject, Playback]:
         """Give the stream a request speaks for: its ticket's, or the one its token names."""

@@ -18,6 +18,7 @@ SUBJECT = Subject(
     jti="j" * 16,
     issued_at=1_700_000_000.5,
     claims=(("region", "eu"), ("tier", "4"), ("tier", "hd")),
+    confined=True,
 )
 PLAYBACK = Playback(
     stream="5" * 24,

@@ -160,6 +160,18 @@ async def test_the_id_of_a_token_is_its_cti() -> None:
             assert answer.headers["Playgate-Streams"] == f"{streams}/3"
 
 
+async def test_the_ticket_of_a_token_for_one_method_shows_and_stops_no_streams() -> None:
+    async with stack() as proxy:
+        serve_channels(proxy.origin, "one")
+        entry = await ask(proxy, cat({cats.CATM: ["GET"]}))
+        stream = entry.headers["Playgate-Stream"]
+        for method, path in (("GET", "streams"), ("DELETE", f"streams/{stream}")):
+            answer = await proxy.ask(f"/_playgate/{path}?_sid={entry.ticket()}", method=method)
+            assert (answer.status, answer.code) == (403, "token_forbidden")
+        free = (await ask(proxy, cat())).ticket()
+        assert (await proxy.ask(f"/_playgate/streams?_sid={free}")).status == 200
+
+
 # --- What it restricts itself to -----------------------------------------------------------------
 
 PATH = {cats.EXACT: ENTRY}

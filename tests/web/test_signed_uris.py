@@ -236,6 +236,22 @@ async def test_the_viewers_api_takes_a_signed_uri_only_where_its_container_allow
         assert (await ask(proxy, f"/_playgate/streams?{NAME}={wide}")).json["streams"] == []
 
 
+async def test_the_ticket_of_a_signed_uri_shows_and_stops_none_of_the_accounts_streams() -> None:
+    async with stack() as proxy:
+        serve_channels(proxy.origin, "one", "two")
+        await ask(proxy, f"/live/two/master.m3u8?token={proxy.token()}")
+        guest = (await ask(proxy, f"{ENTRY}?{NAME}={signed(hashed(URI))}")).ticket()
+        streams = (await proxy.operate("/admin/v1/accounts/alice/streams")).json["streams"]
+        assert len(streams) == 2
+        assert (await ask(proxy, f"/_playgate/streams?_sid={guest}")).code == "token_forbidden"
+        for stream in streams:
+            path = f"/_playgate/streams/{stream['id']}?_sid={guest}"
+            stop = await proxy.ask(path, method="DELETE", Host="tv.example")
+            assert (stop.status, stop.code) == (403, "token_forbidden")
+        own = f"/_playgate/heartbeat?_sid={guest}"
+        assert (await proxy.ask(own, method="POST", Host="tv.example")).status == 204
+
+
 # --- Claims --------------------------------------------------------------------------------------
 
 INVALID: dict[str, dict[str, Any]] = {

@@ -67,6 +67,29 @@ async def test_nobody_reaches_anothers_streams(stack: Stack) -> None:
     assert [one["beats"] for one in listed.json["streams"]] == [0]
 
 
+async def test_a_ticket_shows_and_stops_the_accounts_streams(stack: Stack) -> None:
+    entry = await stack.watch(ONE)
+    listed = await stack.ask(f"/_playgate/streams?_sid={entry.ticket()}")
+    stream = entry.headers["Playgate-Stream"]
+    assert [one["id"] for one in listed.json["streams"]] == [stream]
+    path = f"/_playgate/streams/{stream}?_sid={entry.ticket()}"
+    assert (await stack.ask(path, method="DELETE")).status == 204
+
+
+async def test_a_ticket_out_of_anothers_log_shows_and_stops_nothing() -> None:
+    home, elsewhere = {"X_Forwarded_For": "192.0.2.7"}, {"X_Forwarded_For": "198.51.100.7"}
+    async with Stack(listen={"trusted_proxies": ["127.0.0.1"]}) as proxy:
+        serve_channels(proxy.origin, "one")
+        entry = await proxy.watch(ONE, **home)
+        list_ = f"/_playgate/streams?_sid={entry.ticket()}"
+        stop = f"/_playgate/streams/{entry.headers['Playgate-Stream']}?_sid={entry.ticket()}"
+        for method, path in (("GET", list_), ("DELETE", stop)):
+            answer = await proxy.ask(path, method=method, agent="curl/8", **elsewhere)
+            assert (answer.status, answer.code) == (403, "token_forbidden")
+        for here in ({"agent": "curl/8", **home}, elsewhere):  # the page, the way home
+            assert len((await proxy.ask(list_, **here)).json["streams"]) == 1
+
+
 async def test_closing_one_of_two_tabs_does_not_stop_the_other(stack: Stack) -> None:
     """Both are one stream; the other's next request takes the slot again."""
     entry = await stack.watch(ONE)

@@ -4,16 +4,30 @@ Origins may sign or order their parameters, so whatever Playgate does not take o
 on byte for byte; only the names are decoded, to compare them.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
+from functools import lru_cache
 from urllib.parse import unquote_plus
 
+# Players, tokens and origins have a handful, advertisements some dozens. A line has room for 16000,
+# which nobody reads without holding up everybody else.
+MAX_PARAMETERS = 256
 
-def pairs(query: str) -> Iterator[tuple[str, str, str]]:
+
+def is_bounded(query: str) -> bool:
+    """Tell whether a query has no more parameters than are read."""
+    return query.count("&") < MAX_PARAMETERS
+
+
+# A request's query is looked at for each place a token may be in, and once more to be passed on. It
+# is decoded once for all of them; a few are kept, because requests are read side by side.
+@lru_cache(maxsize=64)
+def pairs(query: str) -> tuple[tuple[str, str, str], ...]:
     """Give each parameter as (decoded name, raw value, the raw text of both)."""
-    for raw in query.split("&"):
-        if raw:
-            name, _, value = raw.partition("=")
-            yield (unquote_plus(name) if "%" in name or "+" in name else name), value, raw
+    split = ((raw, *raw.partition("=")) for raw in query.split("&") if raw)
+    return tuple(
+        (unquote_plus(name) if "%" in name or "+" in name else name, value, raw)
+        for raw, name, _, value in split
+    )
 
 
 def value_of(query: str, wanted: str) -> str | None:

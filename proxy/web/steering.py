@@ -28,7 +28,7 @@ from proxy.model import Kind, Reply, Request, Ticket
 from proxy.origin_steering import PRIORITIES, RELOAD_URI, OriginSteering
 from proxy.playback import identity
 from proxy.playback.device import hints
-from proxy.query import value_of
+from proxy.query import is_bounded, value_of
 from proxy.rendering import decision_headers
 from proxy.streams import Intent
 from proxy.web.replies import json_reply
@@ -105,7 +105,9 @@ class Steering:
         Soon, if the fault is ours, for the stream goes on.
         """
         ttl = self._interval if error.status >= 500 else SELDOM
-        return json_reply(_stay(_Asked.read(query).pathway, ttl))
+        # One that was refused unread for its length is not read here either.
+        asked = _Asked.read(query if is_bounded(query) else "")
+        return json_reply(_stay(asked.pathway, ttl))
 
     async def _origins_word(
         self, request: Request, ticket: Ticket, asked: _Asked, ttl: int

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from proxy.errors import BadRequest
 from proxy.paths import canonical
+from proxy.query import MAX_PARAMETERS, is_bounded
 
 # What a path holds of signed URIs: the parameter's value goes on to the end of its segment at most.
 PACKAGE = "[;/]{name}=([^;/]*)"
@@ -30,7 +31,8 @@ def parse_target(target: str, package: str | None = None) -> Target:
     """Read a request target; ``package`` names the parameter of signed URIs, if there are any.
 
     Raises:
-        BadRequest: it is no path, or one that two servers might read differently.
+        BadRequest: it is no path, or one that two servers might read differently; or its query is
+            too much to read.
     """
     if not VISIBLE.fullmatch(target):
         raise BadRequest("The request target holds characters that must be percent-encoded.")
@@ -39,6 +41,8 @@ def parse_target(target: str, package: str | None = None) -> Target:
     path = canonical(raw)
     if path is None:
         raise BadRequest("The path is malformed, or could mean two things.")
+    if not is_bounded(query):
+        raise BadRequest(f"A query may have {MAX_PARAMETERS} parameters.")
     return Target(host, path, query) if package is None else _signed(host, path, query, package)
 
 

@@ -112,6 +112,7 @@ async def test_a_stopped_stream_is_told_to_stay_where_it_is_and_ask_seldom(stack
         "?_HLS_pathway=%22%00%FF%ED%A0%80%22&_sid=a",
         "?_server=http://127.0.0.1:1/&_sid=a.b.c.d",
         "?%zz&&=&_sid",
+        "?" + "%61&" * 7000,
     ],
 )
 async def test_whatever_is_asked_the_answer_can_be_used(stack: Stack, query: str) -> None:

@@ -63,3 +63,10 @@ def test_a_target_is_read_into_host_path_and_query(
     target: str, read: tuple[str | None, str, str]
 ) -> None:
     assert parse_target(target) == Target(*read)
+
+
+def test_a_query_has_only_so_many_parameters() -> None:
+    most = "&".join(["%61"] * 256)
+    assert parse_target(f"/a?{most}").query == most
+    with pytest.raises(BadRequest):
+        parse_target(f"/a?{most}&")

@@ -29,6 +29,7 @@ from proxy.telemetry.events import NoSink, Sink
 from proxy.telemetry.journal import Journal
 from proxy.telemetry.metrics import Metrics
 from proxy.telemetry.sinks import LogSink
+from proxy.telemetry.sparing import Sparing
 
 # How long a connection for what nobody waits for may take to be made, in seconds.
 CONNECT_SECONDS = 5.0
@@ -87,7 +88,7 @@ class Bookkeeping:
         events = self._settings.events
         match events.sink:
             case "log":
-                return LogSink()
+                return self._spared(LogSink())
             case "redis-stream":
                 stream = EventStream(
                     client(self._url, timeout=CONNECT_SECONDS, connections=1),
@@ -97,9 +98,12 @@ class Bookkeeping:
                     dropped=self._metrics.events_dropped,
                 )
                 self._background.append(stream)
-                return stream
+                return self._spared(stream)
             case _:
                 return NoSink()
+
+    def _spared(self, sink: Sink) -> Sink:
+        return Sparing(sink, self._clock or time.monotonic, self._metrics.events_dropped)
 
     def _keepalive(self) -> KeepaliveStream:
         settings = self._settings

@@ -21,7 +21,7 @@ from redis.exceptions import RedisError
 
 from proxy.background import Repeated
 from proxy.redis_client import closed
-from proxy.telemetry.events import Event, EventType
+from proxy.telemetry.events import LESSER, Event
 
 BATCH = 256
 # How long one batch may take, until what is left at the end of the process must be sent, and before
@@ -32,7 +32,6 @@ PAUSE_SECONDS = 0.5
 # For how long a stream lives that gets no events: a reader's group lives as long, and no reader is
 # away for a month.
 TTL_MS = 30 * 86_400_000
-LESSER = frozenset({EventType.REFUSED, EventType.REJECTED})
 
 log = structlog.get_logger("playgate")
 

@@ -34,6 +34,10 @@ class EventType(StrEnum):
     REJECTED = "token.rejected"
 
 
+# What comes as fast as clients ask, and must keep nothing else out.
+LESSER = frozenset({EventType.REFUSED, EventType.REJECTED})
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
     """One event; None is what does not belong to its type, or is not known.

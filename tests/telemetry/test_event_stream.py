@@ -1,5 +1,6 @@
 """Events in a real Redis: in order, bounded, and never in anybody's way."""
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -205,6 +206,26 @@ async def test_what_viewers_do_is_told_to_whoever_reads(
     assert "alice" not in str(told)
     assert (refusal["limit"], refusal["active"]) == ("1", "1")
     assert float(ended["seconds"]) >= 0
+
+
+async def test_garbage_tokens_push_no_start_out_of_the_stream(
+    redis_server: RedisServer, redis: Redis
+) -> None:
+    begun = time.time()
+    settings: dict[str, Any] = {
+        "store": {"url": redis_server.url, "timeout": "5s"},
+        "events": {"sink": "redis-stream"},
+    }
+    async with Stack(clock=lambda: begun, **settings) as stack:
+        serve_channels(stack.origin, "one")
+        await stack.watch(ONE)
+        for number in range(20):
+            await stack.ask(f"{ONE}?token=garbage{number}")
+            await stack.ask(f"/live/one/low/index.m3u8?_sid=x.garbage{number}")
+    told = [fields[b"event"] for fields in await events(redis, "playgate:events")]
+    assert sorted(told) == [b"stream.started", *[b"token.rejected"] * 2]
+    exposed, _ = stack.service.metrics.exposition("text/plain")
+    assert b"playgate_events_dropped_total 38.0" in exposed
 
 
 @pytest.mark.usefixtures("hasty")

@@ -46,7 +46,8 @@ def player_port(
     """Build what answers players; store and origins are started by whoever made them."""
     credentials = wiring.credentials(settings, keys, accounts, clock)
     routes, upstreams = wiring.route_table(settings), wiring.upstreams(settings)
-    admission = Admission(store, wiring.limits(settings), wiring.lifetimes(settings), metrics)
+    limits = wiring.limits(settings)
+    admission = Admission(store, limits, wiring.lifetimes(settings), metrics)
     steering = Steering(
         credentials,
         admission,
@@ -65,6 +66,7 @@ def player_port(
         walkers=Walkers(
             credentials,
             IdentityRules(settings.identity.device_header, settings.identity.jti_per_playback),
+            limits.rulebook,
         ),
         admission=admission,
         source=ManifestSource(

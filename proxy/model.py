@@ -132,6 +132,8 @@ class Playback:
     what a person would call the device. ``instance_ms`` is the start of the playback whose ticket
     came with the request, and None where a token starts one. ``stray`` is who this request would
     be if its network turned out to be one too many for the stream (``identity.max_networks``).
+    ``content_rules`` names the rules whose ``content`` takes in the entry manifest's path, which
+    ``content`` may have only the beginning of.
     """
 
     stream: str
@@ -145,6 +147,7 @@ class Playback:
     instance_ms: int | None = None
     stray: "Stray | None" = None
     device_class: DeviceClass = DeviceClass.OTHER
+    content_rules: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

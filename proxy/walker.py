@@ -5,6 +5,7 @@ Steps 2 and 3 of the walk, and at its end the ticket that the walker goes on wit
 
 from dataclasses import dataclass
 
+from proxy.admission.rules import Rulebook
 from proxy.credentials.bearer import Credentials
 from proxy.errors import TicketInvalid
 from proxy.manifests.template import Template
@@ -27,10 +28,13 @@ class Walker:
 class Walkers:
     """Knows a walker by the request."""
 
-    def __init__(self, credentials: Credentials, rules: identity.IdentityRules) -> None:
+    def __init__(
+        self, credentials: Credentials, rules: identity.IdentityRules, rulebook: Rulebook
+    ) -> None:
         self._credentials = credentials
         self._tickets = credentials.tickets
         self._rules = rules
+        self._rulebook = rulebook
 
     async def to_manifest(self, request: Request, route: Route, content: str) -> Walker:
         """Give who asks for a manifest, with a ticket or a token.
@@ -48,6 +52,7 @@ class Walkers:
                     clues,
                     content=content,
                     route=route.name,
+                    content_rules=self._rulebook.of_content(request.path),
                     jti_per_playback=self._rules.jti_per_playback,
                 )
                 return Walker(token.subject, playback, None)

@@ -1,6 +1,8 @@
 """Which rules a stream counts in: what the operator wrote, held against who watches what.
 
-Pure, and done before the store is asked: it counts by the names alone.
+Pure, and done before the store is asked: it counts by the names alone. Which paths a rule is about
+is held against the path that the entry manifest was asked for by, and said in the playback from
+then on: a content's name may be cut, and has a host in it of the viewer's own choosing.
 """
 
 from collections.abc import Mapping
@@ -21,6 +23,8 @@ class Paths(Protocol):
 class Where:
     """Which streams a rule counts: those for which everything that is given holds.
 
+    ``contents`` are the paths of their entry manifests.
+
     Of several paths, routes, classes, plans, and values of one claim, any one will do. Claims are
     those of ``Subject.claims``, by their names.
     """
@@ -31,21 +35,18 @@ class Where:
     plans: frozenset[str] = frozenset()
     claims: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
+    def takes_in(self, path: str) -> bool:
+        """Tell whether an entry manifest's path is one of ``contents``."""
+        return any(paths.matches(path) for paths in self.contents)
+
     def holds(self, subject: Subject, playback: Playback) -> bool:
-        """Tell whether a stream is one of them."""
+        """Tell whether all but ``contents`` holds for a stream."""
         return (
             (not self.routes or playback.route in self.routes)
             and (not self.device_classes or playback.device_class in self.device_classes)
             and (not self.plans or subject.plan in self.plans)
-            and self._holds_of_content(playback.content)
             and self._holds_of_claims(subject.claims)
         )
-
-    def _holds_of_content(self, content: str) -> bool:
-        if not self.contents:
-            return True
-        path = path_of(content)
-        return any(paths.matches(path) for paths in self.contents)
 
     def _holds_of_claims(self, given: tuple[tuple[str, str], ...]) -> bool:
         return all(
@@ -60,6 +61,10 @@ class Rulebook:
 
     rules: Mapping[str, Where] = field(default_factory=dict)
 
+    def of_content(self, path: str) -> tuple[str, ...]:
+        """Name the rules whose ``contents`` take in an entry manifest's path."""
+        return tuple(name for name, where in self.rules.items() if where.takes_in(path))
+
     def applying(self, subject: Subject, playback: Playback) -> tuple[str, ...] | None:
         """Name the rules that a stream counts in.
 
@@ -67,13 +72,9 @@ class Rulebook:
         """
         if not playback.content:
             return None
-        return tuple(name for name, where in self.rules.items() if where.holds(subject, playback))
-
-
-def path_of(content: str) -> str:
-    """Give the path of a content's entry manifest, which is named by host, path and parameters.
-
-    A very long one was cut: its end is not what it was.
-    """
-    _host, _, rest = content.partition("/")
-    return "/" + rest.partition("?")[0]
+        return tuple(
+            name
+            for name, where in self.rules.items()
+            if (not where.contents or name in playback.content_rules)
+            and where.holds(subject, playback)
+        )

@@ -79,6 +79,8 @@ class Tickets:
             claims["m"] = _grouped(subject.claims)
         if subject.confined:
             claims["o"] = 1
+        if playback.content_rules:
+            claims["q"] = playback.content_rules
         return jwt.encode(claims, self._key, algorithm="HS256", headers=self._headers)
 
     def renewed(self, ticket: Ticket) -> str:
@@ -139,6 +141,7 @@ class Tickets:
                 agent=claims["u"],
                 instance_ms=claims["i"],
                 device_class=DeviceClass(claims["k"]),
+                content_rules=tuple(claims.get("q", ())),
             ),
             expires_at=claims["exp"],
             text=text,

@@ -57,7 +57,13 @@ def content_of(host: str, path: str, query: str, params: Collection[str]) -> str
 
 
 def start(
-    token: Token, hints: Hints, *, content: str, route: str, jti_per_playback: bool = False
+    token: Token,
+    hints: Hints,
+    *,
+    content: str,
+    route: str,
+    content_rules: tuple[str, ...] = (),
+    jti_per_playback: bool = False,
 ) -> Playback:
     """Identify the playback that a token's request for an entry manifest starts."""
     account = token.subject.account
@@ -81,6 +87,7 @@ def start(
         agent=_digest(SHORT_BYTES, account, hints.agent),
         stray=stray if key else None,
         device_class=token.device_class or class_of(hints.agent),
+        content_rules=content_rules,
     )
 
 

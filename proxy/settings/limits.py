@@ -26,7 +26,8 @@ from proxy.streams import LIMIT_SOURCES
 
 # Each is looked at for each request, and a slot may carry the names of all.
 MAX_RULES = 32
-# What rules look for in claims travels in tickets, which are in URLs: characters as JSON.
+# What rules look for in claims, and the names of those that look at content, travel in tickets,
+# which are in URLs: characters as JSON.
 MAX_LISTED = 1024
 
 Mode = Literal["enforce", "observe"]
@@ -139,8 +140,12 @@ class LimitSettings(Section):
     @classmethod
     def _fit_in_a_ticket(cls, rules: tuple[RuleSettings, ...]) -> tuple[RuleSettings, ...]:
         listed = {claim: sorted(values) for claim, values in _listed(rules).items()}
-        if len(json.dumps(listed)) > MAX_LISTED:
-            raise ValueError(f"claims that rules look for may have {MAX_LISTED} characters in all")
+        names = [rule.name for rule in rules if rule.where.content]
+        if len(json.dumps(listed)) + len(json.dumps(names)) > MAX_LISTED:
+            raise ValueError(
+                "claims that rules look for, and the names of those that look at content, "
+                f"may have {MAX_LISTED} characters in all"
+            )
         return rules
 
     @property

@@ -31,6 +31,7 @@ PLAYBACK = Playback(
     agent="u" * 8,
     instance_ms=1_700_000_000_123,
     device_class=DeviceClass.TV,
+    content_rules=("one-ppv", "two-hd"),
 )
 
 

@@ -92,10 +92,12 @@ def test_there_are_only_so_many_rules() -> None:
 
 
 def test_what_rules_look_for_fits_into_a_ticket() -> None:
-    where = {"claims": {"group": ["g" * (MAX_LISTED - len('{"group": [""]}'))]}}
+    where = {"claims": {"group": ["g" * (MAX_LISTED - len('{"group": [""]}[]'))]}}
     assert rules({"name": "a", "max": 1, "where": where}).limits.listed_claims
     with pytest.raises(ConfigError, match=r"limits\.rules: .*in all"):
         rules(
             {"name": "a", "max": 1, "where": where},
             {"name": "b", "max": 1, "where": {"claims": {"group": "x"}}},
         )
+    with pytest.raises(ConfigError, match=r"limits\.rules: .*in all"):
+        rules({"name": "a", "max": 1, "where": {**where, "content": "/ppv/**"}})

@@ -134,6 +134,35 @@ async def test_a_refusal_by_a_rule_says_so_in_words() -> None:
         )
 
 
+LONG = "x" * 200
+
+
+@pytest.mark.parametrize(
+    ("content", "channels", "host"),
+    [
+        # A long host, which is the viewer's to choose, and a long path.
+        ("/live/ppv/**", ("ppv/fight", "ppv/bout"), ".".join(["a" * 60] * 4)),
+        ("/live/**/uhd/master.m3u8", (f"{LONG}/one/uhd", f"{LONG}/two/uhd"), "tv.example"),
+    ],
+)
+async def test_a_rule_about_content_counts_whatever_the_content_s_name_was_cut_to(
+    content: str, channels: tuple[str, str], host: str
+) -> None:
+    now = time.time()
+    rules = [rule("one-of-these", 1, content=content)]
+    async with playing(clock=lambda: now, limits={"rules": rules}) as stack:
+        serve_channels(stack.origin, *channels)
+        one, two = [f"/live/{channel}/" for channel in channels]
+        path = f"{{}}master.m3u8?token={stack.token()}"
+        first = await stack.ask(path.format(one), Host=host)
+        assert first.status == 200
+        assert (await stack.ask(path.format(two), Host=host)).json["rule"] == "one-of-these"
+        now += 60  # its ticket has the rule, too
+        assert (await stack.ask(path.format(two), Host=host)).status == 200
+        child = await stack.ask(f"{one}{first.uris()[0]}", Host=host)
+        assert child.json["rule"] == "one-of-these"
+
+
 async def test_children_count_in_the_rules_of_their_entry() -> None:
     """Their tickets have what rules look at, for when the stream lapsed and wants a slot again."""
     now = time.time()

@@ -137,6 +137,7 @@ def credentials(
         audience=auth.audience or (),
         leeway=auth.leeway,
         claims=Claims(**auth.claims.model_dump()),
+        account_per_issuer=auth.account_per_issuer,
         listed=settings.limits.listed_claims,
     )
     networks, signing = Networks(tickets.key), auth.uri_signing

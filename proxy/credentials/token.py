@@ -46,14 +46,15 @@ class Claims:
 class TokenRules:
     """What a token must satisfy beyond a good signature; ``leeway`` in seconds.
 
-    ``listed`` are the values that are looked for in other claims than those that are read, by the
-    claim's name.
+    ``account_per_issuer``: equal names of two issuers are two accounts. ``listed`` are the values
+    that are looked for in other claims than those that are read, by the claim's name.
     """
 
     issuers: tuple[str, ...] = ()
     audience: tuple[str, ...] = ()
     leeway: float = 10.0
     claims: Claims = Claims()
+    account_per_issuer: bool = False
     listed: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
@@ -121,13 +122,10 @@ class TokenVerifier:
         """
         names = self._rules.claims
         claims = self._signed_uris.decrypted(claims, names.account)
-        account = _name(claims, names.account)
-        if account is None:
-            raise TokenInvalid(f"The token has no {names.account!r} claim.")
         jti, issued_at = _name(claims, "jti"), claims.get("iat")
         restriction = self._signed_uris.restriction(claims)
         subject = Subject(
-            account=self._accounts.hashed(account),
+            account=self._accounts.hashed(self._account(claims)),
             limit=_limit(claims, names.limit),
             plan=_name(claims, names.plan),
             jti=None if jti is None else self._accounts.hashed_jti(jti),
@@ -144,6 +142,19 @@ class TokenVerifier:
             scope=restriction.scope,
             device_class=_device_class(claims.get(names.device_class)),
         )
+
+    def _account(self, claims: Mapping[str, Any]) -> str:
+        """Name the account as operators do: with its issuer where two issuers may use one name."""
+        claim = self._rules.claims.account
+        name = _name(claims, claim)
+        if name is None:
+            raise TokenInvalid(f"The token has no {claim!r} claim.")
+        if not self._rules.account_per_issuer:
+            return name
+        issuer = claims.get("iss")
+        if not isinstance(issuer, str) or not issuer or " " in issuer:
+            raise TokenInvalid("The token has no 'iss' claim that an account can be known by.")
+        return f"{issuer} {name}"
 
 
 def _reason(error: Exception) -> str:

@@ -63,6 +63,11 @@ class AuthSettings(Section):
     issuer: Issuers | None = Field(
         None, description="The `iss` every token must have, one or several; null: not looked at."
     )
+    account_per_issuer: bool = Field(
+        default=False,
+        description="Whether equal names of two issuers are two accounts, each known to operators"
+        " as `<iss> <name>`; false: they are one.",
+    )
     audience: Annotated[tuple[NonEmpty, ...], not_empty, one_or_many] | None = Field(
         None, description="The `aud` of ours, one or several; null: not looked at."
     )

@@ -24,7 +24,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from proxy.errors import OriginInvalid
 from proxy.model import Request
 from proxy.origin.upstream import Upstream
 
@@ -78,10 +77,7 @@ class Validators:
 
 
 def manifest_request(request: Request, validators: Validators | None = None) -> Fields:
-    """Give the fields of a manifest request, conditional where ``validators`` are given.
-
-    Raises OriginInvalid where the origin turns out to be this proxy.
-    """
+    """Give the fields of a manifest request, conditional where ``validators`` are given."""
     fields = [
         ("Accept", "*/*"),
         ("Accept-Encoding", MANIFEST_CODINGS),
@@ -102,7 +98,6 @@ def segment_request(
     """Give the fields of a segment request: the viewer's, less what is not for the origin.
 
     ``private_headers`` are names in lower case.
-    Raises OriginInvalid where the origin turns out to be this proxy.
     """
     fields = []
     for name, value in _passing(request.headers.items(), NOT_UPSTREAM | private_headers):
@@ -182,15 +177,21 @@ def _cookies(request: Request, private: frozenset[str]) -> str:
     return "; ".join(kept)
 
 
+def is_loop(request: Request) -> bool:
+    """Tell whether a request has come through here too often, by its Via (RFC 9110 §7.6.3).
+
+    Where it is a loop, an origin leads back to this proxy. But it may be the viewer's own word.
+    """
+    hops = _value(request, "via").split(",")
+    return sum(hop.split()[1:2] == [PSEUDONYM] for hop in hops) >= MAX_PASSES
+
+
 def _forwarded(request: Request) -> Iterator[tuple[str, str]]:
     """Say who asked, by which name and scheme (RFC 7239), and that a proxy passed it on.
 
     The viewer's own claims were dropped: ``request.address`` already is what trusted proxies say.
-    Raises OriginInvalid for a request that has come through here too often.
     """
     via = _value(request, "via")
-    if sum(hop.split()[1:2] == [PSEUDONYM] for hop in via.split(",")) >= MAX_PASSES:
-        raise OriginInvalid("The origin leads back to this proxy.")
     yield "Via", f"{via}, 1.1 {PSEUDONYM}" if via else f"1.1 {PSEUDONYM}"
     address = _ip(request.address)
     elements = [f"for={_node(address)}"]

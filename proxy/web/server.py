@@ -17,6 +17,7 @@ from proxy.errors import BadRequest, InternalError, Overloaded, PlaygateError, S
 from proxy.gateway import READING, Gateway, Notes
 from proxy.manifest_source import STEERING_PATH
 from proxy.model import Reply, Request
+from proxy.origin.headers import is_loop
 from proxy.telemetry.journal import Journal
 from proxy.telemetry.metrics import Metrics
 from proxy.web import viewer_api
@@ -125,6 +126,8 @@ class PlayerPort:
         if self._in_flight > self._max_in_flight:
             raise Overloaded
         request = self._read(raw)
+        if is_loop(request):  # told before it costs anybody a slot, or counts as an origin's fault
+            raise BadRequest("The request has come through this proxy too often (Via).")
         ours = request.path.startswith(viewer_api.PREFIX)
         if request.method == "OPTIONS":
             methods = self._api.methods(request.path) if ours else READING

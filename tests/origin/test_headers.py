@@ -2,12 +2,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.errors import OriginInvalid
 from proxy.origin.headers import (
     HOP_BY_HOP,
     Fields,
     Validators,
     first,
+    is_loop,
     manifest_request,
     manifest_response,
     segment_request,
@@ -166,14 +166,13 @@ def test_via_names_the_proxies_on_the_way() -> None:
     assert first(fields, "via") == "2 edge, 1.1 shield (x), 1.1 playgate"
 
 
-def test_a_proxy_before_this_one_may_bear_its_name() -> None:
-    assert first(manifest_request(viewer(("Via", "1.1 playgate"))), "via")
-
-
 def test_a_request_that_comes_back_for_the_third_time_is_a_loop() -> None:
-    for build in (manifest_request, segment_request):
-        with pytest.raises(OriginInvalid):
-            build(viewer(("Via", "1.1 playgate, 1.1 x"), ("Via", "1.1 playgate")))
+    assert is_loop(viewer(("Via", "1.1 playgate, 1.1 x"), ("Via", "1.1 playgate")))
+    assert not is_loop(viewer())
+
+
+def test_a_proxy_before_this_one_may_bear_its_name() -> None:
+    assert not is_loop(viewer(("Via", "1.1 playgate")))
 
 
 # --- From the origin ------------------------------------------------------------------------------

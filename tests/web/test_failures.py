@@ -210,6 +210,16 @@ async def test_a_segment_that_breaks_off_is_never_passed_on_as_whole(stack: Stac
     writer.close()
 
 
+async def test_a_loop_is_a_bad_request_and_no_origin_s_fault(stack: Stack) -> None:
+    """Whoever writes the Via: any viewer can."""
+    answer = await stack.watch("/live/one/master.m3u8", Via="1.1 playgate, 1.1 playgate")
+    assert (answer.status, answer.code) == (400, "bad_request")
+    metrics = (await stack.operate("/metrics")).text
+    assert 'outcome="origin_error"' not in metrics
+    assert await active(stack) == 0
+    assert stack.origin.requests == []
+
+
 async def test_more_requests_than_allowed_in_flight_are_shed() -> None:
     async with Stack(listen={"max_in_flight": 1}) as stack:
         entered, gate = asyncio.Event(), asyncio.Event()

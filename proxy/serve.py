@@ -20,6 +20,7 @@ from proxy.credentials.account import AccountNames
 from proxy.errors import StoreUnavailable
 from proxy.model import Clock
 from proxy.origin.client import CONNECTIONS, OriginClient
+from proxy.playback.device import warm_up
 from proxy.settings.schema import Settings
 from proxy.telemetry.metrics import Metrics
 from proxy.token_keys import TokenKeys
@@ -107,6 +108,7 @@ class Service:
         if require_store:
             await self._books.insist_on_store()
         await self.keys.start()
+        warm_up()
         self.health.set("config", well=True)
         self.metrics.config_loaded(time.time())
         listen, admin = self._settings.listen, self._settings.admin

@@ -76,6 +76,11 @@ def parsed(agent: str) -> Result:
     return parse(agent.encode("utf-8", "replace").decode())
 
 
+def warm_up() -> None:
+    """Have ua-parser read its expressions: a tenth of a second, for which nobody should wait."""
+    parsed("")
+
+
 def label_of(agent: str) -> str:
     """Name a device as its viewer would: "Chrome on Linux", "AppleTV", "curl"."""
     found = parsed(agent)

@@ -10,6 +10,7 @@ from functools import partial
 
 import aiohttp
 import pytest
+import ua_parser
 from aiohttp import web
 from structlog.testing import capture_logs
 
@@ -197,6 +198,15 @@ async def test_a_second_signal_ends_the_drain() -> None:
 
 
 # --- A store that is away ---
+
+
+async def test_no_viewer_waits_until_user_agents_can_be_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Reading the expressions takes the loop some 0.1 s; ua-parser puts it off until asked."""
+    monkeypatch.delattr(ua_parser, "parser", raising=False)
+    async with Stack():
+        assert "parser" in vars(ua_parser)
 
 
 async def test_a_store_that_goes_and_comes_back_is_logged_once_each() -> None:

@@ -26,8 +26,8 @@ from proxy.errors import (
 from proxy.model import Reply
 from proxy.web.replies import SERVER, problem
 
-# Where parts put what is about one account.
-ACCOUNT = "/admin/v1/accounts/{account}"
+# Where parts put what is about one account. By itself aiohttp takes no braces in a name.
+ACCOUNT = "/admin/v1/accounts/{account:[^/]+}"
 
 log = structlog.get_logger("playgate")
 

@@ -8,6 +8,7 @@ from typing import Any, Self
 
 import aiohttp
 from multidict import CIMultiDictProxy
+from yarl import URL
 
 from proxy.minting import mint
 from proxy.model import Clock
@@ -135,10 +136,9 @@ class Stack:
         self, path: str, *, method: str = "GET", agent: str = "test/1", **headers: str
     ) -> Answer:
         """Send one request, its path as it is written."""
-        import yarl  # noqa: PLC0415  # only to keep the path from being normalised
-
         fields = {name.replace("_", "-"): value for name, value in headers.items()}
-        url = yarl.URL(f"http://127.0.0.1:{self.service.port}{path}", encoded=True)
+        # Encoded already: it is not to be normalised.
+        url = URL(f"http://127.0.0.1:{self.service.port}{path}", encoded=True)
         async with aiohttp.request(
             method, url, headers={"User-Agent": agent, **fields}, allow_redirects=False
         ) as response:
@@ -151,7 +151,7 @@ class Stack:
 
     async def operate(
         self,
-        path: str,
+        path: str | URL,
         method: str = "GET",
         token: str | None = ADMIN_TOKEN,
         *,

@@ -1,8 +1,10 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator
+from urllib.parse import quote
 
 import pytest
+from yarl import URL
 
 from tests.support.playlists import serve_channels, serve_film
 from tests.support.redis_server import RedisServer
@@ -31,6 +33,27 @@ async def test_an_operator_lists_and_ends_an_accounts_streams(stack: Stack) -> N
     assert (ended.json["reason"], ended.json["by"]) == ("killed", "operator")
     assert (await stack.operate(path, "DELETE")).status == 204
     assert (await stack.operate(path)).json["streams"] == []
+
+
+async def test_an_account_may_have_any_character_in_its_name(stack: Stack) -> None:
+    printable = [chr(code) for code in range(32, 127)]
+    names = [
+        *(f"a{one}b" for one in printable),
+        "{",
+        "}",
+        "a{b}",
+        "a%2Fb",
+        "é",
+        "名前",
+        "\t\n",
+        "...",
+    ]
+    for name in names:
+        await stack.watch(ONE, name)
+        url = URL(f"/admin/v1/accounts/{quote(name, safe='')}/streams", encoded=True)
+        assert [len((await stack.operate(url)).json["streams"]), name] == [1, name]
+        assert (await stack.operate(url, "DELETE")).status == 204
+        assert [(await stack.operate(url)).json["streams"], name] == [[], name]
 
 
 @pytest.mark.parametrize("store", ["memory", "redis"])

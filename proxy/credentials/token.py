@@ -22,6 +22,8 @@ from proxy.model import DeviceClass, Subject, Token
 MAX_TOKEN_LENGTH = 8192
 # Room for e-mail addresses and URNs; an account is hashed, but also read.
 MAX_NAME_LENGTH = 256
+# Claims that are lists with spaces between (RFC 8693 §4.2; ``scp`` as Entra ID writes it).
+SPACED = frozenset({"scope", "scp"})
 # Claims that are dates.
 DATES = ("exp", "nbf", "iat")
 # No date is as far off: above it, a float would not tell one second from the next.
@@ -207,20 +209,27 @@ def _listed(
     found = {
         (name, text)
         for name, values in listed.items()
-        for text in _texts(claims.get(name))
+        for text in _texts(claims.get(name), spaced=name in SPACED)
         if text in values
     }
     return tuple(sorted(found))
 
 
-def _texts(value: Any) -> Iterator[str]:
-    """Give a claim's value, or each of a list, as rules write it; no object and no float."""
+def _texts(value: Any, *, spaced: bool) -> Iterator[str]:
+    """Give a claim's value, or each of a list, as rules write it; no object, and no fraction.
+
+    ``spaced`` says that a text is a list, too: one with spaces between.
+    """
     for item in value if isinstance(value, list) else (value,):
         match item:
             case bool():
                 yield str(item).lower()
             case int() | str():
                 yield str(item)
+            case float() if item.is_integer():  # JSON knows one kind of number (RFC 8259 §6)
+                yield str(int(item))
+        if spaced and isinstance(item, str):
+            yield from item.split(" ")
 
 
 def _device_class(value: Any) -> DeviceClass | None:

@@ -254,7 +254,13 @@ def test_no_text_is_a_token_by_chance_nor_an_unexpected_error(text: str) -> None
         verifier().verify(text)
 
 
-LISTED = TokenRules(listed={"tier": frozenset({"gold", "4", "true"}), "region": frozenset({"eu"})})
+LISTED = TokenRules(
+    listed={
+        "tier": frozenset({"gold", "4", "true"}),
+        "region": frozenset({"eu"}),
+        "scope": frozenset({"ppv", "live", "ppv live"}),
+    }
+)
 
 
 @pytest.mark.parametrize(
@@ -266,7 +272,13 @@ LISTED = TokenRules(listed={"tier": frozenset({"gold", "4", "true"}), "region": 
         ({"tier": ["silver", "gold", 4], "region": "eu"}, "region eu, tier 4, tier gold"),
         ({"tier": "silver", "other": "gold"}, []),
         ({"tier": {"gold": "gold"}}, []),
-        ({"tier": [["gold"], {"gold": 1}, 4.0, None, "\ud800"]}, []),
+        ({"tier": [["gold"], {"gold": 1}, 4.5, None, "\ud800"]}, []),
+        ({"tier": 4.0}, [("tier", "4")]),
+        ({"tier": 1e300}, []),
+        ({"tier": "silver gold"}, []),
+        ({"scope": "openid ppv live"}, "scope live, scope ppv"),
+        ({"scope": ["openid", "ppv"]}, [("scope", "ppv")]),
+        ({"scope": "ppv live"}, [("scope", "live"), ("scope", "ppv"), ("scope", "ppv live")]),
         ({"tier": None}, []),
         ({"tier": "gold" * 1_000}, []),
         ({"tier": ["x" * 100] * 50}, []),

@@ -6,6 +6,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from hypothesis import given
 from hypothesis import strategies as st
 from jwt.algorithms import OKPAlgorithm, RSAAlgorithm
+from jwt.utils import to_base64url_uint
 
 from proxy.jwks import MAX_KEYS, KeySet, parse
 from tests.support.issuer import jwk_of
@@ -17,6 +18,11 @@ ALL = (
     *("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"),
     *("ES256", "ES384", "ES512", "EdDSA"),
 )
+
+
+def uint(number: int) -> str:
+    """Write a number as key sets have it (RFC 7518 §2)."""
+    return to_base64url_uint(number).decode()
 
 
 def published(*jwks: object) -> bytes:
@@ -77,6 +83,8 @@ USELESS: dict[str, object] = {
     "algorithm of another key type": {**GOOD, "alg": "RS256"},
     "algorithm of another curve": {**GOOD, "alg": "ES384"},
     "short RSA": jwk_of(rsa.generate_private_key(65537, 1024), "RS256"),
+    "long RSA": {"kty": "RSA", "n": uint(2**8192 + 1), "e": "AQAB"},
+    "RSA with a long exponent": {**jwk_of(RSA_KEY, "RS256"), "e": uint(2**32 + 1)},
     "curve nobody signs with": X25519,
     "Bitcoin's curve": {
         **jwk_of(ec.generate_private_key(ec.SECP256K1()), "ES256"),

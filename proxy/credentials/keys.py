@@ -9,10 +9,15 @@ key to be verified with. Nor is a key ever taken from the token itself (``jwk``,
 import asyncio
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Protocol
 
 import jwt
 from jwt.algorithms import get_default_algorithms
+
+# A token that names no key is tried with so many. Issuers who leave out ``kid`` have two or three,
+# and no key set that is published may say how long a forged token keeps everybody waiting.
+MAX_TRIED = 8
 
 HMAC_ALGORITHMS = frozenset({"HS256", "HS384", "HS512"})
 
@@ -115,13 +120,14 @@ class KeyRing:
         """Give the keys a token may be verified with: by issuer, by ``kid``, then by algorithm.
 
         A ``kid`` that some key bears selects that key alone. Where none does, the keys that bear
-        no ``kid`` at all are candidates; a token without ``kid`` may be of any key.
+        no ``kid`` at all are candidates; a token without ``kid`` may be of any key. The first few
+        of them are given.
         """
         keys = [key for key in self.keys if key.is_for(sought.issuer)]
         if sought.kid is not None:
             named = [key for key in keys if key.kid == sought.kid]
             keys = named or [key for key in keys if key.kid is None]
-        return (key for key in keys if key.algorithm == sought.algorithm)
+        return islice((key for key in keys if key.algorithm == sought.algorithm), MAX_TRIED)
 
     async def look_for(self, sought: Sought) -> bool:
         """Look for a key that is not there; tell whether any source has others now.

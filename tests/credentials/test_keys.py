@@ -54,6 +54,17 @@ def test_a_kid_selects_its_key_alone_even_where_that_has_another_algorithm() -> 
     assert found(ring, Sought("HS256", "k")) == []
 
 
+@pytest.mark.parametrize("kid", [None, "unknown"])
+def test_a_token_that_names_no_key_is_tried_with_the_first_few(kid: str | None) -> None:
+    fixed, source = [key() for _ in range(5)], Keys(tuple(key() for _ in range(64)))
+    ring = KeyRing(tuple(fixed), (source,))
+    assert len(found(ring, Sought("HS256", kid))) == 8
+    assert found(ring, Sought("HS256", kid))[:5] == fixed
+    last = key("last")
+    named = KeyRing((*(key() for _ in range(20)), last))
+    assert found(named, Sought("HS256", "last")) == [last]
+
+
 def test_the_keys_of_sources_count_as_they_come_and_go() -> None:
     source = Keys((key("one"),))
     ring = KeyRing((), (source,))

@@ -3,6 +3,7 @@ from pathlib import Path
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from proxy.settings.keys import AuthKey
 from proxy.settings.load import ConfigError, from_mapping
@@ -113,6 +114,21 @@ def test_a_short_rsa_key_is_refused() -> None:
     assert errors(algorithm="RS256", public_key=short.public) == [
         "auth.keys[0].public_key: has 1024 bits; RS256 needs at least 2048"
     ]
+
+
+@pytest.mark.parametrize(
+    ("bits", "exponent", "reason"),
+    [
+        (8193, 65537, "has 8193 bits; RS256 takes 8192 at most"),
+        (2048, 2**32 + 1, "has a public exponent of more than 32 bits"),
+    ],
+)
+def test_an_rsa_key_that_takes_long_to_verify_with_is_refused(
+    bits: int, exponent: int, reason: str
+) -> None:
+    slow = rsa.RSAPublicNumbers(exponent, 2 ** (bits - 1) + 1).public_key()
+    pem = slow.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+    assert errors(algorithm="RS256", public_key=pem) == [f"auth.keys[0].public_key: {reason}"]
 
 
 @pytest.mark.parametrize("text", ["x", PAIRS["ES256"].public.replace("M", "N")])

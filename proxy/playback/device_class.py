@@ -1,8 +1,9 @@
 """What kind of device a User-Agent is of: tv, console, tablet, mobile, desktop or other.
 
 ua-parser names the device, its brand and its system; what kind of thing that is stands in the
-tables here, in its words. ``WORDS`` are those of makers who put no more into a User-Agent than a
-browser on a phone or a PC would, so that the library takes theirs for one.
+tables here, in its words. ``WORDS`` come first: makers of TVs put no more into a User-Agent than a
+browser on a phone or a PC would, so that the library takes theirs for one, and apps for phones call
+themselves what they like.
 
 A guess, and a viewer's word: whoever changes their User-Agent changes their class. A claim in the
 token is neither.
@@ -13,23 +14,33 @@ from proxy.playback.device import parsed
 
 TV, CONSOLE, TABLET, MOBILE, DESKTOP, OTHER = DeviceClass
 
+# Wherever they stand.
 WORDS = {
     "Xbox": CONSOLE,
     "PlayStation": CONSOLE,
     "PLAYSTATION": CONSOLE,
     "Nintendo": CONSOLE,
-    # In SmartTV, HbbTV, Android TV, and many a model's name.
-    "TV": TV,
-    "Box": TV,
-    "BOX": TV,
+    "iPhone": MOBILE,
+    "iPod": MOBILE,
+    "iPad": TABLET,
+    "Windows NT": DESKTOP,
+    "Macintosh": DESKTOP,
     "BRAVIA": TV,
     "Chromecast": TV,
+    "HbbTV": TV,
     "NetCast": TV,
     "Roku": TV,
     "SmartCast": TV,
     "stbapp": TV,
     # Vestel's, under dozens of brands.
     "OMI/": TV,
+}
+# Only among what is said of the system, in parentheses: outside it is part of many an app's name.
+SYSTEM_WORDS = {
+    # In SmartTV, Android TV, and many a model's name.
+    "TV": TV,
+    "Box": TV,
+    "BOX": TV,
     # Fire TV: so the names of its models begin.
     " AFT": TV,
 }
@@ -69,16 +80,18 @@ SYSTEMS = {
 
 def class_of(agent: str) -> DeviceClass:
     """Give the class of a device by its User-Agent; OTHER where that tells nothing of it."""
-    for word, told in WORDS.items():
-        if word in agent:
-            return told
+    system = agent[agent.find("(") : agent.rfind(")") + 1]
+    for words, text in ((WORDS, agent), (SYSTEM_WORDS, system)):
+        for word, told in words.items():
+            if word in text:
+                return told
     found = parsed(agent)
     if found.device:
         by_device = DEVICES.get(found.device.family) or BRANDS.get(found.device.brand or "")
         if by_device:
             return by_device
-    system = found.os.family if found.os else ""
-    if system == "Android" and agent.startswith("Mozilla/") and "Mobile" not in agent:
+    family = found.os.family if found.os else ""
+    if family == "Android" and agent.startswith("Mozilla/") and "Mobile" not in agent:
         # By Google's word to makers of browsers; apps say nothing of the kind.
         return TABLET
-    return SYSTEMS.get(system, OTHER)
+    return SYSTEMS.get(family, OTHER)

@@ -46,6 +46,12 @@ AGENTS = {
         f"Mozilla/5.0 (Linux; Android 10; K) {BROWSER} Chrome/120.0.0.0 Mobile Safari/537.36",
         "Mozilla/5.0 (Android 13; Mobile; rv:120.0) Gecko/120.0 Firefox/120.0",
         "App/1.2.3 (Linux;Android 14) AndroidXMedia3/1.2.0",
+        # TV is a word in the names of services, and so of their apps.
+        "MagentaTV/3.2.1 (iPhone; iOS 17.0; Scale/3.00)",
+        "YouTV/1.2 (Linux; Android 13; Pixel 7) ExoPlayerLib/2.19.1",
+        "PlutoTV/5.2 CFNetwork/1485 Darwin/23.1.0",
+        "Mozilla/5.0 (iPhone; CPU iPhone OS 17_0 like Mac OS X) Safari/604.1 JoynTV/5",
+        f"Mozilla/5.0 (Linux; Android 10; K) {BROWSER} Chrome/120.0.0.0 Mobile Safari/537 BoxTV/5",
         "Dalvik/2.1.0 (Linux; U; Android 13; SM-A536B Build/TP1A.220624.014)",
     ],
     DeviceClass.DESKTOP: [
@@ -53,6 +59,7 @@ AGENTS = {
         "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 Safari/605.1.15",
         "AppleCoreMedia/1.0.0.23B81 (Macintosh; U; Intel Mac OS X 14_1; en_us)",
         "Mozilla/5.0 (X11; Linux x86_64; rv:109.0) Gecko/20100101 Firefox/115.0",
+        f"Mozilla/5.0 (Windows NT 10.0; Win64; x64) {BROWSER} Chrome/120.0.0.0 TVapp/2",
         f"Mozilla/5.0 (X11; CrOS x86_64 14541.0.0) {BROWSER} Chrome/120.0.0.0 Safari/537.36",
     ],
     DeviceClass.OTHER: [

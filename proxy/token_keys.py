@@ -96,10 +96,8 @@ class TokenKeys:
         self._on_change()
 
     def failed(self, source: str, reason: str) -> None:
-        """Log that a set cannot be had."""
-        log.warning(
-            "token keys cannot be had; the last ones are used on", source=source, cause=reason
-        )
+        """Log that a set cannot be had; what was had before is used on."""
+        log.warning("token keys cannot be had", source=source, cause=reason)
 
     def recovered(self, source: str) -> None:
         """Log that it can be had again."""

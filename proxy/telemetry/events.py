@@ -54,6 +54,7 @@ class Event:
     route: str | None = None
     limit: int | None = None
     active: int | None = None
+    rule: str | None = None
     reason: str | None = None
     seconds: float | None = None
 
@@ -94,6 +95,7 @@ def attempted(attempt: Attempt, told: Decision, now_ms: int) -> Event:
         route=playback.route,
         limit=told.limit,
         active=told.active,
+        rule=told.rule if refused or told.outcome is Outcome.OBSERVED else None,
         reason=told.rule if refused else told.outcome.value,
     )
 

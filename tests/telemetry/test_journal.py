@@ -24,13 +24,14 @@ class World:
     """A store that tells, and who listens."""
 
     on_limit: OnLimit = OnLimit.REJECT
+    observes: bool = False
     now: float = START
     events: list[Event] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.metrics = Metrics("0", ())
         self.journal = Journal(self.metrics, self.clock, self)
-        memory = MemoryStore(policy(on_limit=self.on_limit), self.clock)
+        memory = MemoryStore(policy(on_limit=self.on_limit, observes=self.observes), self.clock)
         self.store = ReportingStore(memory, self.journal, LapseWatch(self.clock))
 
     def clock(self) -> float:
@@ -88,6 +89,16 @@ async def test_a_refusal_is_told_with_the_rule_it_comes_from() -> None:
         ("2023-11-14T22:13:21.000Z", 2, 2)
     ]
     assert world.told() == [("stream.refused", "c", "default")]
+
+
+async def test_a_start_that_is_observed_is_told_with_what_would_have_refused_it() -> None:
+    world = World(observes=True)
+    await world.ask(attempt("a"), attempt("b"), attempt("c"))
+    assert [(event.stream, event.reason, event.rule) for event in world.events] == [
+        ("a", "admitted", None),
+        ("b", "admitted", None),
+        ("c", "observed", "default"),
+    ]
 
 
 async def test_every_kind_of_end_is_told_and_counted() -> None:

@@ -5,6 +5,7 @@
 // Each line of its input is a set of private keys (RFC 7517). It signs with the first of them,
 // publishes all, and prints its URL once it does. Viewers are clients that get a token for
 // themselves (RFC 6749, section 4.4): an access token in JWT form (RFC 9068).
+// Its version 8, because later ones need a Node newer than Debian's 18.
 import { createServer } from "node:http";
 import { createInterface } from "node:readline";
 import Provider from "oidc-provider";

@@ -8,21 +8,27 @@ A short wait costs nothing: the request itself was a beat, and a beat may be lat
 its interval before anything follows (``Slot.overdue_at``). So who waits no longer than that, as
 for each part of a low-latency playlist, makes one call to the store and not two.
 
+Who takes a body for longer than a moment is asked about now and then in the same way, or one long
+file could be watched to its end by a stream that was ended at its beginning (``Attended``).
+
 What is held is cheap to ask for and dear to keep: a place at the port, a connection to the origin,
 a beat now and then, for a minute. So nobody has more of it than a viewer can use (``Holds``).
 """
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from proxy.errors import Overloaded
 
 T = TypeVar("T")
 
 FORGIVEN = 0.25  # of the interval between two beats
+# Between two beats of a body under way (seconds): longer than most segments take, and far shorter
+# than what a player has loaded ahead.
+BODY_INTERVAL = 5.0
 # Requests of one stream that may be held at once. A player has six at most: for video, audio and
 # subtitles the next playlist and the next part. Four like devices in one home may be one stream.
 # The rest is for what was given up by a seek, and not yet by a proxy in front.
@@ -91,6 +97,29 @@ async def attended(
         task.cancel()  # does nothing to a task that is done
         task.add_done_callback(lambda done: _dispose(done, discard))
         raise
+
+
+class Attended(AsyncIterator[bytes]):
+    """Gives the parts of a body, with a beat before one that comes long after the last beat.
+
+    Iterating raises whatever the parts or ``beat`` raise: the body goes no further then.
+    """
+
+    def __init__(self, parts: AsyncIterator[bytes], beat: Callable[[], Awaitable[object]]) -> None:
+        self._parts = parts
+        self._beat = beat
+        self._time = asyncio.get_running_loop().time
+        self._heard = self._time()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        part = await anext(self._parts)
+        if self._time() - self._heard >= BODY_INTERVAL:
+            await self._beat()
+            self._heard = self._time()
+        return part
 
 
 async def finished(work: Coroutine[Any, Any, T], undo: Callable[[T], Awaitable[object]]) -> T:

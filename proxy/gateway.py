@@ -14,7 +14,13 @@ the origin.
 """
 
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, nullcontext
+from contextlib import (
+    AbstractContextManager,
+    ExitStack,
+    asynccontextmanager,
+    nullcontext,
+    suppress,
+)
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -25,6 +31,7 @@ from proxy.errors import (
     MethodNotAllowed,
     NotFound,
     OriginInvalid,
+    StoreUnavailable,
     TicketInvalid,
     TokenForbidden,
 )
@@ -156,7 +163,22 @@ class Gateway:
             held = None if peek else decision
             opened = await self._attended(walker, held, work, lambda done: done.close())
             until_sent.callback(opened.close)
-            return replace(opened, close=until_sent.pop_all().close)
+            stream = attendance.Attended(opened.stream, lambda: self._go_on(walker))
+            return replace(opened, stream=stream, close=until_sent.pop_all().close)
+
+    async def _go_on(self, walker: Walker) -> None:
+        """Keep the slot of a stream whose segment is being sent; one it gave back is taken again.
+
+        Raises:
+            TokenRevoked, StreamEnded, StreamLimit: it must not go on.
+        """
+        with suppress(StoreUnavailable):  # what was begun in its time may come to its end
+            await self._admission.decide(
+                walker.subject,
+                walker.playback,
+                beat=self._is_beat(walker),
+                intent=Intent.RESUME,
+            )
 
     async def _decide(self, walker: Walker, notes: Notes, intent: Intent) -> Decision:
         asking = self._admission.decide(

@@ -215,9 +215,10 @@ async def _send_stream(
                     await response.write(chunk)
         await response.write_eof()
     except PlaygateError as error:
-        # The origin died in the middle. Part of the body is out: only a broken connection tells
-        # the player that it is not whole.
-        log.warning("a reply broke off", code=error.code)
+        # The origin died in the middle, or the stream was ended. Part of the body is out: only a
+        # broken connection tells the player that it is not whole.
+        level = log.warning if error.status >= 500 else log.info
+        level("a reply broke off", code=error.code)
         if raw.transport is not None:
             raw.transport.abort()
     except ConnectionError:

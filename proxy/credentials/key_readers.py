@@ -6,7 +6,12 @@ password of the environment, a size at which it is given up.
 """
 
 import asyncio
+import os
 import re
+import stat
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
 from hashlib import sha256
 from pathlib import Path
 
@@ -88,19 +93,26 @@ def _cause(error: aiohttp.ClientError) -> str:
 
 
 class FileReader:
-    """Reads a file; a version is a digest of its content."""
+    """Reads a file; a version is a digest of its content.
+
+    The file may lie on a network that hangs. Then one read waits, in a thread that the end of the
+    process does not wait for, and no other is begun before it is done.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._reading: Future[bytes] | None = None
 
     async def read(self, version: str | None) -> Document:
-        """Read the file, in a thread: it may lie on a network.
+        """Read the file.
 
         Raises:
-            KeysUnavailable: it cannot be read, or is too large.
+            KeysUnavailable: it cannot be read, is no regular file, or is too large.
         """
+        if self._reading is None or self._reading.done():
+            self._reading = _in_thread(self._content)
         try:
-            content = await asyncio.to_thread(self._content)
+            content = await asyncio.wrap_future(self._reading)
         except OSError as error:
             raise KeysUnavailable(f"the file cannot be read: {error.strerror}") from error
         if len(content) > MAX_SIZE:
@@ -109,8 +121,31 @@ class FileReader:
         return Document(None if found == version else content, found)
 
     def _content(self) -> bytes:
-        with self._path.open("rb") as file:
-            return file.read(MAX_SIZE + 1)
+        # To open a pipe would wait for somebody to write to it.
+        descriptor = os.open(self._path, os.O_RDONLY | os.O_NONBLOCK)
+        try:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise KeysUnavailable("the file is no regular file")
+            with os.fdopen(descriptor, "rb", closefd=False) as file:
+                return file.read(MAX_SIZE + 1)
+        finally:
+            os.close(descriptor)
+
+
+def _in_thread(work: Callable[[], bytes]) -> Future[bytes]:
+    """Begin work in a thread of its own: those of asyncio are waited for when the process ends."""
+    result: Future[bytes] = Future()
+    # Who waits for it may stop waiting; that does not end it.
+    result.set_running_or_notify_cancel()
+
+    def run() -> None:
+        try:
+            result.set_result(work())
+        except BaseException as error:  # noqa: BLE001  # raised where it is waited for
+            result.set_exception(error)
+
+    threading.Thread(target=run, name="key file", daemon=True).start()
+    return result
 
 
 def digest(content: bytes) -> str:

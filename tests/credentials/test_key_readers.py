@@ -1,6 +1,9 @@
 import asyncio
 import gzip
+import os
 import ssl
+import sys
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -156,3 +159,74 @@ async def test_a_file_that_is_gone_or_too_large_is_a_failure(tmp_path: Path) -> 
     assert await failure(FileReader(path)) == "the file cannot be read: No such file or directory"
     path.write_bytes(b" " * (MAX_SIZE + 1))
     assert await failure(FileReader(path)) == f"the file has more than {MAX_SIZE} bytes"
+
+
+async def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
+    pipe = tmp_path / "keys.json"
+    os.mkfifo(pipe)
+    for path in (pipe, tmp_path):
+        assert await failure(FileReader(path)) == "the file is no regular file"
+
+
+class Hanging(FileReader):
+    """Storage that does not answer until it is let; counts how often it was asked."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.answers = threading.Event()
+        self.asked = 0
+
+    def _content(self) -> bytes:
+        self.asked += 1
+        self.answers.wait()
+        return super()._content()
+
+
+async def test_while_one_read_hangs_no_other_is_begun(tmp_path: Path) -> None:
+    path = tmp_path / "keys.json"
+    reader = Hanging(path)
+    for _ in range(3):
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0):
+                await reader.read(None)
+    waiting = asyncio.create_task(reader.read(None))
+    path.write_bytes(b"one")
+    reader.answers.set()
+    assert (await waiting).content == b"one"
+    assert reader.asked == 1
+    path.write_bytes(b"two")
+    assert (await reader.read(None)).content == b"two"
+
+
+HANGS = """
+import asyncio, threading
+from pathlib import Path
+from proxy.credentials.key_readers import FileReader
+
+class Hanging(FileReader):
+    def _content(self):
+        threading.Event().wait()
+
+async def main():
+    async with asyncio.timeout(0.01):
+        await Hanging(Path("keys.json")).read(None)
+
+try:
+    asyncio.run(main())
+except TimeoutError:
+    print("done")
+"""
+
+
+async def test_a_read_that_hangs_does_not_keep_the_process() -> None:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", HANGS), stdout=asyncio.subprocess.PIPE
+    )
+    try:
+        async with asyncio.timeout(60):
+            output, _ = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    assert (process.returncode, output) == (0, b"done\n")

@@ -1,6 +1,7 @@
 """The whole proxy, running, with a real origin behind and a client in front."""
 
 import re
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -89,7 +90,13 @@ class Stack:
         self.origin = TestOrigin()
 
     async def __aenter__(self) -> Self:
-        await self.origin.__aenter__()
+        async with AsyncExitStack() as opened:
+            await self._open(opened)
+            self._opened = opened.pop_all()
+        return self
+
+    async def _open(self, opened: AsyncExitStack) -> None:
+        await opened.enter_async_context(self.origin)
         base: dict[str, Any] = {
             "listen": {"host": "127.0.0.1", "port": 0, "drain_timeout": "1s"},
             "admin": {"port": 0, "token": ADMIN_TOKEN},
@@ -108,14 +115,18 @@ class Stack:
         }
         self.settings = from_mapping(merged(base, self.overrides), Path())
         self.service = Service(self.settings, clock=self.clock)
+        opened.push_async_callback(self.service.stop)
         await self.service.start()
-        self.client = aiohttp.ClientSession(
-            f"http://127.0.0.1:{self.service.port}",
-            auto_decompress=False,
-            cookie_jar=aiohttp.DummyCookieJar(),
+        self.client = await opened.enter_async_context(
+            aiohttp.ClientSession(
+                f"http://127.0.0.1:{self.service.port}",
+                auto_decompress=False,
+                cookie_jar=aiohttp.DummyCookieJar(),
+            )
         )
-        self.admin = aiohttp.ClientSession(f"http://127.0.0.1:{self.service.admin_port}")
-        return self
+        self.admin = await opened.enter_async_context(
+            aiohttp.ClientSession(f"http://127.0.0.1:{self.service.admin_port}")
+        )
 
     async def __aexit__(
         self,
@@ -123,10 +134,7 @@ class Stack:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        await self.client.close()
-        await self.admin.close()
-        await self.service.stop()
-        await self.origin.__aexit__(kind, error, trace)
+        await self._opened.aclose()
 
     def token(self, account: str = "alice", **claims: Any) -> str:
         """Mint a token of the configuration's own."""

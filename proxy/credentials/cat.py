@@ -193,7 +193,10 @@ def _named(claims: Mapping[int | str, Value]) -> Iterator[tuple[str, Any]]:
                 yield REGISTERED[claim], value
         elif claim.startswith("cdni"):
             raise TokenInvalid("URI signing restricts JSON Web Tokens only (RFC 9246).")
-        elif claim not in REGISTERED.values():
+        elif claim in REGISTERED.values() or claim in cat_scope.RESTRICTING:
+            # Read by nobody, it would restrict nothing.
+            raise TokenInvalid(f"A Common Access Token has {claim!r} by its number.")
+        else:
             yield claim, value
 
 

@@ -7,7 +7,7 @@ within a claim. A claim that restricts a token and cannot be checked here makes 
 import hashlib
 import operator
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_network
 
@@ -17,11 +17,29 @@ from proxy.credentials.patterns import Pattern
 CATREPLAY, CATV, CATNIP, CATU, CATM = 308, 310, 311, 312, 313
 VERSION = 1
 REUSE_PERMITTED = 0
-# What restricts a token to what is not known here: cnf; or, nor, and, enc, crit; geohash, catpor,
-# catalpn, cath, catgeoiso3166, catgeocoord, catgeoalt, cattpk, catdpop, cattprint. Others (catr,
-# catif, catifdata) say how to renew a token and what to answer instead of a refusal: tickets take
-# care of the one, a problem document is the other.
-UNCHECKABLE = {8, *range(41, 46), 282, 309, *range(314, 320), 321, 324}
+# What restricts a token to what is not known here. Others (catr, catif, catifdata) say how to renew
+# a token and what to answer instead of a refusal: tickets take care of the one, a problem document
+# is the other.
+UNCHECKABLE = {
+    8: "cnf",
+    41: "or",
+    42: "nor",
+    43: "and",
+    44: "enc",
+    45: "crit",
+    282: "geohash",
+    309: "catpor",
+    314: "catalpn",
+    315: "cath",
+    316: "catgeoiso3166",
+    317: "catgeocoord",
+    318: "catgeoalt",
+    319: "cattpk",
+    321: "catdpop",
+    324: "cattprint",
+}
+# All that restrict a token, by name.
+RESTRICTING = {*UNCHECKABLE.values(), "catreplay", "catv", "catnip", "catu", "catm"}
 # RFC 9164: an address, or a prefix of one that may leave out zeros at its end. Bytes of an address.
 ADDRESS_TAGS = {52: 4, 54: 16}
 
@@ -84,9 +102,10 @@ def scope(claims: Mapping[int | str, Value]) -> CatScope | None:
         raise ValueError("of another version")
     if claims.get(CATREPLAY, REUSE_PERMITTED) != REUSE_PERMITTED:
         raise ValueError("for one use, which is not kept account of")
-    if found := UNCHECKABLE.intersection(claims):
-        raise ValueError(f"restricted by the claim {min(found)}, which cannot be checked")
-    methods, rules = _methods(claims.get(CATM)), tuple(_rules(claims.get(CATU, {})))
+    if found := [name for claim, name in UNCHECKABLE.items() if claim in claims]:
+        raise ValueError(f"restricted by the claim {found[0]!r}, which cannot be checked")
+    methods = _methods(claims[CATM]) if CATM in claims else None
+    rules = tuple(_rules(claims[CATU])) if CATU in claims else ()
     return None if methods is None and not rules else CatScope(methods, rules)
 
 
@@ -98,9 +117,9 @@ def networks(claims: Mapping[int | str, Value]) -> tuple[str, ...]:
     Raises:
         ValueError: it is malformed, or names autonomous systems alone.
     """
-    match claims.get(CATNIP):
-        case None:
-            return ()
+    if CATNIP not in claims:
+        return ()
+    match claims[CATNIP]:
         case list(entries) if found := [_network(each) for each in entries if not _is_asn(each)]:
             return tuple(found)
     raise ValueError("catnip names no network that can be checked")
@@ -121,21 +140,26 @@ def _network(entry: Value) -> str:
     raise ValueError("catnip holds what is no network")
 
 
-def _methods(value: Value) -> frozenset[str] | None:
+def _methods(value: Value) -> frozenset[str]:
     match value:
-        case None:
-            return None
         case list(methods) if all(isinstance(method, str) for method in methods):
             return frozenset(map(str, methods))
     raise ValueError("catm is no list of methods")
 
 
 def _rules(value: Value) -> Iterator[tuple[int, Match]]:
-    for part, matches in value.items() if isinstance(value, dict) else [(None, None)]:
-        if not isinstance(part, int) or part not in range(9) or not isinstance(matches, dict):
+    """Read ``catu``; one that says nothing was meant to restrict the token, like any other."""
+    for part, matches in _filled(value):
+        if part not in range(9):
             raise ValueError("catu is no map of the parts of a URI")
-        for kind, wanted in matches.items():
-            yield part, _match(kind, wanted)
+        for kind, wanted in _filled(matches):
+            yield int(part), _match(kind, wanted)
+
+
+def _filled(value: Value) -> Iterable[tuple[int | str, Value]]:
+    if not isinstance(value, dict) or not value:
+        raise ValueError("catu is no map of the parts of a URI")
+    return value.items()
 
 
 def _match(kind: int | str, wanted: Value) -> Match:

@@ -88,20 +88,18 @@ class SignedUris:
         return known and len(set(names)) == len(names)
 
     def _scope(self, claims: Mapping[str, Any]) -> Scope | None:
-        text = claims.get("cdniuc")
-        if text is None:
+        if "cdniuc" not in claims:
             return None
         try:
-            return container(text)
+            return container(claims["cdniuc"])
         except (ValueError, AttributeError) as error:
             raise _unusable("cdniuc") from error
 
     def _network(self, claims: Mapping[str, Any]) -> tuple[str, ...]:
-        text = claims.get("cdniip")
-        if text is None:
+        if "cdniip" not in claims:
             return ()
         try:
-            return (self._networks.sealed(self._decrypter.text(text)),)
+            return (self._networks.sealed(self._decrypter.text(claims["cdniip"])),)
         except (ValueError, TypeError, AttributeError) as error:
             raise _unusable("cdniip") from error
 

@@ -293,6 +293,14 @@ async def test_what_cannot_be_checked_is_refused(claims: dict[str, Any]) -> None
         assert proxy.origin.paths == []
 
 
+@pytest.mark.parametrize("claim", ["cdniuc", "cdniip"])
+async def test_a_claim_that_is_there_and_null_is_no_leave_for_everything(claim: str) -> None:
+    async with stack() as proxy:
+        claims = {"sub": "alice", "exp": int(time.time()) + 600, claim: None}
+        answer = await ask(proxy, f"{ENTRY}?token={jwt.encode(claims, JWT_SECRET)}")
+        assert answer.code == "token_invalid"
+
+
 @pytest.mark.parametrize(
     "claims",
     [

@@ -106,7 +106,8 @@ class KeepaliveStream:
                 await self._join()
                 await self._tidy()
                 entries = await self._read()
-            await self._take(entries)
+                now_ms = await self._now_ms() if entries else 0
+            await self._take(entries, now_ms)
         except (RedisError, OSError, StoreUnavailable) as error:
             self._complain("keepalive entries cannot be taken", cause=type(error).__name__)
             self._joined, self._behind = False, True
@@ -161,22 +162,22 @@ class KeepaliveStream:
             self._behind = False
         return entries
 
-    async def _take(self, entries: list[Entry]) -> None:
+    async def _take(self, entries: list[Entry], now_ms: int) -> None:
         if not entries:
             return
-        oldest_ms = await self._now_ms() - self._max_age_ms
         # Each stream once, however often it is named.
-        known = {self._known(entry, oldest_ms): None for entry in entries}
+        known = {self._known(entry, now_ms): None for entry in entries}
         named = [one for one in known if one is not None]
         for first in range(0, len(named), ABREAST):
             batch = named[first : first + ABREAST]
             await asyncio.gather(*(self._touch(account, stream) for account, stream in batch))
-        await self._redis.xack(self._key, GROUP, *(number for number, _ in entries))
+        async with asyncio.timeout(ANSWER_SECONDS):
+            await self._redis.xack(self._key, GROUP, *(number for number, _ in entries))
 
-    def _known(self, entry: Entry, oldest_ms: int) -> tuple[str, str] | None:
+    def _known(self, entry: Entry, now_ms: int) -> tuple[str, str] | None:
         """Give the account and the stream an entry names, if it counts."""
         number, fields = entry
-        if fields is None or int(number.partition(b"-")[0]) < oldest_ms:
+        if fields is None or int(number.partition(b"-")[0]) < now_ms - self._max_age_ms:
             self._count("late")
             return None
         account, stream = fields.get(b"account", b""), fields.get(b"stream", b"")

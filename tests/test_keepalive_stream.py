@@ -1,8 +1,9 @@
 """Signs of life from a CDN's logs: they keep slots that are there, and nothing else."""
 
+import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -249,6 +250,60 @@ async def test_entries_written_while_redis_was_restarted_are_taken(
             server.start()
         await feed.reader.close()
         await store.close()
+
+
+@asynccontextmanager
+async def deaf_from(word: bytes, port: int) -> AsyncIterator[int]:
+    """A way to Redis whose first connection takes all and gives nothing once it hears a word."""
+    deaf = asyncio.Event()
+    carried: list[asyncio.Task[Any] | None] = []
+
+    async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        carried.append(asyncio.current_task())
+        is_first = len(carried) == 1
+        there, back = await asyncio.open_connection("127.0.0.1", port)
+
+        async def pump(source: asyncio.StreamReader, to: asyncio.StreamWriter) -> None:
+            while data := await source.read(65_536):
+                if is_first and word in data:
+                    deaf.set()
+                if not (is_first and deaf.is_set()):
+                    to.write(data)
+            to.close()
+
+        await asyncio.gather(pump(reader, back), pump(there, writer))
+        await asyncio.gather(back.wait_closed(), writer.wait_closed())
+
+    async with await asyncio.start_server(carry, "127.0.0.1", 0) as server:
+        yield server.sockets[0].getsockname()[1]
+        assert deaf.is_set()
+        await asyncio.gather(*(task for task in carried if task))
+
+
+@pytest.mark.parametrize("word", [b"TIME", b"XREADGROUP", b"XACK"])
+async def test_a_connection_that_dies_in_silence_is_given_up(
+    redis_server: RedisServer,
+    redis: Redis,
+    store: RedisStore,
+    monkeypatch: pytest.MonkeyPatch,
+    word: bytes,
+) -> None:
+    monkeypatch.setattr(keepalive_stream, "BLOCK_SECONDS", 0.05)
+    monkeypatch.setattr(keepalive_stream, "ANSWER_SECONDS", 0.5)
+    monkeypatch.setattr(keepalive_stream, "LEAVE_SECONDS", 0.1)
+    await store.decide(attempt(STREAM))
+    async with deaf_from(word, redis_server.port) as port:
+        feed = Feed(f"redis://127.0.0.1:{port}/0", store)
+        await redis.xgroup_create(KEY, GROUP, mkstream=True)
+        await say(redis)
+        await feed.reader.start()
+
+        async def taken() -> bool:
+            told = await group(redis)
+            return bool(feed.counted["renewed"] and (told["pending"], told["lag"]) == (0, 0))
+
+        await until(taken, "the entry taken and acknowledged")
+        await feed.reader.close()
 
 
 async def test_who_has_seen_no_token_says_nothing_of_one(

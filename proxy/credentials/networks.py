@@ -13,6 +13,8 @@ from proxy.credentials.account import derive
 
 # As long as the seal of a ticket: guessing one means 2**72 tries at a proxy.
 HASH_BYTES = 9
+# All of IPv4 within IPv6 is ::ffff:0:0/96.
+MAPPED_LENGTH = 96
 
 
 class Networks:
@@ -27,24 +29,36 @@ class Networks:
         Raises:
             ValueError: it is neither.
         """
-        return self._seal(ip_network(network.strip(), strict=False))
+        return self._seal(_network(network.strip()))
 
     def hold(self, sealed: Iterable[str], address: str) -> bool:
         """Tell whether an address is in one of the networks."""
         try:
-            ip = ip_address(address.partition("%")[0])
+            mine = _network(str(ip_address(address.partition("%")[0])))
         except ValueError:
             return False
-        ip = getattr(ip, "ipv4_mapped", None) or ip
-        return any(self._holds(network, str(ip), ip.max_prefixlen) for network in sealed)
+        return any(self._holds(network, mine) for network in sealed)
 
-    def _holds(self, sealed: str, address: str, longest: int) -> bool:
+    def _holds(self, sealed: str, address: IPv4Network | IPv6Network) -> bool:
         length = sealed.partition(".")[0]
-        if not length.isdecimal() or int(length) > longest:
+        if not length.isdecimal() or int(length) > address.prefixlen:
             return False
-        mine = self._seal(ip_network(f"{address}/{length}", strict=False))
+        mine = self._seal(address.supernet(new_prefix=int(length)))
         return hmac.compare_digest(mine.encode(), sealed.encode())
 
     def _seal(self, network: IPv4Network | IPv6Network) -> str:
         mac = hmac.digest(self._key, str(network).encode(), "sha256")[:HASH_BYTES]
         return f"{network.prefixlen}.{base64.urlsafe_b64encode(mac).decode()}"
+
+
+def _network(text: str) -> IPv4Network | IPv6Network:
+    """Read a network; IPv4 in IPv6's clothes (RFC 4291 §2.5.5.2) is IPv4, whoever wrote it so.
+
+    Raises:
+        ValueError: it is none.
+    """
+    network = ip_network(text, strict=False)
+    mapped = getattr(network.network_address, "ipv4_mapped", None)
+    if mapped is None or network.prefixlen < MAPPED_LENGTH:
+        return network
+    return IPv4Network((mapped, network.prefixlen - MAPPED_LENGTH))

@@ -41,3 +41,22 @@ def test_an_address_is_the_same_in_each_of_its_forms() -> None:
     sealed = [NETWORKS.sealed("192.0.2.1"), NETWORKS.sealed("fe80::/64")]
     assert NETWORKS.hold(sealed, "::ffff:192.0.2.1")
     assert NETWORKS.hold(sealed, "fe80::1%eth0")
+
+
+@pytest.mark.parametrize(
+    ("network", "inside", "outside"),
+    [
+        ("::ffff:192.0.2.1", "192.0.2.1", "192.0.2.2"),
+        ("::ffff:192.0.2.0/120", "192.0.2.7", "192.0.3.7"),
+        ("::ffff:0:0/96", "192.0.2.1", "fe80::1"),
+        ("::/0", "fe80::1", "192.0.2.1"),
+    ],
+)
+def test_a_network_is_the_same_in_each_of_its_forms(
+    network: str, inside: str, outside: str
+) -> None:
+    sealed = [NETWORKS.sealed(network)]
+    assert NETWORKS.hold(sealed, inside)
+    assert not NETWORKS.hold(sealed, outside)
+    if "." in inside:
+        assert NETWORKS.hold(sealed, f"::ffff:{inside}")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from ipaddress import ip_network
 
 from proxy.credentials.cbor import Tag, Value
-from proxy.credentials.patterns import Pattern
+from proxy.credentials.patterns import MAX_PROGRAM, Pattern
 
 CATREPLAY, CATV, CATNIP, CATU, CATM = 308, 310, 311, 312, 313
 VERSION = 1
@@ -149,11 +149,16 @@ def _methods(value: Value) -> frozenset[str]:
 
 def _rules(value: Value) -> Iterator[tuple[int, Match]]:
     """Read ``catu``; one that says nothing was meant to restrict the token, like any other."""
+    cost = 0
     for part, matches in _filled(value):
         if part not in range(9):
             raise ValueError("catu is no map of the parts of a URI")
         for kind, wanted in _filled(matches):
-            yield int(part), _match(kind, wanted)
+            found = _match(kind, wanted)
+            cost += found.cost if isinstance(found, Pattern) else 0
+            if cost > MAX_PROGRAM:
+                raise ValueError("the regular expressions are too costly")
+            yield int(part), found.matches if isinstance(found, Pattern) else found
 
 
 def _filled(value: Value) -> Iterable[tuple[int | str, Value]]:
@@ -162,13 +167,13 @@ def _filled(value: Value) -> Iterable[tuple[int | str, Value]]:
     return value.items()
 
 
-def _match(kind: int | str, wanted: Value) -> Match:
+def _match(kind: int | str, wanted: Value) -> Match | Pattern:
     match kind, wanted:
         case int(), str(text) if kind in COMPARED:
             compare = COMPARED[kind]
             return lambda part: compare(part, text)
         case 4, [str(text)]:
-            return Pattern(text).matches
+            return Pattern(text)
         case int(), bytes(digest) if kind in DIGESTS:
             empty = hashlib.new(DIGESTS[kind])  # not every build has all
             return lambda part: _digest(empty, part) == digest

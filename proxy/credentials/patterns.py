@@ -9,10 +9,10 @@ import re2
 
 # Real ones have some hundred characters.
 MAX_PATTERN_LENGTH = 1024
-# Instructions of the compiled program, which repetitions blow up: time is their number times the
-# length of the text, so that the worst there is takes some ten milliseconds.
-MAX_PROGRAM = 2000
-MAX_TEXT_LENGTH = 4096
+# Instructions of the compiled program, one for each plain character and many for a repetition: time
+# is their number times the length of the text, so that the worst there is takes 15 milliseconds.
+MAX_PROGRAM = 1100
+MAX_TEXT_LENGTH = 2048
 MAX_MEMORY = 2**18
 
 

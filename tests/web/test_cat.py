@@ -223,6 +223,7 @@ INVALID: list[dict[Any, Any]] = [
     {cats.CATU: {cats.PATH: {cats.REGEX: ["x", "i"]}}},
     {cats.CATU: {cats.PATH: {cats.REGEX: ["("]}}},
     {cats.CATU: {cats.PATH: {cats.REGEX: ["(.*){1000}"]}}},
+    {cats.CATU: {part: {cats.REGEX: ["a{400}"]} for part in (cats.PATH, cats.NAME, cats.STEM)}},
     {cats.CATNIP: []},
     {cats.CATNIP: [64500]},
     {cats.CATNIP: "192.0.2.0/24"},

@@ -1,6 +1,7 @@
 """Common Access Tokens (CTA-5007), through the port."""
 
 import hashlib
+import json
 import time
 from collections.abc import Callable
 from functools import partial
@@ -158,6 +159,26 @@ async def test_the_id_of_a_token_is_its_cti() -> None:
         for cti, streams in ((b"\x01", 1), (b"\x01", 1), (b"\xff\x00", 2)):
             answer = await ask(proxy, cat({cats.CTI: cti}))
             assert answer.headers["Playgate-Streams"] == f"{streams}/3"
+
+
+@pytest.mark.parametrize("what", [{"jti": "00ff61"}, {"issued_before": 1_700_000_000}])
+async def test_a_token_and_its_tickets_are_revoked_by_id_or_by_age(what: dict[str, object]) -> None:
+    lost = cat({cats.CTI: b"\x00\xffa", cats.IAT: 1_700_000_000 - 1})
+    kept = cat({cats.CTI: b"\x00\xffb", cats.IAT: 1_700_000_000 + 1})
+    async with stack() as proxy:
+        serve_channels(proxy.origin, "one", "two")
+        entry = await ask(proxy, lost)
+        other = await ask(proxy, kept, "/live/two/master.m3u8")
+        child = f"/live/one/{entry.uris()[0]}"
+        assert (await proxy.ask(child, Host="tv.example")).status == 200
+        revoke = "/admin/v1/accounts/alice/revoke"
+        answer = await proxy.operate(revoke, "POST", body=json.dumps(what).encode())
+        assert answer.status == 204
+        assert (await ask(proxy, lost)).code == "token_revoked"
+        assert (await proxy.ask(child, Host="tv.example")).code == "token_revoked"
+        assert (await ask(proxy, kept)).status == 200
+        going_on = await proxy.ask(f"/live/two/{other.uris()[0]}", Host="tv.example")
+        assert going_on.status == 200
 
 
 async def test_the_ticket_of_a_token_for_one_method_shows_and_stops_no_streams() -> None:

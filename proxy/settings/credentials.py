@@ -26,6 +26,11 @@ from proxy.settings.types import (
 
 # Tickets are signed with HS256 and accounts hashed with HMAC-SHA-256 (RFC 7518 §3.2); in bytes.
 TICKET_SECRET_LENGTH = 32
+# Where credentials come whatever is configured.
+CREDENTIAL_HEADERS = {
+    *("authorization", "proxy-authorization", "cookie", "dash-if-ietf-token"),
+    "cta-common-access-token",
+}
 
 
 class ClaimSettings(Section):
@@ -123,6 +128,12 @@ class AuthSettings(Section):
         """The cookies that a token may come in, each with the setting that names it."""
         cat = {self.cat.cookie: "auth.cat.cookie"} if self.cat.enabled else {}
         return {self.cookie: "auth.cookie", **self._packages, **cat}
+
+    @property
+    def headers(self) -> set[str]:
+        """The headers that carry credentials, in lower case."""
+        cat = {self.cat.header.lower()} if self.cat.enabled else set()
+        return CREDENTIAL_HEADERS | cat
 
     @property
     def _packages(self) -> dict[str, str]:

@@ -27,7 +27,9 @@ def effective(settings: Settings) -> str:
 def effective_mapping(settings: Settings) -> dict[str, Any]:
     """Give the configuration in force as plain values, defaults included and secrets masked."""
     data: dict[str, Any] = settings.model_dump(mode="json")
-    for holder in (data["tickets"], *data["auth"]["keys"]):  # key sets have none of them
+    auth = data["auth"]
+    # Key sets have none of them.
+    for holder in (data["tickets"], *auth["keys"], *auth["uri_signing"]["decryption_keys"]):
         for name in ALTERNATIVES:
             for key in (name, f"{name}_file"):
                 if key in holder and holder[key] is None:

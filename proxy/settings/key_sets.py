@@ -47,7 +47,9 @@ class KeySetUrl(KeySetSettings):
         " nobody else could answer.",
     )
     jwks_url: DocumentUrl = Field(
-        description="Where the key set is: an OpenID provider's `jwks_uri`, https."
+        repr=False,
+        description="Where the key set is: an OpenID provider's `jwks_uri`, https. Its query is"
+        " shown nowhere.",
     )
     refresh: Annotated[Duration, at_least("30s"), at_most("1d")] = Field(
         600.0, description="How long a set is used before it is looked at again, at most."

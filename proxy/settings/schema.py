@@ -39,9 +39,6 @@ from proxy.settings.types import (
 )
 from proxy.settings.urls import BindHost, StoreLocation, StoreUrl, WebOrigin
 
-CREDENTIAL_HEADERS = {
-    *("authorization", "cookie", "dash-if-ietf-token", "cta-common-access-token"),
-}
 # What a socket on every address is bound to.
 ANY_ADDRESS = {"0.0.0.0", "::"}  # noqa: S104  # compared with
 
@@ -132,13 +129,6 @@ class IdentitySettings(Section):
     jti_per_playback: bool = Field(
         default=False, description="The issuer gives each playback a token of its own (`jti`)."
     )
-
-    @field_validator("device_header")
-    @classmethod
-    def _is_no_credential(cls, name: str | None) -> str | None:
-        if name and name.lower() in CREDENTIAL_HEADERS:
-            raise ValueError("carries credentials: each new one would be a new device")
-        return name
 
 
 class OriginSettings(Section):
@@ -259,6 +249,15 @@ class Settings(Section):
                 f"must be at least twice streams.keepalive_interval, which is {interval}", "vod_ttl"
             )
         raise conflicts(found)
+
+    @field_validator("identity")
+    @classmethod
+    def _names_no_token(cls, identity: IdentitySettings, info: ValidationInfo) -> IdentitySettings:
+        auth: AuthSettings | None = info.data.get("auth")
+        if auth is not None and (identity.device_header or "").lower() in auth.headers:
+            reason = "carries credentials: each new one would be a new device"
+            raise conflicts(conflict(reason, "device_header"))
+        return identity
 
     @field_validator("events")
     @classmethod

@@ -10,7 +10,7 @@ from ipaddress import IPv6Address, ip_address
 from typing import Annotated, NamedTuple
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
-from pydantic import AfterValidator, Secret
+from pydantic import AfterValidator, PlainSerializer, Secret
 
 from proxy.settings.types import MASK
 
@@ -130,6 +130,12 @@ def parse_document(text: str) -> str:
     return f"{base}{slash}{question}{query}"
 
 
+def _shown_document(url: str) -> str:
+    """Give a document's URL with its query masked, which may be what opens it."""
+    address, question, _ = url.partition("?")
+    return f"{address}?{MASK}" if question else address
+
+
 def is_safe(url: str) -> bool:
     """Tell whether what a URL gives comes from whom it names: HTTPS, or from this machine."""
     parts = urlsplit(url)
@@ -240,7 +246,7 @@ def _check_place(url: SplitResult) -> None:
 
 StoreLocation = Annotated[StoreUrl, AfterValidator(check_store_url)]
 BaseUrl = Annotated[str, AfterValidator(parse_base)]
-DocumentUrl = Annotated[str, AfterValidator(parse_document)]
+DocumentUrl = Annotated[str, AfterValidator(parse_document), PlainSerializer(_shown_document)]
 OriginUrl = Annotated[str, AfterValidator(parse_origin)]
 WebOrigin = Annotated[str, AfterValidator(parse_web_origin)]
 

@@ -7,6 +7,7 @@ import yaml
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from proxy.settings.effective import effective, effective_mapping, json_schema
+from proxy.settings.key_sets import KeySetUrl
 from proxy.settings.load import from_mapping, load
 from proxy.settings.schema import Settings
 from tests.settings.samples import Pair, minimal
@@ -117,6 +118,42 @@ def test_secrets_are_masked() -> None:
     assert "PRIVATE KEY" not in text
     assert "PUBLIC KEY" in text
     assert text.count("********") == 5
+
+
+def test_no_kind_of_key_shows_a_secret(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text(CANARY[:32])
+    url = "https://id.example/keys"
+    settings = from_mapping(
+        minimal(
+            auth={
+                "keys": [
+                    {"algorithms": ["ES256"], "jwks_url": f"{url}?code={CANARY}"},
+                    {"algorithms": ["ES256"], "jwks_url": url},
+                ],
+                "uri_signing": {
+                    "decryption_keys": [
+                        {"algorithm": "dir", "secret": CANARY[:32]},
+                        {"algorithm": "A256KW", "secret_file": "key"},
+                        {"algorithm": "ECDH-ES", "private_key": PAIR.private},
+                    ]
+                },
+            }
+        ),
+        tmp_path,
+    )
+    for said in (effective(settings), repr(settings), str(effective_mapping(settings))):
+        assert CANARY[:32] not in said
+        assert "PRIVATE KEY" not in said
+    shown = effective_mapping(settings)["auth"]
+    assert [key["jwks_url"] for key in shown["keys"]] == [f"{url}?********", url]
+    assert shown["uri_signing"]["decryption_keys"] == [
+        {"algorithm": "dir", "secret": "********"},
+        {"algorithm": "A256KW", "secret_file": "key"},
+        {"algorithm": "ECDH-ES", "private_key": "********"},
+    ]
+    kept = settings.auth.keys[0]
+    assert isinstance(kept, KeySetUrl)
+    assert kept.jwks_url.endswith(CANARY)
 
 
 def test_defaults_are_shown_as_one_would_write_them() -> None:

@@ -128,6 +128,17 @@ def test_every_kind_of_token_has_a_name_and_a_place_of_its_own(
     assert errors(**auth) == found
 
 
+@pytest.mark.parametrize(
+    "header",
+    ["X-Cat", "Authorization", "Proxy-Authorization", "cookie", "DASH-IF-IETF-Token"],
+)
+def test_no_header_that_carries_a_credential_names_a_device(header: str) -> None:
+    auth = {"keys": KEYS, "cat": {"enabled": True, "header": "X-CAT"}}
+    with pytest.raises(ConfigError) as caught:
+        from_mapping(minimal(auth=auth, identity={"device_header": header}))
+    assert [problem.key for problem in caught.value.problems] == ["identity.device_header"]
+
+
 def test_names_may_be_shared_with_what_is_off() -> None:
     auth = with_auth(uri_signing={"param": "token"}, cat={"cookie": "session"}).auth
     assert (set(auth.query_params), set(auth.cookies)) == ({"token"}, {"session"})

@@ -172,7 +172,10 @@ class OutageGuard:
         Raises:
             StoreUnavailable: the store is away, whatever the mode: they are told once, by it.
         """
-        lapsed = await self._ask(lambda: self._primary.drop_lapsed(accounts))
+        if not self.available:
+            raise StoreUnavailable from self._cause
+        # Not by ``_ask``: a call that no request waits for says nothing of those that one does.
+        lapsed = await self._primary.drop_lapsed(accounts)
         await self._shadow.drop_lapsed(accounts)
         return lapsed
 

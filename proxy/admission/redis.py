@@ -11,8 +11,10 @@ account as their hash tag, so that a cluster keeps them together, and all always
 
 One script decides, atomically for the account, by Redis's own clock. At this boundary, and only
 here, whatever goes wrong between us and Redis becomes ``StoreUnavailable``; no call lasts longer
-than the timeout. A call that is cancelled takes its connection with it, so that its answer cannot
-be read by the next one. A script Redis has forgotten (restart, SCRIPT FLUSH) is sent again.
+than the timeout. What a script hands over once is lost with an answer that nobody waits for any
+more: so a call that no request waits for is given longer, and a connection of its own. A call that
+is cancelled takes its connection with it, so that its answer cannot be read by the next one. A
+script Redis has forgotten (restart, SCRIPT FLUSH) is sent again.
 """
 
 import asyncio
@@ -34,6 +36,8 @@ from proxy.streams import Attempt, Cadence, Decision, Ended, Lapsed, Stream
 # Each call holds a connection for as long as Redis takes, a fraction of a millisecond: this many
 # carry more than one Redis can answer. Calls above it wait their turn, within their timeout.
 CONNECTIONS = 32
+# For what no request waits for, seconds: longer than Redis pauses for a fork or a slow command.
+BACKGROUND_SECONDS = 5.0
 
 Observe = Callable[[str, float, bool], None]
 
@@ -69,8 +73,10 @@ class RedisStore:
         self._observe = observe
         self._now_ms = now_ms
         self._turns = asyncio.Semaphore(CONNECTIONS)
+        self._background_turn = asyncio.Semaphore(1)
         # All scripts may run twice: the second run finds what the first one stored.
         self._redis = client(url, timeout=timeout, connections=CONNECTIONS)
+        self._background = client(url, timeout=BACKGROUND_SECONDS, connections=1)
         self._policy_args = (
             policy.takeover.rank,
             int(policy.on_limit is OnLimit.EVICT_OLDEST),
@@ -88,7 +94,7 @@ class RedisStore:
 
     async def close(self) -> None:
         """Close the connections."""
-        await closed(self._redis)
+        await asyncio.gather(closed(self._redis), closed(self._background))
 
     async def ping(self) -> None:
         """Return if Redis answers."""
@@ -158,11 +164,11 @@ class RedisStore:
 
     async def drop_lapsed(self, accounts: Sequence[str]) -> tuple[Lapsed, ...]:
         """Drop the slots of these accounts whose time is up, and hand them back: in one go."""
-        async with self._boundary("drop_lapsed"):
+        async with self._boundary("drop_lapsed", in_background=True):
             try:
                 answers = await self._run_for_each(scripts.LAPSE, accounts)
             except NoScriptError:
-                await self._redis.script_load(scripts.LAPSE.text)
+                await self._background.script_load(scripts.LAPSE.text)
                 answers = await self._run_for_each(scripts.LAPSE, accounts)
             return tuple(map(wire.lapsed, answers))
 
@@ -214,18 +220,22 @@ class RedisStore:
     async def _run_for_each(self, script: Script, accounts: Sequence[str]) -> list[object]:
         """Run a script that takes no arguments for many accounts, in one round trip."""
         now_ms = "" if self._now_ms is None else self._now_ms()
-        async with self._redis.pipeline(transaction=False) as pipe:
+        async with self._background.pipeline(transaction=False) as pipe:
             for account in accounts:
                 keys = self._keys(account)
                 pipe.evalsha(script.digest, len(keys), *keys, now_ms)
             return await pipe.execute()
 
     @asynccontextmanager
-    async def _boundary(self, operation: str) -> AsyncIterator[None]:
+    async def _boundary(
+        self, operation: str, *, in_background: bool = False
+    ) -> AsyncIterator[None]:
         """Bound a call in time, hear of it, and give its failure the one name it has outside."""
         started = perf_counter()
+        limit = BACKGROUND_SECONDS if in_background else self._timeout
+        turns = self._background_turn if in_background else self._turns
         try:
-            async with asyncio.timeout(self._timeout), self._turns:
+            async with asyncio.timeout(limit), turns:
                 yield
         # Anything: a client library may raise what it likes, and so may the reading of an answer
         # that is none (another server on that port). None of it may become a 500.

@@ -289,6 +289,15 @@ async def test_only_so_many_accounts_are_remembered(
             await home.ask(attempt("a", account="second"))
 
 
+async def test_a_call_that_no_request_waits_for_declares_no_outage(server: RedisServer) -> None:
+    async with guarded(server) as home:
+        server.stop()
+        with pytest.raises(StoreUnavailable):
+            await home.guard.drop_lapsed([ACCOUNT])
+        assert home.guard.available
+        assert home.changes == []
+
+
 # --- New streams ---
 
 

@@ -255,6 +255,26 @@ async def test_a_redis_that_hangs_is_given_up_after_the_timeout(server: RedisSer
         assert await works(store)
 
 
+async def test_a_pause_longer_than_the_timeout_loses_no_lapse(server: RedisServer) -> None:
+    """Once Redis goes on it drops the slot; who has gone away by then never hears of it."""
+    now_ms = 1_700_000_000_000
+    store = RedisStore(
+        server.url, policy(), key_prefix="faults", timeout=BRIEF, now_ms=lambda: now_ms
+    )
+    while True:  # a busy machine may take longer
+        with suppress(StoreUnavailable):
+            await store.decide(attempt("a"))
+            break
+    now_ms += LIVE.ttl_ms
+    async with frozen(server):
+        call = asyncio.create_task(store.drop_lapsed([ACCOUNT]))
+        with pytest.raises(StoreUnavailable):
+            await store.ping()  # by then, the other one has been asked for as long
+    [found] = await call
+    assert [end.stream.id for end in found.ended] == ["a"]
+    await store.close()
+
+
 async def test_more_calls_than_connections_wait_their_turn(redis_server: RedisServer) -> None:
     async with opened(redis_server.url) as store:
         told = await asyncio.gather(

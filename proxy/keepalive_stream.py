@@ -27,7 +27,7 @@ from proxy.admit import Admission
 from proxy.background import Repeated
 from proxy.errors import PlaygateError, StoreUnavailable
 from proxy.model import Playback
-from proxy.redis_client import closed
+from proxy.redis_client import closed, trouble
 
 GROUP = "playgate"
 # Entries taken at a time, and how many of them the store is asked about at once: players' requests
@@ -109,7 +109,8 @@ class KeepaliveStream:
                 now_ms = await self._now_ms() if entries else 0
             await self._take(entries, now_ms)
         except (RedisError, OSError, StoreUnavailable) as error:
-            self._complain("keepalive entries cannot be taken", cause=type(error).__name__)
+            cause = trouble(error, self._redis)
+            self._complain("keepalive entries cannot be taken", cause=cause)
             self._joined, self._behind = False, True
             await asyncio.sleep(PAUSE_SECONDS)
 

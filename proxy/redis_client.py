@@ -62,11 +62,18 @@ async def closed(redis: Redis) -> None:
 
 
 def cause(failure: StoreUnavailable, url: str) -> str:
-    """Say what lies behind a failure, to operators: its class and text, without the password.
+    """Say what lies behind a failure, to operators: its class and text, without the password."""
+    return _worded(failure.__cause__ or failure, parse_url(url).get("password"))
 
-    Redis quotes the arguments of a command that it does not know, and AUTH may be one.
-    """
-    error = failure.__cause__ or failure
+
+def trouble(error: Exception, redis: Redis) -> str:
+    """Say what a client met, to operators: its class and text, without the password."""
+    if isinstance(error, StoreUnavailable):
+        error = error.__cause__ or error
+    return _worded(error, redis.connection_pool.connection_kwargs.get("password"))
+
+
+def _worded(error: BaseException, password: str | None) -> str:
+    # Redis quotes the arguments of a command that it does not know, and AUTH may be one.
     text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    password = parse_url(url).get("password")
     return text.replace(password, "[redacted]") if password else text

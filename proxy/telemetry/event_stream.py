@@ -20,7 +20,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from proxy.background import Repeated
-from proxy.redis_client import closed
+from proxy.redis_client import closed, trouble
 from proxy.telemetry.events import LESSER, Event
 
 BATCH = 256
@@ -99,10 +99,10 @@ class EventStream:
             self._note(None)
 
     async def _send(self) -> None:
-        """Send the first of the queue; they leave it once Redis has them.
+        """Send the first of the queue; each leaves it once Redis has it.
 
         Raises:
-            RedisError, OSError: Redis did not take them, or did not say so.
+            RedisError, OSError: Redis did not take all of them, or did not say so.
         """
         batch = tuple(islice(self._queue, BATCH))
         async with asyncio.timeout(SEND_SECONDS), self._redis.pipeline(transaction=False) as pipe:
@@ -110,9 +110,18 @@ class EventStream:
                 entry: Any = event.fields()  # redis-py asks for a mapping of all it could take
                 pipe.xadd(self._key, entry, maxlen=self._max_length)
             pipe.pexpire(self._key, TTL_MS)
-            await pipe.execute()
+            answers = await pipe.execute(raise_on_error=False)
+        # A Redis that is nearly full takes some, and must not be sent those again.
+        errors = [answer for answer in answers if isinstance(answer, RedisError)]
         for _ in batch:
             self._queue.popleft()
+        self._queue.extendleft(
+            event
+            for event, answer in reversed(tuple(zip(batch, answers, strict=False)))
+            if isinstance(answer, RedisError)
+        )
+        if errors:
+            raise errors[0]
         if not self._queue:
             self._filled.clear()
             self._emptied.set()
@@ -125,4 +134,4 @@ class EventStream:
         if error is None:
             log.info("events are sent again")
         else:
-            log.warning("events cannot be sent", cause=type(error).__name__)
+            log.warning("events cannot be sent", cause=trouble(error, self._redis))

@@ -2,13 +2,14 @@
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
 from redis.asyncio import Redis
+from redis.exceptions import ResponseError
 
-from proxy.redis_client import client
+from proxy.redis_client import client, trouble
 from proxy.telemetry import event_stream
 from proxy.telemetry.event_stream import BATCH, EventStream
 from proxy.telemetry.events import Event, EventType
@@ -158,6 +159,41 @@ async def test_events_wait_for_a_redis_that_is_away_and_are_sent_when_it_is_back
     await told(1, 2, 3, 4, 5)
     await sent.sink.close()
     assert sent.lost == 0
+
+
+async def test_a_redis_that_is_nearly_full_gets_no_event_twice(
+    server: RedisServer,
+) -> None:
+    """What it took of a batch is not sent again with what it did not."""
+    sent = Sent(server.url)
+    async with Redis.from_url(server.url) as redis:
+        used = (await redis.info("memory"))["used_memory"]
+        await redis.config_set("maxmemory", used + 1_000_000)
+        for number in range(BATCH):
+            sent.sink.put(replace(event(number), content="c" * 16_000))
+
+        async def refused() -> bool:
+            return sent.sink._away
+
+        await sent.sink.start()
+        await until(refused, "an event that did not fit")
+        assert 0 < len(await streams(redis)) < BATCH
+        await redis.config_set("maxmemory", 0)
+
+        async def all_there() -> bool:
+            return len(set(await streams(redis))) == BATCH
+
+        await until(all_there, "all events in the stream")
+        assert sorted(await streams(redis)) == [*range(BATCH)]
+    await sent.sink.close()
+
+
+async def test_what_redis_said_is_told_without_the_password() -> None:
+    redis = client(f"redis://:canary@127.0.0.1:{free_port()}/0", timeout=5, connections=1)
+    error = ResponseError("unknown command 'AUTH', with args beginning with: 'canary'")
+    told = trouble(error, redis)
+    assert told.startswith("ResponseError: unknown command 'AUTH'")
+    assert "canary" not in told
 
 
 @pytest.mark.usefixtures("hasty")

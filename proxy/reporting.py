@@ -53,6 +53,12 @@ class ReportingStore:
         self._journal.ended(account, [end] if end else [])
         return end
 
+    async def stop(self, account: str, stream: str, *, by: str) -> tuple[Ended, ...]:
+        """Kill one stream, as a viewer of the account asked, and tell."""
+        ends = await self._store.stop(account, stream, by=by)
+        self._journal.ended(account, ends)
+        return ends
+
     async def forget(self, account: str, stream: str, started_ms: int) -> Ended | None:
         """Take back the slot of an instance that could not be served, and tell."""
         end = await self._store.forget(account, stream, started_ms)

@@ -81,7 +81,7 @@ class _Ruling:
             return barred
         slot = self.ledger.slots.get(self.playback.stream)
         if slot is not None:
-            return self.renew(slot)
+            return self.renew(slot, tombstone)
         if tombstone is not None and (farewell := self.serve_out(tombstone)):
             return farewell
         if self.attempt.intent is Intent.TOUCH:
@@ -122,8 +122,11 @@ class _Ruling:
             return None
         return self.answer(Outcome.RENEWED, started_ms=instance_ms)
 
-    def renew(self, slot: Slot) -> Decision:
+    def renew(self, slot: Slot, tombstone: Tombstone | None) -> Decision:
         slot = slot.renewed(self.attempt, self.policy.max_networks, self.now_ms)
+        if tombstone is not None and slot.started_ms <= tombstone.at_ms:
+            # Its viewer stopped it, it kept its slot for too much churn, and is started again.
+            slot = replace(slot, started_ms=tombstone.first_instance(self.now_ms))
         self.ledger.put(slot)
         self.settle(slot)
         return self.answer(Outcome.RENEWED, started_ms=slot.started_ms)
@@ -154,6 +157,8 @@ class _Ruling:
             return self.refuse(ways)
         for slot in way.victims:
             self.bury(slot, way.reason, by=self.playback.label)
+        if way.hasty:
+            self.ledger.churn(self.now_ms)
         onlooking = self.ways(looks_on=True)
         gentle = onlooking.first()
         if gentle is None:
@@ -194,6 +199,7 @@ class _Ruling:
             playback=self.playback,
             policy=self.policy,
             now_ms=self.now_ms,
+            may_churn_at_ms=self.ledger.may_churn_at(),
             looks_on=looks_on,
         )
 

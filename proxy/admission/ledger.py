@@ -19,9 +19,14 @@ LINGER_MS = 60_000
 # How long the last requests of a player that released its stream may be under way. They are served
 # and do not take the slot again; a second tab of the same title does so with a later one.
 RELEASED_MS = 2_000
-# A stream is released once within this time. Or a doctored player would release after each request
-# and never hold a slot; an honest one that opens and closes a title again leaves its slot to lapse.
-REPEATED_MS = 60_000
+# For how long a late release of the same instance is known to be late.
+RECALLED_MS = 60_000
+# Churn is what an account's viewers end before its time: given back, stopped, or taken from each
+# other. An account may do so this often at one go, and once more in each CHURN_MS. It is enough for
+# four who change the channel every two seconds for a minute; doctored players that give a slot back
+# after each request are soon down to one request in ten seconds, among all of them.
+MAX_CHURN = 120
+CHURN_MS = 10_000
 # For how long after its end a stream's own attempts may keep it ended: a player that refreshes by
 # its token looks like a viewer who starts it again and again, and who must get in at last.
 PROLONGED_MS = 60_000
@@ -33,15 +38,19 @@ MAX_TOMBSTONES = 256
 
 @dataclass(slots=True)
 class Ledger:
-    """One account: its slots and tombstones by stream id, and its revocations."""
+    """One account: its slots and tombstones by stream id, and its revocations.
+
+    ``forgiven_ms`` is when the last of its churn is forgiven.
+    """
 
     slots: dict[str, Slot] = field(default_factory=dict)
     tombstones: dict[str, Tombstone] = field(default_factory=dict)
     revocations: Revocations = field(default_factory=Revocations)
+    forgiven_ms: int = 0
 
     def copy(self) -> "Ledger":
         """Give a ledger to try an attempt on; none of those revokes anything."""
-        return Ledger(dict(self.slots), dict(self.tombstones), self.revocations)
+        return replace(self, slots=dict(self.slots), tombstones=dict(self.tombstones))
 
     # --- What it holds ---
 
@@ -63,11 +72,15 @@ class Ledger:
         """How long until the first slot lapses, if nothing is heard of it; 0 without a slot."""
         return min((slot.expires_ms - now_ms for slot in self.slots.values()), default=0)
 
+    def may_churn_at(self) -> int:
+        """The first instant at which its viewers may end a stream before its time."""
+        return self.forgiven_ms - (MAX_CHURN - 1) * CHURN_MS
+
     def forgotten_at(self) -> int:
         """The instant from which nothing of the account is needed."""
         slots = [slot.expires_ms + LINGER_MS for slot in self.slots.values()]
         tombstones = [tombstone.until_ms for tombstone in self.tombstones.values()]
-        return max(self.revocations.forgotten_at(), *slots, *tombstones, 0)
+        return max(self.revocations.forgotten_at(), self.forgiven_ms, *slots, *tombstones)
 
     # --- What is asked of it by those who may ---
 
@@ -81,17 +94,17 @@ class Ledger:
         """Give a stream's slot back, as its own player asked.
 
         None where it has no slot, or where the instance that asks (None: any) has none: it was
-        ended or released before, and what plays now is another. None, too, where this stream was
-        released a moment ago: it lapses by itself.
+        ended or released before, and what plays now is another. None, too, where there was too
+        much churn: it lapses by itself.
         """
         slot = self.slots.get(stream)
         if slot is None or slot.expires_ms <= now_ms:
             return None
-        until_ms = now_ms + RELEASED_MS + REPEATED_MS
+        until_ms = now_ms + RELEASED_MS + RECALLED_MS
         earlier = self.tombstone(stream, now_ms) or Tombstone(until_ms=until_ms)
         if instance_ms is not None and instance_ms <= max(earlier.at_ms, earlier.released_ms):
             return None
-        if earlier.released_until_ms and now_ms - earlier.released_until_ms < REPEATED_MS:
+        if self.may_churn_at() > now_ms:
             return None
         tombstone = replace(
             earlier,
@@ -99,9 +112,25 @@ class Ledger:
             released_ms=max(now_ms, slot.started_ms),
             released_until_ms=now_ms + RELEASED_MS,
         )
+        self.churn(now_ms)
         self.remove(slot)
         self._lay(stream, tombstone, now_ms)
         return Ended(slot.as_stream(), EndReason.RELEASED, now_ms)
+
+    def stop(self, stream: str, policy: Policy, now_ms: int, *, by: str) -> tuple[Ended, ...]:
+        """Kill one stream, as a viewer of the account asked; empty where there is none.
+
+        Where there was too much churn it may not go on either, but its slot is left to lapse, and
+        nothing is told of it before.
+        """
+        slot = self.slots.get(stream)
+        if slot is None or slot.expires_ms <= now_ms:
+            return ()
+        if self.may_churn_at() > now_ms:
+            self.bar(slot, EndReason.KILLED, policy, now_ms, by=by)
+            return ()
+        self.churn(now_ms)
+        return (self.bury(slot, EndReason.KILLED, policy, now_ms, by=by),)
 
     def forget(self, stream: str, started_ms: int, now_ms: int) -> Ended | None:
         """Remove the slot of an instance that could not be served, as if it had never been."""
@@ -144,6 +173,10 @@ class Ledger:
 
     # --- The moves the rules are made of ---
 
+    def churn(self, now_ms: int) -> None:
+        """Note that viewers ended a stream before its time."""
+        self.forgiven_ms = max(self.forgiven_ms, now_ms) + CHURN_MS
+
     def put(self, slot: Slot) -> None:
         """Add a slot, or replace it."""
         self.slots[slot.stream] = slot
@@ -169,6 +202,21 @@ class Ledger:
         hold_until_ms: int = 0,
     ) -> Ended:
         """End a stream against its player's will, and remember that."""
+        self.bar(slot, reason, policy, now_ms, by=by, hold_until_ms=hold_until_ms)
+        self.remove(slot)
+        return Ended(slot.as_stream(), reason or EndReason.SUPERSEDED, now_ms)
+
+    def bar(
+        self,
+        slot: Slot,
+        reason: EndReason | None,
+        policy: Policy,
+        now_ms: int,
+        *,
+        by: str,
+        hold_until_ms: int = 0,
+    ) -> None:
+        """Keep the instance that has a slot from going on; the slot stays."""
         if slot.cadence.self_refreshing:
             # Its next refresh will look like a new entry: two beats that do not come show that
             # the player has understood.
@@ -181,9 +229,7 @@ class Ledger:
             by=by,
             hold_until_ms=hold_until_ms,
         )
-        self.remove(slot)
         self._lay(slot.stream, tombstone, now_ms)
-        return Ended(slot.as_stream(), reason or EndReason.SUPERSEDED, now_ms)
 
     def prolong(self, stream: str, until_ms: int, now_ms: int) -> Tombstone:
         """Keep a stream that was ended from starting again for so long, but within a minute."""

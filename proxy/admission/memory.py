@@ -62,6 +62,11 @@ class MemoryStore:
         ledger = self._ledgers.get(account)
         return ledger.release(stream, instance_ms, self.now_ms()) if ledger else None
 
+    async def stop(self, account: str, stream: str, *, by: str) -> tuple[Ended, ...]:
+        """Kill one stream, as a viewer of the account asked."""
+        ledger = self._ledgers.get(account)
+        return ledger.stop(stream, self._policy, self.now_ms(), by=by) if ledger else ()
+
     async def forget(self, account: str, stream: str, started_ms: int) -> Ended | None:
         """Take back the slot of an instance that could not be served; None where it has none."""
         ledger = self._ledgers.get(account)

@@ -146,6 +146,15 @@ class OutageGuard:
         await self._shadow.release(account, stream, instance_ms)
         return ended
 
+    async def stop(self, account: str, stream: str, *, by: str) -> tuple[Ended, ...]:
+        """Kill one stream, as a viewer of the account asked: here at once and in the store.
+
+        Raises:
+            StoreUnavailable: the store is away, whatever the mode, as for ``end``.
+        """
+        await self._shadow.stop(account, stream, by=by)
+        return await self._ask(lambda: self._primary.stop(account, stream, by=by))
+
     async def forget(self, account: str, stream: str, started_ms: int) -> Ended | None:
         """Take back the slot of an instance that could not be served, here at least."""
         here = await self._shadow.forget(account, stream, started_ms)

@@ -1,7 +1,7 @@
 """The store many proxies share: one Redis (or Valkey), asked by Lua scripts.
 
     {prefix}:{<account>}:streams    hash: stream id -> slot
-    {prefix}:{<account>}:ended      hash: stream id -> tombstone
+    {prefix}:{<account>}:ended      hash: stream id -> tombstone; "churn" -> when it is forgiven
     {prefix}:{<account>}:revoked    hash: a token's id, hashed -> revocation
 
 A slot and a tombstone live in hashes of their own: the first stays as small as the account's limit
@@ -143,6 +143,12 @@ class RedisStore:
             instance = "" if instance_ms is None else instance_ms
             answer = await self._run(scripts.RELEASE, account, stream, instance)
             return next(iter(wire.ends(answer)), None)
+
+    async def stop(self, account: str, stream: str, *, by: str) -> tuple[Ended, ...]:
+        """Kill one stream, as a viewer of the account asked."""
+        async with self._boundary("stop"):
+            answer = await self._run(scripts.STOP, account, stream, by, self._policy.tombstone_ms)
+            return wire.ends(answer)
 
     async def forget(self, account: str, stream: str, started_ms: int) -> Ended | None:
         """Take back the slot of an instance that could not be served; None where it has none."""

@@ -50,19 +50,23 @@ _CONSTANTS: dict[str, int | str] = {
     "TOMBSTONE_FORMAT": "'<I6I6I6I6I6BHc0'",
     "REVOCATION_FORMAT": "'<I6I6'",
     "NETWORK_FORMAT": "'<Hc0I6'",
-    # Beside the hashes of tokens' ids, which are hexadecimal.
+    "CHURN_FORMAT": "'<I6'",
+    # Beside the hashes of tokens' ids, and the ids of streams, which are hexadecimal.
     "ALL_TOKENS": "'all'",
+    "CHURN": "'churn'",
+    "CHURN_MS": ledger.CHURN_MS,
     "CROWDED_TOMBSTONES": ledger.CROWDED_TOMBSTONES,
     "LINGER_MS": ledger.LINGER_MS,
     # An hour: longer than a caller's own clock may stand still beside the server's.
     "SPARE_MS": 3_600_000,
+    "MAX_CHURN": ledger.MAX_CHURN,
     "MAX_REVOKED": revocations.MAX_REVOKED,
     "MAX_TOMBSTONES": ledger.MAX_TOMBSTONES,
     "MIN_PATIENCE_MS": slot.MIN_PATIENCE_MS,
     "MIN_RETRY_MS": decision.MIN_RETRY_MS,
     "PROLONGED_MS": ledger.PROLONGED_MS,
+    "RECALLED_MS": ledger.RECALLED_MS,
     "RELEASED_MS": ledger.RELEASED_MS,
-    "REPEATED_MS": ledger.REPEATED_MS,
     "TAKEOVER_PROVISIONAL": Takeover.PROVISIONAL.rank,
     "TAKEOVER_QUIET": Takeover.QUIET.rank,
     "TAKEOVER_STRONG": Takeover.STRONG.rank,
@@ -89,13 +93,14 @@ def _assembled(*names: str) -> Script:
     return Script(text, sha1(text.encode(), usedforsecurity=False).hexdigest())
 
 
-DECIDE = _assembled("decide", "ways", "admit")
+DECIDE = _assembled("decide", "churn", "ways", "admit")
 AMEND = _assembled("amend")
-RELEASE = _assembled("release")
+RELEASE = _assembled("churn", "release")
 FORGET = _assembled("forget")
+STOP = _assembled("churn", "stop")
 END = _assembled("end")
 LAPSE = _assembled("lapse")
 REVOKE = _assembled("revoke")
 REVOKED = _assembled("revoked")
 LIST = _assembled("list")
-ALL = (DECIDE, AMEND, RELEASE, FORGET, END, LAPSE, REVOKE, REVOKED, LIST)
+ALL = (DECIDE, AMEND, RELEASE, STOP, FORGET, END, LAPSE, REVOKE, REVOKED, LIST)

@@ -43,7 +43,15 @@ class Store(Protocol):
         """Give back the slot of a stream, as its player asked.
 
         ``instance_ms`` is the start of the playback that asks, if its ticket tells. None where it
-        has no slot, or where that playback was over before.
+        has no slot, where that playback was over before, or where the account's viewers ended so
+        many streams lately that this one is left to lapse.
+        """
+
+    async def stop(self, account: str, stream: str, *, by: str) -> tuple[Ended, ...]:
+        """Kill one stream, as a viewer of the account asked; empty where there is none.
+
+        Empty, too, where the account's viewers ended so many streams lately that it keeps its slot
+        until that lapses; it may not go on all the same.
         """
 
     async def forget(self, account: str, stream: str, started_ms: int) -> Ended | None:

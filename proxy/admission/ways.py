@@ -4,7 +4,7 @@ Says what would have to happen and does nothing: ``decision`` takes the way, or 
 order they are tried:
 
     room           under every ceiling
-    takeover       a device replaces its own older stream
+    takeover       a device replaces its own older stream: at once, if it named itself
     provisional    ... or plays beside it on approval, one above what is full
     silence        streams that never beat, and were not heard of for a while, make room
     eviction       the oldest make room, if the operator said so
@@ -12,6 +12,10 @@ order they are tried:
 A stream may be replaced only if it counts in every ceiling that is full: then none of them has more
 streams than before, whatever it had. As few as possible are made to go, and nobody is where that
 would not be enough.
+
+To make a stream go that may well be watched is hasty. Each time is churn (``ledger``), and where
+there was too much of it, a device that names itself waits like any other until its stream is
+overdue, and the oldest stay.
 
 Where ceilings only look on, takeover and silence are ways as well: enforced, they would not have
 counted both streams either. Approval and eviction are none, for they refuse somebody in the end.
@@ -31,7 +35,8 @@ from proxy.streams import Attempt, EndReason, Intent, Outcome
 class Way:
     """A way to a slot: who has to go, and why; ``rival`` is beside whom it is on approval.
 
-    ``costs`` is how many of those who go are not known to have gone already.
+    ``costs`` is how many of those who go are not known to have gone already. ``hasty`` says that
+    one may well be watched: it is neither silent nor overdue.
     """
 
     outcome: Outcome
@@ -39,6 +44,7 @@ class Way:
     reason: EndReason = EndReason.EVICTED
     rival: str | None = None
     costs: int = 0
+    hasty: bool = False
 
 
 ROOM = Way(Outcome.ADMITTED)
@@ -48,7 +54,8 @@ ROOM = Way(Outcome.ADMITTED)
 class Ways:
     """What can be done for one attempt, ``playback`` being who it is.
 
-    ``slots`` are the account's, the oldest first. ``looks_on`` says that the ceilings only observe.
+    ``slots`` are the account's, the oldest first. From ``may_churn_at_ms`` on a way may be hasty.
+    ``looks_on`` says that the ceilings only observe.
     """
 
     ceilings: Ceilings
@@ -57,6 +64,7 @@ class Ways:
     playback: Playback
     policy: Policy
     now_ms: int
+    may_churn_at_ms: int
     looks_on: bool = False
     full: list[Ceiling] = field(init=False)
 
@@ -87,19 +95,15 @@ class Ways:
     # --- The ways, but room ---
 
     def _take_over(self) -> Way | None:
-        if self.playback.strong:
-            allowed = self.policy.takeover.includes(Takeover.STRONG)
-            replaceable = self._same_device()
-        else:
-            allowed = self.policy.takeover.includes(Takeover.QUIET)
-            replaceable = [
-                slot for slot in self._replaceable_by_guess() if slot.overdue_at() <= self.now_ms
-            ]
-        if not allowed or not replaceable:
+        replaceable = self._replaceable()
+        if not (self.playback.strong and self._may_be_hasty()):
+            replaceable = [slot for slot in replaceable if slot.overdue_at() <= self.now_ms]
+        if not replaceable:
             return None
         old = replaceable[0]
+        hasty = old.overdue_at() > self.now_ms
         # Who replaces a provisional stream is as provisional as that was.
-        return Way(Outcome.TAKEOVER, (old,), EndReason.SUPERSEDED, rival=old.rival)
+        return Way(Outcome.TAKEOVER, (old,), EndReason.SUPERSEDED, rival=old.rival, hasty=hasty)
 
     def _stand_beside(self) -> Way | None:
         if self.policy.takeover is not Takeover.PROVISIONAL or self.playback.strong:
@@ -117,7 +121,7 @@ class Ways:
     def _evict_oldest(self) -> Way | None:
         if self.looks_on or self.policy.on_limit is not OnLimit.EVICT_OLDEST:
             return None
-        return self._make_room(self.slots)
+        return self._make_room(self.slots) if self._may_be_hasty() else None
 
     def _make_room(self, evictable: Iterable[Slot]) -> Way | None:
         """Let go as few as give room, the first first; none at all where that is not enough."""
@@ -134,7 +138,7 @@ class Ways:
         if any(number > 0 for number in missing.values()):
             return None
         costs = sum(not self._is_silent(slot) for slot in victims)
-        return Way(Outcome.ADMITTED, tuple(victims), costs=costs)
+        return Way(Outcome.ADMITTED, tuple(victims), costs=costs, hasty=costs > 0)
 
     # --- Waiting ---
 
@@ -152,14 +156,19 @@ class Ways:
         for slot in under:
             if slot.beats == 0:
                 yield slot.seen_ms + self.policy.silent_after_ms
-        if self.policy.takeover.includes(Takeover.QUIET) and not self.playback.strong:
-            for slot in self._replaceable_by_guess():
-                yield slot.overdue_at()
+        replaceable = self._replaceable()
+        yield from (slot.overdue_at() for slot in replaceable)
+        evicts = self.policy.on_limit is OnLimit.EVICT_OLDEST
+        if evicts or (self.playback.strong and replaceable):
+            yield self.may_churn_at_ms
 
     # --- What the ways are made of ---
 
     def _may_displace(self) -> bool:
         return self.attempt.intent is not Intent.RESUME
+
+    def _may_be_hasty(self) -> bool:
+        return self.looks_on or self.may_churn_at_ms <= self.now_ms
 
     def _same_device(self) -> list[Slot]:
         """What this device plays, by a key of the same strength; the longest unseen first.
@@ -177,8 +186,13 @@ class Ways:
             key=lambda slot: (slot.seen_ms, slot.stream),
         )
 
-    def _replaceable_by_guess(self) -> list[Slot]:
-        """Those of them that no newcomer waits for already."""
+    def _replaceable(self) -> list[Slot]:
+        """Those that it may take over: by a guess none that a newcomer waits for already."""
+        if self.playback.strong:
+            allowed = self.policy.takeover.includes(Takeover.STRONG)
+            return self._same_device() if allowed else []
+        if not self.policy.takeover.includes(Takeover.QUIET):
+            return []
         awaited = {slot.rival for slot in self.slots}
         return [slot for slot in self._same_device() if slot.stream not in awaited]
 

@@ -114,9 +114,12 @@ class ViewerApi:
         """Stop one of the account's streams, on whatever device it plays."""
         subject = notes.subject = await self._owner_of(request)
         await self._admission.check(subject)
-        by = label_of(hints(request).agent)
-        if not await self._admission.store.end(subject.account, stream, by=by):
-            raise NotFound("This account has no such stream.")
+        by, store = label_of(hints(request).agent), self._admission.store
+        if not await store.stop(subject.account, stream, by=by):
+            # One that was stopped may keep its slot until that lapses.
+            kept = await store.streams(subject.account)
+            if all(active.id != stream for active in kept):
+                raise NotFound("This account has no such stream.")
         return empty_reply()
 
     async def _describe(self, _request: Request, _notes: Notes, _: str) -> Reply:

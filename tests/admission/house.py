@@ -77,6 +77,11 @@ class House:
         assert all(one.reason is EndReason.KILLED for one in ended)
         return [one.stream.id for one in ended]
 
+    def stop(self, stream: str, *, by: str = "phone") -> list[str]:
+        ended = self.ledger.stop(stream, self.policy, self.now_ms, by=by)
+        assert self._run(self._redis.stop(ACCOUNT, stream, by=by)) == ended
+        return [one.stream.id for one in ended]
+
     def forget(self, stream: str, started_ms: int) -> None:
         forgotten = self.ledger.forget(stream, started_ms, self.now_ms)
         assert self._run(self._redis.forget(ACCOUNT, stream, started_ms)) == forgotten

@@ -7,8 +7,16 @@ from dataclasses import replace
 
 import pytest
 
-from proxy.admission.ledger import LINGER_MS, MAX_TOMBSTONES, RELEASED_MS, REPEATED_MS
+from proxy.admission.ledger import (
+    CHURN_MS,
+    LINGER_MS,
+    MAX_CHURN,
+    MAX_TOMBSTONES,
+    RECALLED_MS,
+    RELEASED_MS,
+)
 from proxy.admission.policy import OnLimit, Policy, Takeover
+from proxy.admission.slot import patience_ms
 from proxy.model import Stray
 from proxy.streams import Attempt, Cadence, Decision, EndReason, Intent, Outcome
 from tests.admission.house import START_MS, Build, House
@@ -603,13 +611,14 @@ def test_a_ticket_of_a_stream_that_was_ended_is_not_told_to_wait(build: Build) -
 
 
 def test_the_tombstones_of_an_account_are_bounded_and_the_last_ones_kept(build: Build) -> None:
-    house = build(policy(on_limit=OnLimit.EVICT_OLDEST))
+    house = build()
     for number in range(MAX_TOMBSTONES + 20):
         house.now_ms += 1
         house.watch(f"{number:03}", limit=1)
+        house.end(f"{number:03}")
     assert len(house.ledger.tombstones) == MAX_TOMBSTONES
     first_kept = min(house.ledger.tombstones)
-    assert first_kept == "019"
+    assert first_kept == "020"
 
 
 # --- Release ---
@@ -687,21 +696,169 @@ def test_a_release_does_not_shorten_an_earlier_end(build: Build) -> None:
     house.now_ms += 1_000
     house.watch("a")
     house.release("a")
-    told = house.ask(attempt("a", instance_ms=START_MS), after=REPEATED_MS)
+    told = house.ask(attempt("a", instance_ms=START_MS), after=RECALLED_MS)
     assert (told.outcome, told.reason) == (Outcome.ENDED, EndReason.KILLED)
 
 
-@pytest.mark.parametrize("waited_ms", [REPEATED_MS - 1, REPEATED_MS])
-def test_a_title_is_released_once_a_minute(build: Build, waited_ms: int) -> None:
-    """Or a doctored player would release after each request, and never hold a slot."""
+# --- Churn ---
+
+
+def churn(house: House, times: int = MAX_CHURN) -> None:
+    """Come and go, each time as another stream and all in one millisecond, as doctored players."""
+    for number in range(times):
+        told = house.ask(attempt(f"churn {number:03}", limit=1))
+        assert told.outcome is Outcome.ADMITTED
+        assert house.release(told.stream)
+
+
+def test_players_that_come_and_go_are_soon_down_to_one_in_ten_seconds(build: Build) -> None:
+    """However they call themselves; what is not released lapses like any stream."""
     house = build()
-    house.ask(attempt("a", cadence=FILM))
-    assert house.release("a")
-    tab = attempt("a", instance_ms=START_MS, cadence=FILM)
-    assert house.ask(tab, after=RELEASED_MS).outcome is Outcome.ADMITTED
-    house.now_ms += waited_ms
-    assert house.release("a") is (waited_ms == REPEATED_MS)
-    assert house.playing() == ([] if waited_ms == REPEATED_MS else ["a"])
+    churn(house)
+    house.watch("kept", limit=1)
+    assert not house.release("kept")
+    assert house.ask(attempt("other", limit=1)).outcome is Outcome.REFUSED
+    house.now_ms += CHURN_MS - 1
+    assert not house.release("kept")
+    house.now_ms += 1
+    assert house.release("kept")
+    house.watch("next", limit=1)
+    assert not house.release("next")
+    told = house.ask(attempt("other", limit=1), after=TTL)
+    assert ends(told) == [("next", EndReason.LAPSED)]
+
+
+def test_churn_is_forgiven_in_time_and_never_more_than_all_of_it(build: Build) -> None:
+    house = build()
+    churn(house)
+    house.now_ms += 2 * MAX_CHURN * CHURN_MS
+    churn(house)
+    house.watch("kept", limit=1)
+    assert not house.release("kept")
+
+
+def test_churn_is_remembered_however_many_streams_end(build: Build) -> None:
+    house = build()
+    churn(house)
+    for number in range(MAX_TOMBSTONES + 1):
+        house.watch(f"{number:03}", limit=1)
+        house.end(f"{number:03}")
+    house.watch("kept", limit=1)
+    assert not house.release("kept")
+
+
+@pytest.mark.parametrize("viewers", [1, 4])
+def test_a_family_that_changes_the_channel_every_two_seconds_for_a_minute_is_in_each_time(
+    build: Build, viewers: int
+) -> None:
+    house = build()
+    for second in range(0, 60, 2):
+        for viewer in range(viewers):
+            told = house.ask(attempt(f"{viewer} at {second}", limit=viewers))
+            assert told.outcome is Outcome.ADMITTED
+        house.now_ms += 2_000
+        assert all(house.release(stream) for stream in house.playing())
+
+
+def test_a_stream_of_ones_own_is_stopped_and_makes_room(build: Build) -> None:
+    house = build()
+    house.watch("forgotten", limit=1)
+    assert house.stop("forgotten") == ["forgotten"]
+    house.watch("elsewhere", limit=1)
+    told = house.ask(attempt("forgotten", instance_ms=START_MS, limit=1))
+    assert (told.outcome, told.reason, told.by) == (Outcome.ENDED, EndReason.KILLED, "phone")
+    assert house.stop("nobody's") == []
+
+
+def test_after_too_much_churn_a_stream_that_is_stopped_keeps_its_slot_until_it_lapses(
+    build: Build,
+) -> None:
+    house = build()
+    churn(house)
+    house.watch("a", limit=1)
+    assert house.stop("a") == []
+    player = attempt("a", instance_ms=START_MS, beat=True, limit=1)
+    assert house.ask(player).reason is EndReason.KILLED
+    assert house.ask(attempt("b", limit=1), after=TTL - 1).outcome is Outcome.REFUSED
+    told = house.ask(attempt("b", limit=1), after=1)
+    assert (told.outcome, ends(told)) == (Outcome.ADMITTED, [("a", EndReason.LAPSED)])
+
+
+def test_a_stream_that_was_stopped_and_kept_its_slot_is_started_again_in_it(build: Build) -> None:
+    house = build()
+    churn(house)
+    house.watch("a", limit=1)
+    house.stop("a")
+    again = house.ask(attempt("a", limit=1))
+    assert (again.outcome, again.started_ms) == (Outcome.RENEWED, START_MS + 1)
+    beat = attempt("a", instance_ms=START_MS + 1, beat=True, limit=1)
+    assert house.ask(beat).outcome is Outcome.RENEWED
+    assert house.ask(attempt("a", instance_ms=START_MS, limit=1)).outcome is Outcome.ENDED
+
+
+def test_operators_end_streams_however_much_churn_there_was(build: Build) -> None:
+    house = build()
+    churn(house)
+    house.watch("a", limit=1)
+    assert house.end("a") == ["a"]
+    assert house.playing() == []
+
+
+def test_after_too_much_churn_a_named_device_waits_until_its_stream_is_overdue(
+    build: Build,
+) -> None:
+    house = build()
+    zaps = [attempt(f"zap {n:03}", device="tv", strong=True, limit=1) for n in range(MAX_CHURN + 2)]
+    assert house.ask(zaps[0]).outcome is Outcome.ADMITTED
+    for zap in zaps[1:-1]:
+        assert house.ask(zap).outcome is Outcome.TAKEOVER
+    told = house.ask(zaps[-1])
+    overdue_ms = patience_ms(LIVE) + 1
+    assert (told.outcome, told.retry_after_ms) == (Outcome.REFUSED, overdue_ms)
+    assert house.ask(zaps[-1], after=overdue_ms - 1).outcome is Outcome.REFUSED
+    assert house.ask(zaps[-1], after=1).outcome is Outcome.TAKEOVER
+    # That cost nothing, for a device without a name may do so too.
+    assert house.ask(zaps[0], after=CHURN_MS - overdue_ms).outcome is Outcome.TAKEOVER
+
+
+def test_a_named_device_is_told_to_wait_no_longer_than_until_churn_is_forgiven(
+    build: Build,
+) -> None:
+    house = build()
+    churn(house)
+    slow = replace(LIVE, interval_ms=20_000)
+    zaps = [attempt(name, device="tv", strong=True, limit=1, cadence=slow) for name in ("a", "b")]
+    house.ask(zaps[0])
+    told = house.ask(zaps[1])
+    assert (told.outcome, told.retry_after_ms) == (Outcome.REFUSED, CHURN_MS)
+    assert house.ask(zaps[1], after=CHURN_MS).outcome is Outcome.TAKEOVER
+
+
+def test_after_too_much_churn_the_oldest_makes_no_room(build: Build) -> None:
+    house = build(policy(on_limit=OnLimit.EVICT_OLDEST))
+    for number in range(MAX_CHURN + 1):
+        assert house.ask(attempt(f"{number:03}", limit=1)).outcome is Outcome.ADMITTED
+    told = house.ask(attempt("one more", limit=1))
+    assert (told.outcome, told.retry_after_ms) == (Outcome.REFUSED, CHURN_MS)
+    assert house.ask(attempt("one more", limit=1), after=CHURN_MS).outcome is Outcome.ADMITTED
+
+
+def test_a_peek_costs_no_churn(build: Build) -> None:
+    house = build(policy(on_limit=OnLimit.EVICT_OLDEST))
+    churn(house, MAX_CHURN - 1)
+    house.watch("a", limit=1)
+    for _time in range(2):
+        peek = attempt("b", limit=1, intent=Intent.PEEK)
+        assert house.ask(peek).outcome is Outcome.ADMITTED
+    assert house.ask(attempt("b", limit=1)).outcome is Outcome.ADMITTED
+
+
+def test_observing_neither_counts_churn_nor_bounds_it(build: Build) -> None:
+    house = build(policy(observes=True))
+    zaps = [attempt(f"zap {n:03}", device="tv", strong=True, limit=1) for n in range(MAX_CHURN + 3)]
+    told = [house.ask(zap).outcome for zap in zaps]
+    assert told == [Outcome.ADMITTED, *[Outcome.TAKEOVER] * (MAX_CHURN + 2)]
+    assert house.release(zaps[-1].playback.stream)
 
 
 # --- Networks ---

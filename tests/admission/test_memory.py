@@ -1,7 +1,7 @@
 """What is particular to the memory store: it forgets, and never by walking through all accounts."""
 
 from proxy.admission import memory
-from proxy.admission.ledger import LINGER_MS, RELEASED_MS, REPEATED_MS
+from proxy.admission.ledger import LINGER_MS, RECALLED_MS, RELEASED_MS
 from proxy.admission.memory import MemoryStore
 from proxy.streams import EndReason, Intent, Outcome
 from tests.admission.samples import ACCOUNT, FILM, LIVE, TTL, attempt, policy
@@ -98,7 +98,7 @@ async def test_a_released_account_is_forgotten_too() -> None:
     home = Home()
     await home.watch("short")
     await home.store.release("short", "a")
-    home.passed_ms += RELEASED_MS + REPEATED_MS
+    home.passed_ms += RELEASED_MS + RECALLED_MS
     await home.watch("next")
     await home.watch("next")
     assert len(home.store) == 1

@@ -134,7 +134,7 @@ def test_the_scripts_travel_with_the_package() -> None:
             "lapse",
             "list",
         ),
-        *("revoke", "revoked"),
+        *("churn", "stop", "revoke", "revoked"),
     }
 
 

@@ -21,6 +21,7 @@ from proxy.admission.decision import decide
 from proxy.admission.ledger import (
     CROWDED_TOMBSTONES,
     LINGER_MS,
+    MAX_CHURN,
     MAX_TOMBSTONES,
     RELEASED_MS,
     Ledger,
@@ -103,6 +104,7 @@ class When(StrEnum):
     RELEASED = "released"
     TOMBSTONE = "tombstone"
     REVOKED = "revoked"
+    CHURN = "churn"
 
 
 @dataclass(frozen=True)
@@ -173,6 +175,11 @@ class Release:
 
 
 @dataclass(frozen=True)
+class Stop:
+    target: Target
+
+
+@dataclass(frozen=True)
 class End:
     target: Target | None
     hold_ms: int
@@ -187,7 +194,7 @@ class Revoke:
     lasts_ms: int
 
 
-Step = Ask | Wait | Lapse | Amend | Release | End | Revoke
+Step = Ask | Wait | Lapse | Amend | Release | Stop | End | Revoke
 
 targets = st.builds(
     Target,
@@ -215,6 +222,7 @@ moments = st.builds(Wait, st.sampled_from([-1, 0, 1]), st.sampled_from(When), st
 others: st.SearchStrategy[Step] = st.one_of(
     st.builds(Amend, targets, cadences),
     st.builds(Release, targets, instances),
+    st.builds(Stop, targets),
     st.builds(End, targets, st.sampled_from([0, 15_000])),
     st.builds(End, st.none(), st.just(0)),
     st.builds(Lapse),
@@ -243,6 +251,7 @@ class Trio:
     clock: "Clock"
     limit: int
     account: str
+    churned: int = 0  # how often, before the history begins
     ledger: Ledger = field(default_factory=Ledger)
     instances: dict[str, list[int]] = field(default_factory=dict)
     seen: Counter[str] = field(default_factory=Counter)
@@ -250,6 +259,20 @@ class Trio:
     def __post_init__(self) -> None:
         self.clock.now_ms = START_MS
         self.memory = MemoryStore(self.policy, lambda: self.clock.now_ms / 1000)
+
+    async def churn(self) -> None:
+        """Let a stream come and go."""
+        wanted = attempt("a", account=self.account, limit=1, issued_ms=FRESH.issued_ms)
+        for _time in range(self.churned):
+            for told in (
+                decide(self.ledger, wanted, self.policy, self.clock.now_ms),
+                await self.memory.decide(wanted),
+                await self.shared.decide(wanted),
+            ):
+                assert told.outcome is Outcome.ADMITTED
+            ended = await self.release("a", None)
+            assert ended == [ended[0]] * 3
+            assert ended[0]
 
     async def take(self, step: Step) -> None:
         answers: list[Any]
@@ -264,6 +287,8 @@ class Trio:
             case Release(target, number):
                 stream = self.pick(target)
                 answers = await self.release(stream, self.instance(stream, number))
+            case Stop(target):
+                answers = await self.stop(self.pick(target))
             case Lapse():
                 answers = await self.lapse()
             case End(target_or_none, hold_ms):
@@ -328,6 +353,14 @@ class Trio:
             self.ledger.release(stream, instance_ms, self.clock.now_ms),
             await self.memory.release(self.account, stream, instance_ms),
             await self.shared.release(self.account, stream, instance_ms),
+        ]
+
+    async def stop(self, stream: str) -> list[tuple[Ended, ...]]:
+        now_ms = self.clock.now_ms
+        return [
+            self.ledger.stop(stream, self.policy, now_ms, by="phone"),
+            await self.memory.stop(self.account, stream, by="phone"),
+            await self.shared.stop(self.account, stream, by="phone"),
         ]
 
     async def end(self, stream: str | None, hold_ms: int) -> list[tuple[Ended, ...]]:
@@ -411,6 +444,7 @@ class Trio:
             When.HELD: [tombstone.hold_until_ms for tombstone in tombstones],
             When.RELEASED: [tombstone.released_until_ms for tombstone in tombstones],
             When.TOMBSTONE: [tombstone.until_ms for tombstone in tombstones],
+            When.CHURN: [self.ledger.may_churn_at()],
             When.REVOKED: [revoked.before_until_ms or START_MS, *revoked.jtis.values()],
         }[when]
 
@@ -453,16 +487,22 @@ def world(redis_server: RedisServer) -> Iterator[World]:
 
 
 async def live_through(
-    world: World, rules: Policy, limit: int, history: list[Step]
+    world: World, rules: Policy, limit: int, history: list[Step], churned: int
 ) -> Counter[str]:
     async with world.shared(rules) as store:
-        trio = Trio(rules, store, world.clock, limit, account=f"account {next(accounts)}")
+        trio = Trio(rules, store, world.clock, limit, f"account {next(accounts)}", churned)
+        await trio.churn()
         for step in history:
             await trio.take(step)
         return trio.seen
 
 
-@given(rules=policies, limit=st.sampled_from([1, 1, 2, 2, 3]), history=histories)
+@given(
+    rules=policies,
+    limit=st.sampled_from([1, 1, 2, 2, 3]),
+    history=histories,
+    churned=st.sampled_from([0, 0, 0, MAX_CHURN - 1]),
+)
 @settings(
     max_examples=120,
     deadline=None,
@@ -470,9 +510,9 @@ async def live_through(
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 def test_model_memory_and_redis_agree(
-    world: World, rules: Policy, limit: int, history: list[Step]
+    world: World, rules: Policy, limit: int, history: list[Step], churned: int
 ) -> None:
-    world.runner.run(live_through(world, rules, limit, history))
+    world.runner.run(live_through(world, rules, limit, history, churned))
 
 
 def test_they_agree_on_which_tombstones_are_kept(world: World) -> None:
@@ -481,7 +521,7 @@ def test_they_agree_on_which_tombstones_are_kept(world: World) -> None:
     clock = world.clock
 
     async def zap_on() -> Counter[Outcome]:
-        rules = policy(on_limit=OnLimit.EVICT_OLDEST, tombstone_ms=TTL)
+        rules = policy(tombstone_ms=TTL)
         memory = MemoryStore(rules, lambda: clock.now_ms / 1000)
         outcomes = Counter[Outcome]()
         async with world.shared(rules) as store:
@@ -489,6 +529,8 @@ def test_they_agree_on_which_tombstones_are_kept(world: World) -> None:
                 clock.now_ms += TTL - 10 if number == CROWDED_TOMBSTONES else number % 2
                 wanted = attempt(zap, account="zapper", limit=1)
                 assert await store.decide(wanted) == await memory.decide(wanted)
+                ended = await store.end("zapper", zap, by="admin")
+                assert ended == await memory.end("zapper", zap, by="admin")
             for zap in zaps:
                 stale = attempt(zap, account="zapper", instance_ms=START_MS, intent=Intent.TOUCH)
                 told = await store.decide(stale)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from proxy.admission.ledger import MAX_CHURN
 from tests.wild.conftest import Proxy
 from tests.wild.programme import broadcast, lend
 from tests.wild.screens import (
@@ -48,25 +49,32 @@ async def test_who_releases_zaps_at_once(home: Household, before: str) -> None:
     assert (await screen.play(TWO)).decision == ("admitted", "1/1")
 
 
-@situation("The same, to and fro between two channels within a minute", "1; then in after 6 s")
-async def test_a_title_is_released_once_a_minute(home: Household) -> None:
+@situation("The same, to and fro between two channels", "1; in at once")
+async def test_who_flips_between_two_channels_and_releases_is_in_at_once(home: Household) -> None:
     screen = home.screen(CHROME, limit=1)
-    for entry in (ONE, TWO):
-        home.clock.passes(5)
+    for entry in (ONE, TWO) * 15:
         assert (await screen.play(entry)).decision == ("admitted", "1/1")
         await screen.release()
-    home.clock.passes(5)
-    assert (await screen.play(ONE)).decision == ("admitted", "1/1")
-    await screen.release()
-    wait = retry_after(await screen.play(TWO))
-    assert wait <= 6
+        home.clock.passes(2)
+
+
+@situation(
+    "The same on a named device, or with releases, again and again for minutes on end",
+    "1; then in after 6 s",
+)
+@pytest.mark.parametrize("device", [None, "tv-1"])
+async def test_who_zaps_for_minutes_on_end_waits_as_if_nothing_was_named(
+    home: Household, device: str | None
+) -> None:
+    screen = home.screen(CHROME, limit=1, device=device)
+    for number in range(MAX_CHURN + 1):
+        assert (await screen.play((ONE, TWO)[number % 2])).status == 200
+        if device is None:
+            await screen.release()
+    wait = retry_after(await screen.play(THREE))
+    assert 0 < wait <= 6
     home.clock.passes(wait)
-    assert (await screen.play(TWO)).decision == ("takeover", "1/1")
-    await screen.release()
-    home.clock.passes(70)
-    assert (await screen.play(ONE)).decision == ("admitted", "1/1")
-    await screen.release()
-    assert (await screen.play(TWO)).decision == ("admitted", "1/1")
+    assert (await screen.play(THREE)).decision == ("takeover", "1/1")
 
 
 @situation("Zapping on a named device", "1; in at once")

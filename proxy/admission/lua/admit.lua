@@ -50,8 +50,7 @@ local function let_go(other)
 end
 
 local function open(outcome, way, met)
-  local started = now
-  if tombstone then started = math.max(now, tombstone[AT] + 1, tombstone[RELEASED] + 1) end
+  local started = tombstone and first_instance(tombstone) or now
   local rival = way.rival and slots[way.rival] and way.rival or ''
   local slot = {now, started, now, beat, ttl, hold, interval, self_refreshing, strong,
     device, content, route, label, rival, seen_here({}), rules == '?' and '' or rules,
@@ -70,6 +69,7 @@ if over then return refuse(enforced, full, tombstone[HELD_UNTIL]) end
 local way = first_way(full, false)
 if not way then return refuse(enforced, full, 0) end
 for _, other in ipairs(way.victims) do put_an_end_to(other, way.reason, label) end
+if way.hasty then churn() end
 full = full_of(observed)
 local gentle = first_way(full, true)
 if not gentle then return open('observed', way, full[1]) end

@@ -86,6 +86,11 @@ local function seen_here(fresh)
   return packed
 end
 
+-- The start of an instance that is newer than all that ended there.
+local function first_instance(tombstone)
+  return math.max(now, tombstone[AT] + 1, tombstone[RELEASED] + 1)
+end
+
 local function renew(slot)
   slot[SEEN] = now
   slot[BEATS] = slot[BEATS] + beat
@@ -129,6 +134,10 @@ end
 local mine = not over and slots[id]
 if mine then
   renew(mine)
+  if tombstone and mine[STARTED] <= tombstone[AT] then
+    -- Its viewer stopped it, it kept its slot for too much churn, and is started again.
+    mine[STARTED] = first_instance(tombstone)
+  end
   if not provisional() then return answer('renewed', mine[STARTED]) end
 elseif not over then
   if tombstone and instance and instance <= tombstone[RELEASED] then

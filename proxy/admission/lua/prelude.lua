@@ -5,7 +5,7 @@
 -- KEYS[1]  hash: stream id -> slot. As small as the account's limit, so that one HGETALL reads
 --          what a decision needs.
 -- KEYS[2]  hash: stream id -> tombstone. There may be many, for as long as tickets live; a
---          decision reads the one it needs by HGET.
+--          decision reads the one it needs by HGET. And CHURN -> when the account's is forgiven.
 -- KEYS[3]  hash: the hash of a token's id, or ALL_TOKENS -> revocation.
 -- ARGV[1]  the time in milliseconds, or '' for the server's own.
 --
@@ -66,10 +66,6 @@ end
 
 local function decode_revocation(packed)
   return all_of(#packed, pcall(struct.unpack, REVOCATION_FORMAT, packed))
-end
-
-local function encode_revocation(revocation)
-  return struct.pack(REVOCATION_FORMAT, revocation[UNTIL], revocation[BEFORE])
 end
 
 -- Tells whether a command found something else than a hash; any other failure is the caller's.
@@ -201,11 +197,11 @@ local function sweep_tombstones()
   local stored = redis.call('HGETALL', KEYS[2])
   local kept, ends = {}, {}
   for i = 1, #stored, 2 do
-    local tombstone = decode_tombstone(stored[i + 1])
+    local tombstone = stored[i] ~= CHURN and decode_tombstone(stored[i + 1])
     if tombstone and tombstone[UNTIL] > now then
       kept[#kept + 1] = stored[i]
       ends[stored[i]] = tombstone[UNTIL]
-    else
+    elseif stored[i] ~= CHURN then
       redis.call('HDEL', KEYS[2], stored[i])
     end
   end
@@ -217,16 +213,20 @@ local function sweep_tombstones()
   for i = 1, #kept - MAX_TOMBSTONES do redis.call('HDEL', KEYS[2], kept[i]) end
 end
 
+-- Writes a tombstone, or what is kept beside them, that means something until an instant.
+local function put_beside(field, packed, until_ms)
+  if is_no_hash(redis.pcall('HSET', KEYS[2], field, packed)) then
+    redis.call('DEL', KEYS[2])
+    redis.call('HSET', KEYS[2], field, packed)
+  end
+  local span = until_ms + LINGER_MS - now + spare
+  if redis.call('PTTL', KEYS[2]) < span then redis.call('PEXPIRE', KEYS[2], span) end
+end
+
 local function lay(id, tombstone)
   if dry then return end
-  local packed = encode_tombstone(tombstone)
-  if is_no_hash(redis.pcall('HSET', KEYS[2], id, packed)) then
-    redis.call('DEL', KEYS[2])
-    redis.call('HSET', KEYS[2], id, packed)
-  end
+  put_beside(id, encode_tombstone(tombstone), tombstone[UNTIL])
   if redis.call('HLEN', KEYS[2]) > CROWDED_TOMBSTONES then sweep_tombstones() end
-  local span = tombstone[UNTIL] + LINGER_MS - now + spare
-  if redis.call('PTTL', KEYS[2]) < span then redis.call('PEXPIRE', KEYS[2], span) end
 end
 
 -- Tells whether a credential's token is revoked.
@@ -244,16 +244,21 @@ local function patience(interval)
   return math.max(MIN_PATIENCE_MS, math.floor(interval * 5 / 4))
 end
 
--- Ends a stream against its player's will. Gives what is told of its end.
-local function bury(id, reason, by, hold_until, tombstone_ms)
+-- Keeps the instance that has a slot from going on; the slot stays.
+local function bar(id, reason, by, hold_until, tombstone_ms)
   local slot = slots[id]
   if slot[SELF_REFRESHING] == 1 then
     hold_until = math.max(hold_until, now + 2 * patience(slot[INTERVAL]))
   end
-  local told = {stream(id, slot), reason == LOST and SUPERSEDED or reason, now}
-  remove(id)
   local at = math.max(now, slot[STARTED])
   lay(id, {math.max(now + tombstone_ms, hold_until), at, hold_until, 0, 0, reason, by})
+end
+
+-- Ends a stream against its player's will. Gives what is told of its end.
+local function bury(id, reason, by, hold_until, tombstone_ms)
+  bar(id, reason, by, hold_until, tombstone_ms)
+  local told = {stream(id, slots[id]), reason == LOST and SUPERSEDED or reason, now}
+  remove(id)
   return told
 end
 

@@ -27,7 +27,7 @@ for i = 1, #stored, 2 do
   end
 end
 if one and not known and tokens >= MAX_REVOKED then return false end
-redis.call('HSET', KEYS[3], field, encode_revocation(revoked))
+redis.call('HSET', KEYS[3], field, struct.pack(REVOCATION_FORMAT, revoked[UNTIL], revoked[BEFORE]))
 redis.call('PEXPIRE', KEYS[3], latest + LINGER_MS - now + spare)
 
 local told = {}

@@ -1,5 +1,5 @@
 -- What is over an account's streams, and the ways to a new slot under it: ceilings.py and ways.py in
--- Lua. Nothing here changes anything. Goes on where decide.lua ends.
+-- Lua. Nothing here changes anything. Goes on where decide.lua and churn.lua end.
 
 -- The ceilings over a stream with these rules: those that are enforced, and those that look on.
 local function ceilings(names)
@@ -55,8 +55,10 @@ local function same_device(full)
   return sort(ids, SEEN)
 end
 
--- Those of them that no newcomer waits for already.
-local function replaceable_by_guess(full)
+-- Those of them that it may take over: by a guess none that a newcomer waits for already.
+local function may_replace(full)
+  if takeover < (strong == 1 and TAKEOVER_STRONG or TAKEOVER_QUIET) then return {} end
+  if strong == 1 then return same_device(full) end
   local _, awaited = provisional()
   local ids = {}
   for _, other in ipairs(same_device(full)) do
@@ -65,22 +67,17 @@ local function replaceable_by_guess(full)
   return ids
 end
 
-local function take_over(full)
-  local old
-  if strong == 1 then
-    if takeover >= TAKEOVER_STRONG then old = same_device(full)[1] end
-  elseif takeover >= TAKEOVER_QUIET then
-    for _, other in ipairs(replaceable_by_guess(full)) do
-      if overdue_at(slots[other]) <= now then
-        old = other
-        break
-      end
+local function take_over(full, looks_on)
+  local at_once = strong == 1 and (looks_on or may_churn_at() <= now)
+  for _, old in ipairs(may_replace(full)) do
+    local hasty = overdue_at(slots[old]) > now
+    if at_once or not hasty then
+      return {
+        outcome = 'takeover', victims = {old}, reason = SUPERSEDED, rival = slots[old][RIVAL],
+        costs = 0, hasty = hasty,
+      }
     end
   end
-  if not old then return end
-  return {
-    outcome = 'takeover', victims = {old}, reason = SUPERSEDED, rival = slots[old][RIVAL], costs = 0,
-  }
 end
 
 local function stand_beside(full)
@@ -112,7 +109,9 @@ local function make_room(full, evictable)
   for i = 1, #full do
     if missing[i] > 0 then return end
   end
-  return {outcome = 'admitted', victims = victims, reason = EVICTED, costs = costs}
+  return {
+    outcome = 'admitted', victims = victims, reason = EVICTED, costs = costs, hasty = costs > 0,
+  }
 end
 
 local function evict_silent(full)
@@ -123,16 +122,20 @@ local function evict_silent(full)
   return make_room(full, silent)
 end
 
+local function evict_oldest(full)
+  return evicts_oldest and may_churn_at() <= now and make_room(full, oldest_first())
+end
+
 local function first_way(full, looks_on)
   if #full == 0 then return {outcome = 'admitted', victims = {}, costs = 0} end
   if not may_displace then return end
   for _, ceiling in ipairs(full) do
     if ceiling[MOST] <= 0 then return end
   end
-  return take_over(full)
+  return take_over(full, looks_on)
     or (not looks_on and stand_beside(full))
     or evict_silent(full)
-    or (evicts_oldest and not looks_on and make_room(full, oldest_first()))
+    or (not looks_on and evict_oldest(full))
 end
 
 -- How long until the first moment that could change the answer for a ceiling.
@@ -148,8 +151,10 @@ local function until_room(ceiling, full)
         if may_displace and slot[BEATS] == 0 then consider(slot[SEEN] + silent_after) end
       end
     end
-    if may_displace and takeover >= TAKEOVER_QUIET and strong == 0 then
-      for _, other in ipairs(replaceable_by_guess(full)) do consider(overdue_at(slots[other])) end
+    if may_displace then
+      local replaceable = may_replace(full)
+      for _, other in ipairs(replaceable) do consider(overdue_at(slots[other])) end
+      if evicts_oldest or (strong == 1 and #replaceable > 0) then consider(may_churn_at()) end
     end
   end
   return wait or ttl

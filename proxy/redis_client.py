@@ -68,9 +68,8 @@ def cause(failure: StoreUnavailable, url: str) -> str:
 
 def trouble(error: Exception, redis: Redis) -> str:
     """Say what a client met, to operators: its class and text, without the password."""
-    if isinstance(error, StoreUnavailable):
-        error = error.__cause__ or error
-    return _worded(error, redis.connection_pool.connection_kwargs.get("password"))
+    behind = error.__cause__ if isinstance(error, StoreUnavailable) else None
+    return _worded(behind or error, redis.connection_pool.connection_kwargs.get("password"))
 
 
 def _worded(error: BaseException, password: str | None) -> str:

@@ -784,6 +784,15 @@ def test_after_too_much_churn_a_stream_that_is_stopped_keeps_its_slot_until_it_l
     assert (told.outcome, ends(told)) == (Outcome.ADMITTED, [("a", EndReason.LAPSED)])
 
 
+def test_streams_that_are_stopped_are_churn_like_those_that_are_released(build: Build) -> None:
+    house = build()
+    churn(house, MAX_CHURN - 1)
+    house.watch("a", limit=1)
+    assert house.stop("a") == ["a"]
+    house.watch("b", limit=1)
+    assert not house.release("b")
+
+
 def test_a_stream_that_was_stopped_and_kept_its_slot_is_started_again_in_it(build: Build) -> None:
     house = build()
     churn(house)
@@ -853,7 +862,15 @@ def test_a_peek_costs_no_churn(build: Build) -> None:
     assert house.ask(attempt("b", limit=1)).outcome is Outcome.ADMITTED
 
 
-def test_observing_neither_counts_churn_nor_bounds_it(build: Build) -> None:
+def test_takeover_that_only_looks_on_is_not_bounded_by_churn(build: Build) -> None:
+    house = build(policy(observes=True))
+    churn(house)
+    house.ask(attempt("a", device="tv", strong=True, limit=1))
+    told = house.ask(attempt("b", device="tv", strong=True, limit=1))
+    assert (told.outcome, house.playing()) == (Outcome.TAKEOVER, ["b"])
+
+
+def test_takeover_that_only_looks_on_is_no_churn(build: Build) -> None:
     house = build(policy(observes=True))
     zaps = [attempt(f"zap {n:03}", device="tv", strong=True, limit=1) for n in range(MAX_CHURN + 3)]
     told = [house.ask(zap).outcome for zap in zaps]

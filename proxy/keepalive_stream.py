@@ -28,12 +28,13 @@ from proxy.background import Repeated
 from proxy.errors import PlaygateError, StoreUnavailable
 from proxy.model import Playback
 from proxy.redis_client import closed, trouble
+from proxy.streams import Outcome
 
 GROUP = "playgate"
 # Entries taken at a time, and how many of them the store is asked about at once: players' requests
 # ask the same store.
 BATCH = 256
-ABREAST = 8
+ABREAST = 4
 # How long Redis is to hold a read of nothing, and any call may take beyond that; how long the last
 # words may take at the end of the process; and the pause after a call that failed (seconds).
 BLOCK_SECONDS = 2.0
@@ -201,6 +202,10 @@ class KeepaliveStream:
         except PlaygateError as error:
             self._count(error.code)
         else:
+            if told.outcome is Outcome.UNCHECKED:
+                # What this proxy remembers keeps no slot in the store, and the entry does once the
+                # store is back.
+                raise StoreUnavailable
             self._count(told.outcome)
 
     def _complain(self, what: str, **about: object) -> None:

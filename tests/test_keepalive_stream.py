@@ -1,6 +1,7 @@
 """Signs of life from a CDN's logs: they keep slots that are there, and nothing else."""
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -12,11 +13,13 @@ from redis.asyncio import Redis
 
 from proxy import keepalive_stream
 from proxy.admission.memory import MemoryStore
+from proxy.admission.outage import OnOutage, OutageGuard
 from proxy.admission.policy import Lifetimes
 from proxy.admission.redis import RedisStore
 from proxy.admission.revocations import Revocation
 from proxy.admission.store import Store
 from proxy.admit import Admission, Limits
+from proxy.errors import StoreUnavailable
 from proxy.keepalive_stream import GROUP, TTL_MS, KeepaliveStream, unseen
 from proxy.model import Stray
 from proxy.redis_client import client
@@ -304,6 +307,37 @@ async def test_a_connection_that_dies_in_silence_is_given_up(
 
         await until(taken, "the entry taken and acknowledged")
         await feed.reader.close()
+
+
+@pytest.mark.parametrize("mode", list(OnOutage))
+async def test_an_entry_waits_for_a_store_that_is_away(
+    redis_server: RedisServer, redis: Redis, monkeypatch: pytest.MonkeyPatch, mode: OnOutage
+) -> None:
+    """What a proxy says on its own keeps no slot; whoever takes its word has used up the entry."""
+    monkeypatch.setattr(keepalive_stream, "BLOCK_SECONDS", 0.05)
+    with RedisServer("--appendonly", "yes") as server:
+        primary = RedisStore(server.url, policy(), key_prefix="playgate", timeout=10)
+        store = OutageGuard(primary, policy(), mode, clock=time.time)
+        feed = Feed(redis_server.url, store)
+        await store.decide(attempt(STREAM))
+        server.stop()
+        with pytest.raises(StoreUnavailable):
+            await store.ping()
+        await redis.xgroup_create(KEY, GROUP, mkstream=True)
+        await feed.reader.start()
+        await say(redis)
+
+        async def read() -> bool:
+            return bool((await group(redis))["pending"] == 1)
+
+        await until(read, "the entry read")
+        assert feed.counted == Counter()
+        server.start()
+        await feed.heard(renewed=1)
+        [listed] = await store.streams(ACCOUNT)
+        assert listed.beats == 1
+        await feed.reader.close()
+        await store.close()
 
 
 async def test_who_has_seen_no_token_says_nothing_of_one(

@@ -18,7 +18,7 @@ import structlog
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
-from proxy.errors import BadRequest, InternalError
+from proxy.errors import BadRequest, InternalError, PlaygateError
 from proxy.web.replies import SERVER, problem
 
 # Seconds in which a client takes some of what waits for it, or is cut off: longer than a phone is
@@ -96,11 +96,8 @@ class PlayerProtocol(RequestHandler):
         if status >= 500:
             log.error("a connection failed", exc_info=exc)
         error = BadRequest("This is not well-formed HTTP.") if status < 500 else InternalError()
-        reply = problem(error)
-        response = web.Response(status=reply.status, headers=reply.headers, body=reply.body)
+        response = _closing(error)
         response.headers["Access-Control-Allow-Origin"] = "*"
-        response.headers["Server"] = SERVER
-        response.force_close()
         return response
 
 
@@ -120,6 +117,15 @@ def waiting(request: web.BaseRequest) -> Iterator[None]:
         yield
     finally:
         connection.wait(None)
+
+
+def _closing(error: PlaygateError) -> web.Response:
+    """Make the last answer of a connection."""
+    reply = problem(error)
+    response = web.Response(status=reply.status, headers=reply.headers, body=reply.body)
+    response.headers["Server"] = SERVER
+    response.force_close()
+    return response
 
 
 def _waiting(transport: asyncio.Transport) -> int:
@@ -163,8 +169,16 @@ class OperatorRunner(web.AppRunner):
 
     async def _make_server(self) -> PlayerServer:
         made = await super()._make_server()
+
+        async def answer(request: web.BaseRequest) -> web.StreamResponse:
+            try:
+                return await made.request_handler(request)
+            except web.HTTPExpectationFailed:
+                # aiohttp's, before any middleware hears of the request (RFC 9110 §10.1.1).
+                return _closing(BadRequest("Nothing but 100-continue can be expected."))
+
         return PlayerServer(
-            made.request_handler,
+            answer,
             request_factory=made.request_factory,
             send_timeout=SEND_SECONDS,
             **self._kwargs,

@@ -91,7 +91,7 @@ async def _document(request: web.Request) -> dict[str, Any]:
             body += chunk
             if len(body) > MAX_BODY:
                 raise BadRequest(f"A body has {MAX_BODY} bytes at most.")
-    except (web.RequestPayloadError, ClientError) as error:
+    except (web.RequestPayloadError, ClientError, ConnectionError) as error:
         raise BadRequest("The body cannot be read.") from error
     try:
         document = json.loads(

@@ -1,4 +1,5 @@
 import asyncio
+import json
 import re
 from collections.abc import AsyncIterator
 from urllib.parse import quote
@@ -122,6 +123,19 @@ async def test_its_own_errors_are_problems_too(stack: Stack) -> None:
     assert (await stack.operate("/metrics", "POST")).code == "method_not_allowed"
     gone = await stack.operate("/admin/v1/accounts/alice/streams/abc", "DELETE")
     assert gone.code == "not_found"
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/admin/v1/stats", "/nowhere"])
+async def test_an_expectation_that_nobody_meets_is_a_problem_too(stack: Stack, path: str) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", stack.service.admin_port)
+    fields = "Host: a\r\nExpect: wonders\r\nConnection: close\r\n"
+    writer.write(f"GET {path} HTTP/1.1\r\n{fields}\r\n".encode())
+    head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+    writer.close()
+    await writer.wait_closed()
+    assert head.startswith(b"HTTP/1.1 400 ")
+    assert b"application/problem+json" in head
+    assert json.loads(body)["code"] == "bad_request"
 
 
 async def test_what_is_no_http_is_a_problem_too_and_nothing_of_it_is_told_or_logged(

@@ -12,6 +12,7 @@ import jwt
 import pytest
 from aiohttp import web
 from redis.asyncio import Redis
+from structlog.testing import capture_logs
 
 from proxy.credentials.account import AccountNames
 from proxy.model import Subject
@@ -371,3 +372,23 @@ async def test_a_body_that_cannot_be_read_is_told_so(
     writer.close()
     await writer.wait_closed()
     assert answer.split()[1] == b"400"
+
+
+async def test_a_client_that_leaves_before_its_body_ends_is_nobodys_failure(stack: Stack) -> None:
+    head = f"POST {REVOKE} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer admin-token-canary\r\n"
+    server: Any = stack.service._runners[1].server
+
+    async def asked() -> bool:
+        return any(connection._current_request for connection in server.connections)
+
+    async def answered() -> bool:
+        return bool(handling.done())
+
+    with capture_logs() as logs:
+        _, writer = await asyncio.open_connection("127.0.0.1", stack.service.admin_port)
+        writer.write(head.encode() + b'Content-Length: 100\r\n\r\n{"jti": ')
+        await until(asked, "the request arrives")
+        [handling] = [connection._task_handler for connection in server.connections]
+        writer.transport.abort()
+        await until(answered, "the request is given up")
+    assert logs == []

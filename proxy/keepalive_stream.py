@@ -49,6 +49,8 @@ TIDY_SECONDS = 10.0
 CLAIM_MS = 10_000
 GONE_MS = 3_600_000
 TTL_MS = 86_400_000
+# How far ahead an entry's ID may be (milliseconds): as much as clocks of two machines differ.
+AHEAD_MS = 60_000
 # How often to say what is wrong (seconds).
 COMPLAINT_SECONDS = 60.0
 # What an account and a stream are known by: the same as in events and in tickets.
@@ -179,8 +181,14 @@ class KeepaliveStream:
     def _known(self, entry: Entry, now_ms: int) -> tuple[str, str] | None:
         """Give the account and the stream an entry names, if it counts."""
         number, fields = entry
-        if fields is None or int(number.partition(b"-")[0]) < now_ms - self._max_age_ms:
+        written_ms = int(number.partition(b"-")[0])
+        if fields is None or written_ms < now_ms - self._max_age_ms:
             self._count("late")
+            return None
+        if written_ms > now_ms + AHEAD_MS:
+            # Redis numbers all that follow after it, so none of them tells its age any more.
+            self._count("malformed")
+            self._complain("keepalive entries are numbered far ahead of time", entry=number)
             return None
         account, stream = fields.get(b"account", b""), fields.get(b"stream", b"")
         if ACCOUNT.fullmatch(account) and STREAM.fullmatch(stream):

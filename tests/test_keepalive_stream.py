@@ -189,6 +189,23 @@ async def test_a_backlog_keeps_nobody(feeds: list[Feed], store: RedisStore, redi
     assert beats == {STREAM: 1, "dead": 0}
 
 
+async def test_a_number_far_ahead_of_time_keeps_nobody(
+    feeds: list[Feed], store: RedisStore, redis: Redis
+) -> None:
+    """Redis counts on from the highest number, and no entry after it tells its age."""
+    await store.decide(attempt(STREAM))
+    await feeds[0].reader.start()
+    fields: dict[Any, Any] = {"account": ACCOUNT, "stream": STREAM}
+    seconds, micros = await redis.time()
+    await redis.xadd(KEY, fields, id=f"{seconds * 1_000_000 + micros}-0")  # not milliseconds
+    await say(redis)
+    await feeds[0].heard(malformed=2)
+    assert [stream.beats for stream in await store.streams(ACCOUNT)] == [0]
+    await redis.delete(KEY)  # as documented
+    await say(redis)
+    await feeds[0].heard(malformed=2, renewed=1)
+
+
 async def test_what_a_dead_proxy_had_read_is_taken_by_another(
     feeds: list[Feed], store: RedisStore, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,8 +14,8 @@ from proxy.errors import PlaygateError
 from proxy.listing import rfc3339
 from proxy.streams import Attempt, Decision, Ended, EndReason, Outcome
 
-# Longer than any path that media is served under; what is longer is cut and still tells enough.
-MAX_TEXT_LENGTH = 1024
+# Longer than contents and devices are named (``playback``), whatever names them one day.
+MAX_TEXT_LENGTH = 256
 # What ends a line or changes how the rest of one is shown (controls, separators, directions), and
 # what no encoding of Unicode can carry (surrogates).
 UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")

@@ -35,11 +35,12 @@ class Journal:
         """Tell of a decision that took effect, and of the streams it ended."""
         self.ended(attempt.account, told.ended)
         self._metrics.decision(attempt.playback.route, told)
-        if self._demand.is_new(told):
+        is_new = self._demand.is_new(told)
+        if is_new:
             self._metrics.requested(told.requested)
         if told.outcome is Outcome.OBSERVED:
             _log_observed(attempt, told)
-        if told.outcome in TOLD:
+        if is_new and told.outcome in TOLD:
             self._sink.put(events.attempted(attempt, told, self._now_ms()))
 
     def ended(self, account: str, ends: Iterable[Ended]) -> None:

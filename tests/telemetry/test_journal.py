@@ -91,6 +91,14 @@ async def test_a_refusal_is_told_with_the_rule_it_comes_from() -> None:
     assert world.told() == [("stream.refused", "c", "default")]
 
 
+async def test_a_player_that_tries_again_is_told_to_be_refused_once() -> None:
+    world = World()
+    await world.ask(attempt("a"), attempt("b"))
+    world.events.clear()
+    await world.ask(*[attempt("c")] * 5, attempt("d"))
+    assert [stream for _, stream, _ in world.told()] == ["c", "d"]
+
+
 async def test_a_start_that_is_observed_is_told_with_what_would_have_refused_it() -> None:
     world = World(observes=True)
     await world.ask(attempt("a"), attempt("b"), attempt("c"))

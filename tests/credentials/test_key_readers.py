@@ -190,6 +190,7 @@ async def test_while_one_read_hangs_no_other_is_begun(tmp_path: Path) -> None:
             async with asyncio.timeout(0):
                 await reader.read(None)
     waiting = asyncio.create_task(reader.read(None))
+    await asyncio.sleep(0)  # it waits, too, before there is an answer
     path.write_bytes(b"one")
     reader.answers.set()
     assert (await waiting).content == b"one"

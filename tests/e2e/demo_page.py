@@ -36,6 +36,16 @@ STATE = """video => {
 }"""
 
 
+# What the console may say though nothing is wrong.
+FAULTLESS = (
+    # A refusal: the browser reports every one of them.
+    "status of 429",
+    "status of 409",
+    # dash.js goes on after it: where a source replaces another, the older play() is given up.
+    "Caught pending play exception - continuing (AbortError",
+)
+
+
 @dataclass
 class DemoPage:
     """The page, what the browser complained of, and what its players asked for."""
@@ -47,9 +57,8 @@ class DemoPage:
     ended: list[str] = field(default_factory=list)
 
     def hears(self, message: ConsoleMessage) -> None:
-        # A refusal is no fault: the browser reports every one of them.
-        refusal = "status of 429" in message.text or "status of 409" in message.text
-        if message.type in ("error", "warning") and not refusal:
+        faultless = any(words in message.text for words in FAULTLESS)
+        if message.type in ("error", "warning") and not faultless:
             self.complaints.append(message.text)
 
     def sees(self, request: Request) -> None:

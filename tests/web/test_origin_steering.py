@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 from aiohttp import web
 
+from proxy import origin_steering
 from tests.support.origin import TestOrigin
 from tests.support.playlists import MASTER, serve_channels
 from tests.support.poll import until
@@ -25,7 +26,9 @@ from tests.web.steered import (
 
 
 @pytest.fixture
-async def stack() -> AsyncIterator[Stack]:
+async def stack(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Stack]:
+    # A busy machine may let a second go by; how long an answer is waited for has a test of its own.
+    monkeypatch.setattr(origin_steering, "TIMEOUT", 60.0)
     async with steered_stack() as running:
         serve(running.origin)
         yield running

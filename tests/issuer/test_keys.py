@@ -63,7 +63,7 @@ def test_the_old_key_stays_published_until_its_last_token_has_expired(
     new = keys.current.kid
     assert new != old
     clock.now += TOKEN_SECONDS + GRACE_SECONDS - 1
-    assert kids(keys) == kids(SigningKeys(tmp_path, TOKEN_SECONDS, clock)) == [old, new]
+    assert kids(keys) == kids(SigningKeys(tmp_path, TOKEN_SECONDS, clock)) == [new, old]
     clock.now += 1
     assert kids(keys) == [new]
     assert len(list(tmp_path.iterdir())) == 1
@@ -88,7 +88,22 @@ def test_a_new_key_signs_even_where_the_clock_was_set_back(tmp_path: Path, clock
     assert kids(keys) == kids(SigningKeys(tmp_path, TOKEN_SECONDS, clock))
     assert len(set(kids(keys))) == 4
     clock.now += 180 + PUBLISHED_BEFORE + 1
-    assert kids(keys)[-1] == keys.current.kid
+    assert kids(keys)[0] == keys.current.kid
+
+
+def test_the_key_that_signs_is_published_first_and_then_the_newest(
+    tmp_path: Path, clock: Clock
+) -> None:
+    keys = SigningKeys(tmp_path, TOKEN_SECONDS, clock)
+    oldest = keys.current.kid
+    keys.rotate()
+    clock.now += PUBLISHED_BEFORE + 1
+    signs = keys.current.kid
+    keys.rotate()
+    newest = next(kid for kid in kids(keys) if kid not in {oldest, signs})
+    assert kids(keys) == [signs, newest, oldest]
+    clock.now += PUBLISHED_BEFORE + 1
+    assert kids(keys) == [newest, signs, oldest]
 
 
 def test_a_key_that_cannot_be_kept_is_not_signed_with(tmp_path: Path, clock: Clock) -> None:

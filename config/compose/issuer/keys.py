@@ -92,8 +92,13 @@ class SigningKeys:
         return tuple(self._keys)
 
     def jwks(self) -> bytes:
-        """Give the public halves as a JWK Set (RFC 7517 §5)."""
-        return json.dumps({"keys": [key.public_jwk for key in self.published()]}).encode()
+        """Give the public halves as a JWK Set (RFC 7517 §5).
+
+        The key that signs comes first, for those who look no further, then the newest.
+        """
+        newest_first, current = self.published()[::-1], self.current
+        keys = sorted(newest_first, key=lambda key: key is not current)
+        return json.dumps({"keys": [key.public_jwk for key in keys]}).encode()
 
     def rotate(self) -> None:
         """Make a new key, publish it, and sign with it in a while.

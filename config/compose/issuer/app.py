@@ -10,16 +10,16 @@ import re
 import secrets
 import time
 from collections.abc import Awaitable, Callable
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
-from aiohttp import ETag, web
+from aiohttp import ClientError, ETag, hdrs, web
 
 from issuer.keys import MAX_AGE, SigningKeys
 from issuer.pages import STYLE, login_page, me_page
 from issuer.playgate import NotRevoked, Playgate
 from issuer.sessions import SESSION_SECONDS, Session, Sessions
 from issuer.settings import Settings
-from issuer.users import Users
+from issuer.users import User, Users
 
 # Playgate looks for the token in a cookie of this name (auth.cookie).
 SESSION_COOKIE = "session"
@@ -27,10 +27,11 @@ SESSION_COOKIE = "session"
 DEVICE_COOKIE = "device"
 DEVICE_SECONDS = 365 * 86400
 DEVICE = re.compile(r"[A-Za-z0-9_-]{22}", re.ASCII)
-# A name and a password.
+# A name and a password, which a browser sends in one go.
 MAX_FORM_BYTES = 4096
-# Each takes 16 MiB and a core for a while.
-PASSWORDS_AT_ONCE = 2
+FORM_SECONDS = 10
+# Each takes 16 MiB and a core for a while. Who would wait for longer than a few seconds is told so.
+PASSWORDS_AT_ONCE, MAX_LOGINS = 2, 20
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; form-action 'self'; "
     "base-uri 'none'; frame-ancestors 'none'",
@@ -79,6 +80,7 @@ class Issuer:
         )
         self._playgate = Playgate(settings.playgate_admin_url, settings.playgate_admin_token)
         self._passwords = asyncio.Semaphore(PASSWORDS_AT_ONCE)
+        self._logins = 0
 
     async def home(self, _: web.Request) -> web.Response:
         """Lead to the account, and so to the login form."""
@@ -92,8 +94,7 @@ class Issuer:
         """Check name and password, and start a session of this browser."""
         fields = await _fields(request)
         name, password = fields.get("user", ""), fields.get("password", "")
-        async with self._passwords:
-            user = await asyncio.to_thread(self._users.authenticate, name, password)
+        user = await self._authenticated(name, password)
         if user is None:
             page = login_page(name, "Name and password do not belong together.")
             return _html(page, status=403)
@@ -101,9 +102,10 @@ class Issuer:
         if not DEVICE.fullmatch(device):
             device = secrets.token_urlsafe(16)
         response = _see_other("/me")
+        # For this host alone: nobody else has to know which browser it is.
         self._set_cookie(response, DEVICE_COOKIE, device, DEVICE_SECONDS)
-        token = self._sessions.start(user, device)
-        self._set_cookie(response, SESSION_COOKIE, token, SESSION_SECONDS)
+        token, domain = self._sessions.start(user, device), self._settings.cookie_domain
+        self._set_cookie(response, SESSION_COOKIE, token, SESSION_SECONDS, domain)
         return response
 
     async def me(self, request: web.Request) -> web.Response:
@@ -148,6 +150,17 @@ class Issuer:
         """Serve the style sheet, which the pages' policy lets in as a file only."""
         return web.Response(text=STYLE, content_type="text/css")
 
+    async def _authenticated(self, name: str, password: str) -> User | None:
+        if self._logins >= MAX_LOGINS:
+            text = "Too many log in at once, please try again.\n"
+            raise web.HTTPServiceUnavailable(text=text, headers={hdrs.RETRY_AFTER: "5"})
+        self._logins += 1
+        try:
+            async with self._passwords:
+                return await asyncio.to_thread(self._users.authenticate, name, password)
+        finally:
+            self._logins -= 1
+
     def _session(self, request: web.Request) -> Session:
         session = self._sessions.read(request.cookies.get(SESSION_COOKIE, ""))
         if session is None:
@@ -164,13 +177,20 @@ class Issuer:
         response.del_cookie(SESSION_COOKIE, path="/", domain=self._settings.cookie_domain)
         return response
 
-    def _set_cookie(self, response: web.Response, name: str, value: str, seconds: int) -> None:
+    def _set_cookie(
+        self,
+        response: web.Response,
+        name: str,
+        value: str,
+        seconds: int,
+        domain: str | None = None,
+    ) -> None:
         response.set_cookie(
             name,
             value,
             max_age=seconds,
             path="/",
-            domain=self._settings.cookie_domain,
+            domain=domain,
             secure=self._settings.url.startswith("https:"),
             httponly=True,
             samesite="Lax",
@@ -182,26 +202,32 @@ async def refuse_other_sites(request: web.Request, handler: Handler) -> web.Stre
     """Let only this site's own pages change anything.
 
     By Fetch Metadata where a browser sends it, which is to https and to localhost; else by
-    ``Origin``. What sends neither is no browser, and brings no cookies but its own.
+    ``Origin``, which is compared and never taken apart. What sends neither is no browser, and
+    brings no cookies but its own.
     """
     if request.method not in {"GET", "HEAD", "OPTIONS"}:
-        site = request.headers.get("Sec-Fetch-Site")
-        origin = request.headers.get("Origin")
+        site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get(hdrs.ORIGIN)
         if site is not None:
             own = site in {"same-origin", "none"}
         else:
-            own = origin is None or urlsplit(origin).netloc == request.host
+            own = origin in {None, f"http://{request.host}", f"https://{request.host}"}
         if not own:
             raise web.HTTPForbidden(text="This form belongs to another site.\n")
     return await handler(request)
 
 
 async def _fields(request: web.Request) -> dict[str, str]:
-    if request.content_type != "application/x-www-form-urlencoded":
+    is_form = request.content_type == "application/x-www-form-urlencoded"
+    # No browser compresses one, and what it would grow to is nobody's business.
+    if not is_form or hdrs.CONTENT_ENCODING in request.headers:
         raise web.HTTPUnsupportedMediaType(text="Send a form.\n")
     try:
-        return dict(parse_qsl((await request.read()).decode(), max_num_fields=8))
-    except ValueError:
+        async with asyncio.timeout(FORM_SECONDS):
+            body = await request.read()
+        return dict(parse_qsl(body.decode(), max_num_fields=8))
+    except TimeoutError:
+        raise web.HTTPRequestTimeout(text="This form takes too long.\n") from None
+    except (ValueError, web.RequestPayloadError, ClientError, ConnectionError):
         raise web.HTTPBadRequest(text="This form cannot be read.\n") from None
 
 

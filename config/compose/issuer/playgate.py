@@ -44,7 +44,10 @@ class Playgate:
         try:
             async with (
                 aiohttp.ClientSession(headers=self._headers, timeout=TIMEOUT) as client,
-                client.post(URL(self._url + path, encoded=True), json=what) as answer,
+                # What the token opens is here: whoever says "elsewhere" gets no second request.
+                client.post(
+                    URL(self._url + path, encoded=True), json=what, allow_redirects=False
+                ) as answer,
             ):
                 if answer.status != 204:
                     raise NotRevoked(f"Playgate answered {answer.status}.")

@@ -1,0 +1,35 @@
+"""What the example issuer sends to Playgate's admin port, and what it makes of the answer."""
+
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+
+from issuer.app import build
+from tests.demo.serving import listening
+from tests.issuer.site import browsing, log_in, settings
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("path", ["/logout", "/logout/everywhere"])
+async def test_the_admin_token_goes_where_it_is_meant_to_and_no_further(
+    tmp_path: Path, path: str, status: int
+) -> None:
+    asked = []
+
+    async def answer(request: web.Request) -> web.Response:
+        asked.append((request.path, request.headers["Authorization"]))
+        if request.path == "/elsewhere":
+            return web.Response(status=204)
+        return web.Response(status=status, headers={"Location": "/elsewhere"})
+
+    admin = web.Application()
+    admin.router.add_route("*", "/{path:.*}", answer)
+    async with listening(admin) as url:
+        app, _ = build(settings(tmp_path, PLAYGATE_ADMIN_URL=url))
+        async with browsing(app) as browser:
+            await log_in(browser)
+            async with browser.post(path) as told:
+                assert told.status == 503
+                assert f"Playgate answered {status}." in await told.text()
+    assert asked == [("/admin/v1/accounts/alice/revoke", "Bearer admin-token")]

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,21 +29,39 @@ class Settings:
         """Read the environment.
 
         Raises:
-            ValueError: a variable is missing.
+            ValueError: a variable is missing, or cannot be meant.
         """
 
         def needed(name: str) -> str:
-            if value := environ.get(name):
-                return value
-            raise ValueError(f"environment variable not set: {name}")
+            value = environ.get(name)
+            if not value:
+                raise ValueError(f"environment variable not set: {name}")
+            # A line's end, as a rule. The admin token is sent in a header.
+            if not value.isprintable():
+                raise ValueError(f"environment variable with a character that none shows: {name}")
+            return value
+
+        def url(name: str) -> str:
+            value = needed(name)
+            if not _is_url(value):
+                raise ValueError(f"environment variable that is no http(s) URL: {name}")
+            return value
 
         return cls(
-            url=needed("ISSUER_URL"),
+            url=url("ISSUER_URL"),
             audience=needed("ISSUER_AUDIENCE"),
             users=Path(needed("ISSUER_USERS")),
             keys=Path(needed("ISSUER_KEYS")),
             cookie_domain=environ.get("ISSUER_COOKIE_DOMAIN") or None,
-            watch_url=needed("WATCH_URL"),
-            playgate_admin_url=needed("PLAYGATE_ADMIN_URL"),
+            watch_url=url("WATCH_URL"),
+            playgate_admin_url=url("PLAYGATE_ADMIN_URL"),
             playgate_admin_token=needed("PLAYGATE_ADMIN_TOKEN"),
         )
+
+
+def _is_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False

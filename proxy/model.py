@@ -12,6 +12,14 @@ from enum import StrEnum
 from typing import Protocol
 
 
+def millisecond(instant: float) -> int:
+    """Give the millisecond that an instant (in seconds) is in.
+
+    By way of microseconds, of which no float of our time is short.
+    """
+    return round(instant * 1_000_000) // 1000
+
+
 class Kind(StrEnum):
     """What a request is for; the ``kind`` label of the request metrics."""
 
@@ -86,7 +94,7 @@ class Subject:
     @property
     def issued_ms(self) -> int:
         """``issued_at`` in milliseconds; 0, before any revocation, where nobody knows."""
-        return max(0, round((self.issued_at or 0) * 1000))
+        return max(0, millisecond(self.issued_at or 0))
 
 
 class Scope(Protocol):

@@ -3,6 +3,11 @@
 The body is small and strict: who meant something else than what is understood here would believe
 that somebody was logged out. An instant is seconds since the epoch or a text of RFC 3339; one that
 can only be a mistake (milliseconds, as a rule) is refused, for what is revoked stays revoked.
+
+"Issued before" takes in what was issued at that very moment, and the moment is as long as it is
+written: a whole second, as most tokens have it, does not say what came first within it. A token
+that might be older is taken for older. Turned away wrongly, somebody logs in once more; let in
+wrongly, nobody would notice who still watches.
 """
 
 import json
@@ -19,7 +24,7 @@ from proxy.admission.store import Store
 from proxy.credentials.account import AccountNames
 from proxy.credentials.token import MAX_NAME_LENGTH
 from proxy.errors import BadRequest
-from proxy.model import Clock
+from proxy.model import Clock, millisecond
 from proxy.web.admin_api import ACCOUNT, account_of, sent
 from proxy.web.replies import empty_reply
 
@@ -28,6 +33,8 @@ MAX_BODY = 4096
 # Ten years: no token lives longer, and milliseconds taken for seconds are tens of thousands.
 MAX_AHEAD = 3660 * 86400
 MEMBERS = frozenset({"jti", "exp", "issued_before"})
+# The moment in which it is asked for, by the clock of the proxy that is asked.
+NOW = "now"
 # RFC 3339 §5.6.
 DATE_TIME = re.compile(
     r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)", re.ASCII | re.IGNORECASE
@@ -79,9 +86,11 @@ class AccountRevocation:
             )
         if "exp" in document:
             raise BadRequest("exp goes with jti: it is the one token's.")
-        before = _instant(document, "issued_before", now + self._memory.leeway)
-        until = max(now, before) + self._memory.ttl + self._memory.leeway
-        return Revocation(until_ms=round(until * 1000), before_ms=round(before * 1000))
+        is_now = document["issued_before"] == NOW
+        moment = now if is_now else _instant(document, "issued_before", now + self._memory.leeway)
+        before_ms = millisecond(moment) + (1000 if moment == int(moment) else 1)
+        kept_ms = round((self._memory.ttl + self._memory.leeway) * 1000)
+        return Revocation(max(millisecond(now), before_ms) + kept_ms, before_ms=before_ms)
 
 
 async def _document(request: web.Request) -> dict[str, Any]:

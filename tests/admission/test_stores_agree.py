@@ -227,7 +227,7 @@ others: st.SearchStrategy[Step] = st.one_of(
     st.builds(End, st.none(), st.just(0)),
     st.builds(Lapse),
     st.builds(Revoke, st.sampled_from(["one", "two", "other"]), st.just(0), lasting),
-    st.builds(Revoke, st.none(), st.sampled_from([START_MS - 1, START_MS + 1]), lasting),
+    st.builds(Revoke, st.none(), st.sampled_from([START_MS - 1, START_MS, START_MS + 1]), lasting),
 )
 # Chosen among by weight; one_of would flatten what is nested and weigh all alike.
 kinds: list[st.SearchStrategy[Step]] = [*[asks] * 9, *[waits] * 2, *[moments] * 3, others]

@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 
 from tests.e2e.console_page import NAMELESS, TOO_WIDE, ConsolePage
 from tests.support.playlists import serve_channels, serve_film
@@ -150,6 +151,28 @@ async def test_an_account_is_logged_out_everywhere(stack: Stack, console: Consol
     await console.answer("Log out everywhere")
     await expect(console.page.locator("#said")).to_have_text("alice is logged out everywhere.")
     await expect(console.rows).to_have_count(0)
+    assert (await stack.ask(f"{ONE}?token={token}")).code == "token_revoked"
+
+
+async def test_who_is_logged_out_everywhere_may_have_logged_in_just_now(
+    stack: Stack, console: ConsolePage
+) -> None:
+    """Also where the page has an old idea of the proxy's time, as an answer was long on its way."""
+
+    async def late(route: Route) -> None:
+        answer = await route.fetch()
+        stats = await answer.json()
+        then = datetime.fromisoformat(stats["now"]) - timedelta(seconds=30)
+        await route.fulfill(response=answer, json={**stats, "now": then.isoformat()})
+
+    await console.open(stack)
+    await console.page.route("**/admin/v1/stats", late)
+    await console.log_in()
+    await console.look_up("alice")
+    token = stack.token()
+    await console.page.get_by_role("button", name="Log out everywhere").click()
+    await console.answer("Log out everywhere")
+    await expect(console.page.locator("#said")).to_have_text("alice is logged out everywhere.")
     assert (await stack.ask(f"{ONE}?token={token}")).code == "token_revoked"
 
 

@@ -70,9 +70,12 @@ def test_all_sessions_of_a_user_are_ended_but_for_those_begun_afterwards(
     ours = sessions(keys, clock)
     before, bobs = ours.start(ALICE, "tv"), ours.start(BOB, "tv")
     clock.now += 0.25
+    at_once = ours.start(ALICE, "phone")
     ours.end_all(ALICE, clock.now)
+    clock.now += 0.25
     after = ours.start(ALICE, "tv")
     assert ours.read(before) is None
+    assert ours.read(at_once) is None
     assert ours.read(after)
     assert ours.read(bobs)
 

@@ -48,7 +48,7 @@ async def stack() -> AsyncIterator[Stack]:
         yield running
 
 
-def token(jti: str | None = None, *, iat: int | None = None, limit: int = 3) -> str:
+def token(jti: str | None = None, *, iat: float | None = None, limit: int = 3) -> str:
     """A token of alice; one without ``iat`` does not say when it was issued."""
     claims: dict[str, Any] = {"sub": "alice", "exp": int(time.time()) + HOUR, "max_streams": limit}
     if jti is not None:
@@ -138,7 +138,7 @@ async def test_an_account_is_logged_out_everywhere(pair: Pair, as_text: bool) ->
     before = int(time.time()) - 10
     playing = [
         (await pair.ask(f"{path}?{token(iat=iat)}")).ticket()
-        for path, iat in ((ENTRY, before - 1), (FILM, None), (MPD, before))
+        for path, iat in ((ENTRY, before), (FILM, None), (MPD, before + 1))
     ]
     text = datetime.fromtimestamp(before, UTC).isoformat()
     await revoke(pair.there, issued_before=text if as_text else before)
@@ -147,11 +147,48 @@ async def test_an_account_is_logged_out_everywhere(pair: Pair, as_text: bool) ->
     assert await killed(pair.there) == 2
     for ticket in playing[:2]:
         assert_revoked(await pair.ask(f"/_playgate/streams?_sid={ticket}"))
-    for iat in (before - 1, None):
+    for iat in (before - 1, before, None):
         assert_revoked(await pair.ask(f"{ENTRY}?{token('new id', iat=iat)}"))
     assert (await pair.ask(f"/_playgate/streams?_sid={playing[2]}")).status == 200
-    assert (await pair.ask(f"{ENTRY}?{token(iat=before)}")).status == 200
+    assert (await pair.ask(f"{ENTRY}?{token(iat=before + 1)}")).status == 200
     assert (await pair.here.watch(ENTRY, "bob", Host="tv.test")).status == 200
+
+
+# A moment, and when tokens were issued, in seconds after the same whole second.
+@pytest.mark.parametrize(
+    ("moment", "revoked", "good"),
+    [
+        # A whole second does not say what of it came first: all of it goes.
+        (0, [-1, 0, 0.0, 0.001, 0.9996], [1, 1.0]),
+        (0.5, [-1, 0, 0.4996, 0.5], [0.501, 0.9, 1]),
+        (0.001, [0, 0.001], [0.002, 1]),
+        (0.999, [0, 0.999], [1]),
+    ],
+)
+@pytest.mark.parametrize("form", ["number", "text", "now"])
+@pytest.mark.parametrize("place", ["memory", "redis"])
+@pytest.mark.usefixtures("redis")
+async def test_what_was_issued_up_to_a_moment_is_revoked_and_a_login_right_after_it_is_not(
+    *,
+    redis_server: RedisServer,
+    place: str,
+    form: str,
+    moment: float,
+    revoked: list[float],
+    good: list[float],
+) -> None:
+    second = int(time.time()) - 10
+    now = second + moment
+    text = datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds")
+    store = {"url": "memory://" if place == "memory" else redis_server.url, "timeout": "10s"}
+    async with Stack(clock=lambda: now, store=store) as stack:
+        serve_channels(stack.origin, "one")
+        await revoke(stack, issued_before={"number": now, "text": text, "now": "now"}[form])
+        for iat in revoked:
+            assert_revoked(await stack.ask(f"{ENTRY}?{token(iat=second + iat)}"))
+        for iat in good:
+            entry = await stack.ask(f"{ENTRY}?{token(iat=second + iat)}")
+            assert (await stack.ask(f"/live/one/{entry.uris()[0]}")).status == 200
 
 
 async def test_a_player_that_reports_is_told_to_come_seldom(pair: Pair) -> None:
@@ -222,7 +259,10 @@ async def test_a_revocation_is_kept_for_as_long_as_its_tokens_and_tickets_could_
     assert seconds - 60 < left / 1000 < seconds + 300  # an issuer's clock may be off
 
 
-@pytest.mark.parametrize("what", [{"jti": "one", "exp": 100}, {"jti": "one"}, {"issued_before": 0}])
+@pytest.mark.parametrize(
+    "what",
+    [{"jti": "one", "exp": 100}, {"jti": "one"}, {"issued_before": 0}, {"issued_before": "now"}],
+)
 async def test_it_is_kept_for_as_long_as_the_issuers_clock_may_be_off(what: dict[str, Any]) -> None:
     begun = time.time()
     now = begun
@@ -299,6 +339,9 @@ async def test_without_the_store_a_revocation_fails_and_holds_here(redis: Redis)
         b'{"issued_before": -1}',
         b'{"issued_before": false}',
         b'{"issued_before": "1700000000"}',
+        b'{"issued_before": "NOW"}',
+        b'{"issued_before": null}',
+        b'{"jti": "one", "exp": "now"}',
         b'{"issued_before": "2024-02-30T12:00:00Z"}',
         b'{"issued_before": "2024-02-20"}',
         b'{"issued_before": "2024-02-20T12:00:00"}',

@@ -126,7 +126,7 @@ class Issuer:
     async def log_out_everywhere(self, request: web.Request) -> web.Response:
         """End all sessions of this user, what plays by them included."""
         session = self._session(request)
-        # Of the same clock as the tokens, so this session is before it.
+        # Not Playgate's "now": of the same clock as the tokens, so none of them is after it.
         now = time.time()
         try:
             await self._playgate.revoke_all(session.user.name, now)

@@ -31,13 +31,13 @@ class Playgate:
         """
         await self._revoke(session.user.name, {"jti": session.jti, "exp": session.expires_at})
 
-    async def revoke_all(self, account: str, before: float) -> None:
-        """Revoke all tokens of an account that were issued before a moment.
+    async def revoke_all(self, account: str, until: float) -> None:
+        """Revoke all tokens of an account that were issued up to a moment, its fraction included.
 
         Raises:
             NotRevoked: they are as good as before.
         """
-        await self._revoke(account, {"issued_before": before})
+        await self._revoke(account, {"issued_before": until})
 
     async def _revoke(self, account: str, what: Mapping[str, object]) -> None:
         path = f"/admin/v1/accounts/{quote(account, safe='')}/revoke"

@@ -43,11 +43,12 @@ class Sessions:
         self._audience = audience
         self._clock = clock
         self._ended: dict[str, int] = {}
-        self._ended_before: dict[str, float] = {}
+        self._ended_until: dict[str, float] = {}
 
     def start(self, user: User, device: str) -> str:
         """Give a token for a user on a device (RFC 7519)."""
-        # With its fraction: a new login in the second of "log out everywhere" is a new login.
+        # With its fraction, as few issuers do: what is logged out everywhere, at a moment with its
+        # fraction as well, is then not the login that follows in the same second.
         now = self._clock()
         claims = {
             "iss": self._issuer,
@@ -70,8 +71,8 @@ class Sessions:
         session = Session(
             User(claims["sub"], claims["plan"]), claims["jti"], claims["iat"], claims["exp"]
         )
-        ended_before = self._ended_before.get(session.user.name, 0)
-        ended = session.jti in self._ended or session.issued_at < ended_before
+        ended_until = self._ended_until.get(session.user.name, 0)
+        ended = session.jti in self._ended or session.issued_at <= ended_until
         return None if ended else session
 
     def end(self, session: Session) -> None:
@@ -80,9 +81,9 @@ class Sessions:
         self._ended = {jti: exp for jti, exp in self._ended.items() if exp > now}
         self._ended[session.jti] = session.expires_at
 
-    def end_all(self, user: User, before: float) -> None:
-        """End the sessions of a user that were started before a moment."""
-        self._ended_before[user.name] = before
+    def end_all(self, user: User, until: float) -> None:
+        """End the sessions of a user that were started up to a moment."""
+        self._ended_until[user.name] = until
 
     def _verified(self, token: str) -> dict[str, Any] | None:
         for key in self._keys.published():

@@ -1,7 +1,6 @@
 // One account: look it up, see what plays, and end it.
 
 import { Failure, isRefusal } from "./api.js";
-import { now } from "./clock.js";
 import { confirmed } from "./confirm.js";
 import { byId, say } from "./dom.js";
 import { StreamList } from "./streams.js";
@@ -115,7 +114,7 @@ export class AccountPanel {
       action: "Log out everywhere",
     });
     if (!answer) return;
-    await this.#do(`${account} is logged out everywhere.`, (api) => api.revoke(account, now()));
+    await this.#do(`${account} is logged out everywhere.`, (api) => api.revoke(account));
   }
 
   async #do(success, work) {

@@ -38,12 +38,13 @@ export class AdminApi {
 
   endAll = (account, hold) => this.#ask(`${pathOf(account)}/streams${query(hold)}`, DELETE);
 
-  /** Makes every token of the account worthless that was issued before now. */
-  revoke = (account, now) =>
+  /** Makes every token of the account worthless that was issued until now. */
+  revoke = (account) =>
     this.#ask(`${pathOf(account)}/revoke`, {
       method: "POST",
       headers: { "Content-Type": "application/json" },
-      body: JSON.stringify({ issued_before: now.toISOString() }),
+      // When that is, the proxy knows best: an answer that took long leaves this page's clock behind.
+      body: JSON.stringify({ issued_before: "now" }),
     });
 
   async #json(path) {

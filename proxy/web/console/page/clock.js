@@ -9,7 +9,7 @@ export function setClock(text) {
   if (Number.isFinite(told)) ahead = told - Date.now();
 }
 
-export const now = () => new Date(Date.now() + ahead);
+const now = () => new Date(Date.now() + ahead);
 
 /** Gives the seconds from an instant until now; below zero for one to come. */
 export const secondsSince = (text) => (now() - Date.parse(text)) / 1000;

@@ -152,8 +152,9 @@ class Decision:
     ``stream`` is the stream that was decided on (the stray's id where the network was one too
     many), ``started_ms`` its instance. ``active`` counts the account's streams after the decision,
     ``limit`` says how many it may have, and ``rule`` where that comes from; where the ceiling of a
-    rule was met (REFUSED, OBSERVED), all three are that ceiling's. ``requested`` is how many
-    streams the account would have had at once, this one included, were there no limit at all.
+    rule was met (REFUSED, OBSERVED), all three are that ceiling's. ``playing`` counts the account's
+    streams after the decision whatever was met, ``requested`` how many it would have had at once,
+    this one included, were there no limit at all.
     ``reason`` and ``by`` belong to ENDED, ``conflicts`` to REFUSED. ``retry_after_ms`` is when a
     refusal, or the end of a stream that may not be started again yet, could be answered otherwise.
     ``ended`` lists the streams this decision found lapsed or put an end to. ``next_lapse_ms`` is
@@ -166,6 +167,7 @@ class Decision:
     active: int
     limit: int
     rule: str
+    playing: int
     requested: int
     reason: EndReason | None = None
     by: str | None = None

@@ -236,6 +236,7 @@ class _Ruling:
             active=len(met.under(slots)),
             limit=met.limit,
             rule=met.source,
+            playing=len(slots),
             requested=len(slots),
             reason=reason,
             by=by or None,

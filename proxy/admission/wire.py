@@ -37,7 +37,7 @@ def rule_args(policy: Policy) -> tuple[str | int, ...]:
 # LookupError, which the store's boundary takes for what it is: not an answer.
 def decision(answer: Any, attempt: Attempt, policy: Policy) -> Decision:
     """Read the answer of ``decide.lua``."""
-    outcome, stream, started_ms, requested, number, active, *rest = answer
+    outcome, stream, started_ms, playing, requested, number, active, *rest = answer
     reason, by, wait_ms, conflicts, ended, lapse_ms = rest
     rule = policy.rules[number - 1] if number else None
     return Decision(
@@ -47,6 +47,7 @@ def decision(answer: Any, attempt: Attempt, policy: Policy) -> Decision:
         active=int(active),
         limit=rule.limit if rule else attempt.limit,
         rule=rule.name if rule else attempt.rule,
+        playing=int(playing),
         requested=int(requested),
         reason=REASONS[reason],
         by=_text(by) or None,

@@ -207,11 +207,9 @@ class Metrics:
         """Count a decision that took effect; not the streams it ended."""
         self._admissions_of(route, decision.outcome).inc()
         if decision.outcome is Outcome.OBSERVED:
-            # Its ``active`` is of the ceiling it met; nobody had to go, so this is the account's.
-            self._account_streams.observe(decision.requested)
             self._observed.labels(route, decision.rule).inc()
-        elif decision.outcome in STARTS:
-            self._account_streams.observe(decision.active)
+        if decision.outcome in STARTS:
+            self._account_streams.observe(decision.playing)
 
     def requested(self, streams: int) -> None:
         """Count a start that was asked for, by how many streams there would be with it."""

@@ -279,7 +279,30 @@ def test_a_pair_that_was_to_be_settled_both_stay(build: Build) -> None:
     assert house.playing() == ["a", "b"]
 
 
-# --- What was asked for ---
+# --- How many there are, and were asked for ---
+
+
+def test_what_plays_is_counted_without_who_was_made_to_go_whatever_ceiling_is_met(
+    build: Build,
+) -> None:
+    rules = (Rule("one-ppv", 1, observed=True),)
+    house = build(policy(on_limit=OnLimit.EVICT_OLDEST, rules=rules))
+    for stream, carried in (("a", ()), ("b", ("one-ppv",))):
+        house.ask(attempt(stream, limit=2, beat=True, rules=carried), after=1)
+    told = house.ask(attempt("c", limit=2, rules=("one-ppv",)), after=1)
+    assert (met(told), ends(told)) == (
+        (Outcome.OBSERVED, "one-ppv", 1, 2),
+        [("a", EndReason.EVICTED)],
+    )
+    assert (told.playing, told.requested, house.playing()) == (2, 3, ["b", "c"])
+    told = house.ask(attempt("d", limit=3), after=1)
+    assert (told.outcome, told.active, told.playing) == (Outcome.ADMITTED, 3, 3)
+    told = house.ask(attempt("c", limit=2, beat=True, rules=("one-ppv",)), after=1)
+    assert (told.outcome, told.playing) == (Outcome.RENEWED, 3)
+    told = house.ask(attempt("e", limit=0, rules=("one-ppv",)), after=1)
+    assert (told.outcome, told.playing, told.requested) == (Outcome.REFUSED, 3, 4)
+    told = house.ask(attempt("e", limit=9, intent=Intent.PEEK), after=1)
+    assert (told.outcome, told.playing, len(house.playing())) == (Outcome.ADMITTED, 4, 3)
 
 
 def test_what_was_asked_for_counts_who_was_made_to_go_but_not_who_was_gone(build: Build) -> None:

@@ -394,6 +394,7 @@ class Trio:
 
     def hold_the_limit(self, wanted: Attempt, told: Decision, before: list[Slot]) -> None:
         after = self.ledger.active(self.clock.now_ms)
+        assert wanted.intent is Intent.PEEK or told.playing == len(after)
         opened = told.outcome in OPENED and wanted.intent is not Intent.PEEK
         if not opened:
             assert len(after) <= len(before)

@@ -11,7 +11,7 @@ class Time:
 
 
 def told(outcome: Outcome, stream: str = "a") -> Decision:
-    return Decision(outcome, stream, 1, 1, 1, "default", 2)
+    return Decision(outcome, stream, 1, 1, 1, "default", 1, 2)
 
 
 def test_a_refused_player_that_tries_again_asks_for_nothing_new() -> None:

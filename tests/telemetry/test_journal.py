@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from proxy.admission.memory import MemoryStore
-from proxy.admission.policy import OnLimit
+from proxy.admission.policy import OnLimit, Rule
 from proxy.errors import PlaygateError, TicketInvalid, TokenExpired, TokenMissing
 from proxy.lapses import LapseWatch
 from proxy.reporting import ReportingStore
@@ -25,13 +25,15 @@ class World:
 
     on_limit: OnLimit = OnLimit.REJECT
     observes: bool = False
+    rules: tuple[Rule, ...] = ()
     now: float = START
     events: list[Event] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.metrics = Metrics("0", ())
         self.journal = Journal(self.metrics, self.clock, self)
-        memory = MemoryStore(policy(on_limit=self.on_limit, observes=self.observes), self.clock)
+        rules = policy(on_limit=self.on_limit, observes=self.observes, rules=self.rules)
+        memory = MemoryStore(rules, self.clock)
         self.store = ReportingStore(memory, self.journal, LapseWatch(self.clock))
 
     def clock(self) -> float:
@@ -107,6 +109,18 @@ async def test_a_start_that_is_observed_is_told_with_what_would_have_refused_it(
         ("b", "admitted", None),
         ("c", "observed", "default"),
     ]
+
+
+async def test_an_admission_is_counted_with_what_plays_then_and_not_with_who_had_to_go() -> None:
+    world = World(OnLimit.EVICT_OLDEST, rules=(Rule("one-ppv", 1, observed=True),))
+    for stream, carried in (("a", ()), ("b", ("one-ppv",)), ("c", ("one-ppv",)), ("d", ())):
+        await world.ask(attempt(stream, beat=True, rules=carried))
+        world.now += 1
+    assert [told for told in world.told() if told[0] == "stream.started"][2][2] == "observed"
+    counted = world.metrics.registry.get_sample_value
+    assert counted("playgate_account_streams_count") == 4
+    assert counted("playgate_account_streams_sum") == 1 + 2 + 2 + 2
+    assert counted("playgate_requested_streams_sum") == 1 + 2 + 3 + 3
 
 
 async def test_every_kind_of_end_is_told_and_counted() -> None:

@@ -1,8 +1,8 @@
 -- May this stream play? decision.py in Lua: the rules, their order and their words are the same.
 --
 -- ARGV: see RedisStore.decide. Answers
--- {outcome, stream, started, requested, ceiling, active, reason, by, retry_after, {conflict...},
--- {ended...}, next_lapse}, where ceiling is 0 for the account's limit and n for the n-th rule.
+-- {outcome, stream, started, playing, requested, ceiling, active, reason, by, retry_after,
+-- {conflict...}, {ended...}, next_lapse}, where ceiling is 0 for the account's limit and n for the n-th rule.
 
 local intent, limit = ARGV[2], tonumber(ARGV[3])
 local ttl, hold, interval = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
@@ -28,7 +28,7 @@ local function answer(outcome, started, told)
   told = told or {}
   commit()
   return {
-    outcome, id, started or 0, told.requested or count,
+    outcome, id, started or 0, count, told.requested or count,
     told.ceiling or 0, told.active or count, told.reason or LOST, told.by or '', told.wait or 0,
     told.conflicts or {}, dry and {} or ended, next_lapse(),
   }

@@ -155,7 +155,8 @@ def _opened(text: str) -> _Envelope:
         message = message.value
     match message:
         case [bytes(protected), dict(unprotected), bytes(payload), bytes(signature)]:
-            header, claims = read(protected), read(payload)
+            # The library reads the header again before it verifies, and builds what is tagged.
+            header, claims = read(protected, tags=False), read(payload)
         case _:
             raise ValueError("no envelope")
     if not isinstance(header, dict) or not isinstance(claims, dict) or CRIT in header:

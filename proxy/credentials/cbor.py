@@ -29,14 +29,14 @@ class Tag:
     value: Value
 
 
-def read(data: bytes) -> Value:
-    """Read one item that is the whole of the data.
+def read(data: bytes, *, tags: bool = True) -> Value:
+    """Read one item that is the whole of the data; ``tags`` says whether anything may be tagged.
 
     Raises:
         ValueError: it is none, has an indefinite length, is nested too deeply, or holds what a
             token has no use for.
     """
-    reader = _Reader(data)
+    reader = _Reader(data, tags=tags)
     value = reader.item(0)
     if reader.position != len(data):
         raise ValueError("something follows the item")
@@ -44,8 +44,9 @@ def read(data: bytes) -> Value:
 
 
 class _Reader:
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, *, tags: bool) -> None:
         self._data = data
+        self._tags = tags
         self._items = 0
         self.position = 0
 
@@ -68,9 +69,11 @@ class _Reader:
     def _container(self, major: int, number: int, depth: int) -> Value:
         if major == 4:
             return [self.item(depth) for _ in range(self._count(number))]
-        return (
-            self._map(self._count(number), depth) if major == 5 else Tag(number, self.item(depth))
-        )
+        if major == 5:
+            return self._map(self._count(number), depth)
+        if not self._tags:
+            raise ValueError("a tag where there may be none")
+        return Tag(number, self.item(depth))
 
     def _map(self, count: int, depth: int) -> Value:
         found: dict[int | str, Value] = {}

@@ -89,6 +89,13 @@ def test_what_no_token_needs_is_refused(data: bytes) -> None:
         read(data)
 
 
+@pytest.mark.parametrize("value", [Tag(35, "a"), [Tag(1, 1)], {1: {2: [Tag(4, [1, 1])]}}])
+def test_a_tag_is_refused_where_there_may_be_none(value: Value) -> None:
+    assert read(encoded(value)) == value
+    with pytest.raises(ValueError, match="tag"):
+        read(encoded(value), tags=False)
+
+
 def test_the_bounds_are_where_they_say() -> None:
     read(b"\x81" * MAX_DEPTH + b"\x01")
     with pytest.raises(ValueError, match="nested"):

@@ -417,6 +417,20 @@ async def test_what_is_no_token_of_ours_is_refused(token: str) -> None:
         assert proxy.origin.paths == []
 
 
+@pytest.mark.parametrize("nested", [lambda tag: tag, lambda tag: [{1: tag}]], ids=["", "nested"])
+async def test_nothing_is_built_of_a_header_that_is_not_verified(
+    monkeypatch: pytest.MonkeyPatch, nested: Callable[[CBORTag], Any]
+) -> None:
+    """The library reads it for itself. A regular expression in it took it ten seconds."""
+    built: list[bytes] = []
+    monkeypatch.setattr("cwt.cbor_processor.loads", built.append)
+    header = cbor2.dumps({1: 5, 99: nested(CBORTag(35, "(a*)*b"))})
+    async with stack() as proxy:
+        answer = await ask(proxy, message(header, {}, CLAIMS, b"x" * 32))
+        assert (answer.status, answer.code) == (401, "token_invalid")
+    assert built == []
+
+
 async def test_a_changed_token_is_refused() -> None:
     good = COSE.new(alg_auto_inclusion=True).encode_and_mac(CLAIMS, cats.MAIN)
     async with stack() as proxy:

@@ -3,6 +3,9 @@
 What comes here was made by anybody: nothing is verified before it is read. A general decoder builds
 decimals, dates, regular expressions and shared references of what it reads; here a tag is a number
 beside a value. Everything has a definite length, and no name stands twice in a map.
+
+Of general decoders, cbor2 5 cannot be told so. cbor2 6 can (``semantic_decoders``, ``max_depth``,
+``allow_duplicate_keys``), but cwt 3.3 asks for ``cbor2<6``, and reads no message in bytes with 6.
 """
 
 import struct

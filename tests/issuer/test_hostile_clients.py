@@ -15,6 +15,7 @@ import issuer.app
 from issuer.app import build
 from issuer.users import Users
 from tests.demo.serving import listening
+from tests.issuer.raw import opened, told
 from tests.issuer.site import browsing, cookie, log_in, settings
 from tests.support.poll import until
 
@@ -24,23 +25,6 @@ FORM = "Content-Type: application/x-www-form-urlencoded\r\n"
 @pytest.fixture
 def app(tmp_path: Path) -> web.Application:
     return build(settings(tmp_path))[0]
-
-
-async def told(app: web.Application, *pieces: bytes) -> bytes:
-    """Send a request as it is; gives the head of the answer."""
-    async with listening(app) as url:
-        reader, writer = await opened(url)
-        for piece in pieces:
-            writer.write(piece)
-            await writer.drain()
-        head = await reader.readuntil(b"\r\n\r\n")
-        writer.close()
-        await writer.wait_closed()
-    return head
-
-
-async def opened(url: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    return await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
 
 
 def status(head: bytes) -> int:

@@ -2,7 +2,6 @@
 
 import argparse
 import asyncio
-import logging
 import os
 import signal
 import sys
@@ -10,6 +9,7 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
+from issuer import logs
 from issuer.app import build
 from issuer.keys import SigningKeys
 from issuer.settings import Settings
@@ -21,7 +21,7 @@ def main() -> None:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8000)
     where = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    logs.set_up()
     try:
         app, keys = build(Settings.of(os.environ))
     except (OSError, ValueError) as error:

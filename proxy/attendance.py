@@ -11,8 +11,9 @@ for each part of a low-latency playlist, makes one call to the store and not two
 Who takes a body for longer than a moment is asked about now and then in the same way, or one long
 file could be watched to its end by a stream that was ended at its beginning (``Attended``).
 
-What is held is cheap to ask for and dear to keep: a place at the port, a connection to the origin,
-a beat now and then, for a minute. So nobody has more of it than a viewer can use (``Holds``).
+A request is cheap to make and dear to keep: a place at the port, a connection to the origin, a
+beat now and then; for a minute where an origin holds it, and where its client is slow to take the
+answer, for as long as that likes. So nobody has more of them than a viewer can use (``Holds``).
 """
 
 import asyncio
@@ -29,18 +30,19 @@ FORGIVEN = 0.25  # of the interval between two beats
 # Between two beats of a body under way (seconds): longer than most segments take, and far shorter
 # than what a player has loaded ahead.
 BODY_INTERVAL = 5.0
-# Requests of one stream that may be held at once. A player has six at most: for video, audio and
-# subtitles the next playlist and the next part. Four like devices in one home may be one stream.
-# The rest is for what was given up by a seek, and not yet by a proxy in front.
+# Requests of one stream that may be under way at once. A player has six at most: for video, audio
+# and subtitles the next playlist and the next part, or as many ranges of a file as a browser opens
+# connections. Four like devices in one home may be one stream. The rest is for what was given up by
+# a seek, and not yet by a proxy in front.
 HELD_PER_STREAM = 32
 
 
 class Holds:
-    """How many requests of each account are held at the moment, and the bound on it.
+    """How many requests each account holds a place with at the moment, and the bound on it.
 
     Counted by account: streams are given back and begun anew at will, by any number of names,
-    while what they asked for is held still. Each proxy counts for itself, as with all that is in
-    flight at it.
+    while what they asked for is still under way. Each proxy counts for itself, as with all that is
+    in flight at it.
     """
 
     def __init__(self) -> None:
@@ -48,13 +50,13 @@ class Holds:
 
     @contextmanager
     def one_more(self, account: str, limit: int) -> Iterator[None]:
-        """Count a request of an account that may have ``limit`` streams as held, while inside.
+        """Count a request of an account that may have ``limit`` streams, while inside.
 
         Raises:
-            Overloaded: as many as all its streams may have are held already.
+            Overloaded: as many as all its streams may have are under way already.
         """
         if self._held[account] >= HELD_PER_STREAM * max(limit, 1):
-            raise Overloaded("Too many requests of this account are waiting.")
+            raise Overloaded("Too many requests of this account are under way.")
         self._held[account] += 1
         try:
             yield

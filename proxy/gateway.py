@@ -8,19 +8,14 @@
     6. render       the template and the viewer's ticket
     7. reply
 
-The origin is asked only after step 4, so that nobody who is refused ever reaches it. Rooms do the
-work; here they meet. Nothing here knows a web framework, and nothing waits but for the store and
-the origin.
+The origin is asked only after step 4, so that nobody who is refused ever reaches it. From there on
+a request counts among its account's until the reply is sent (``until_sent``). Rooms do the work;
+here they meet. Nothing here knows a web framework, and nothing waits but for the store and the
+origin.
 """
 
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import (
-    AbstractContextManager,
-    ExitStack,
-    asynccontextmanager,
-    nullcontext,
-    suppress,
-)
+from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -40,7 +35,7 @@ from proxy.manifests.kinds import is_manifest_path, is_manifest_type
 from proxy.manifests.template import Template
 from proxy.model import Kind, Playback, Reply, Request, Subject
 from proxy.origin.exchange import Opened
-from proxy.origin.patience import is_blocking, segment_hold, unblocked
+from proxy.origin.patience import unblocked
 from proxy.rendering import rendered
 from proxy.routing import Route, RouteTable
 from proxy.streams import Decision, Intent
@@ -92,11 +87,14 @@ class Gateway:
         notes.route = route.name
         if request.method not in READING:
             raise MethodNotAllowed(READING)
-        if is_manifest_path(request.path):
-            return await self._manifest(route, request, notes)
-        return await self._segment(route, request, notes)
+        answer = self._manifest if is_manifest_path(request.path) else self._segment
+        with ExitStack() as until_sent:
+            reply = await answer(route, request, notes, until_sent)
+            return replace(reply, close=until_sent.pop_all().close)
 
-    async def _manifest(self, route: Route, request: Request, notes: Notes) -> Reply:
+    async def _manifest(
+        self, route: Route, request: Request, notes: Notes, until_sent: ExitStack
+    ) -> Reply:
         notes.kind = Kind.ENTRY
         content = route.content(request)
         with self._metrics.phase("auth"):
@@ -112,6 +110,7 @@ class Gateway:
         decision = await self._decide(walker, notes, Intent.PEEK if peek else Intent.START)
         held = None if peek else decision
         async with self._holding(walker, held):
+            until_sent.enter_context(self._counted(walker, decision))
             manifest = await self._fetch(route, request, walker, held)
         if conditional and manifest.template and not_modified(request.headers, manifest.validators):
             return Reply(304, (("Cache-Control", "no-store"),))
@@ -130,7 +129,9 @@ class Gateway:
             with self._metrics.phase("rewrite"):
                 return self._render(request, walker, decision, manifest.template)
 
-    async def _segment(self, route: Route, request: Request, notes: Notes) -> Reply:
+    async def _segment(
+        self, route: Route, request: Request, notes: Notes, until_sent: ExitStack
+    ) -> Reply:
         notes.kind = Kind.SEGMENT
         match route.segments:
             case "deny":
@@ -138,33 +139,32 @@ class Gateway:
             case "direct":
                 raise NotFound("This route's segments are served elsewhere.")
             case "signed":
-                opened = await self._signed(route, request, notes)
+                opened = await self._signed(route, request, notes, until_sent)
             case _:  # open to everybody: nobody knows what it is part of
                 opened = await self._source.segment(route, request, None)
+        until_sent.callback(opened.close)
         types = [value for name, value in opened.headers if name.lower() == "content-type"]
         if opened.status < 300 and any(map(is_manifest_type, types)):
             # A manifest under a segment's name would be played without being counted.
-            opened.close()
             raise OriginInvalid("A manifest was found under a name that is no manifest's.")
-        return Reply(opened.status, opened.headers, stream=opened.stream, close=opened.close)
+        return Reply(opened.status, opened.headers, stream=opened.stream)
 
-    async def _signed(self, route: Route, request: Request, notes: Notes) -> Opened:
+    async def _signed(
+        self, route: Route, request: Request, notes: Notes, until_sent: ExitStack
+    ) -> Opened:
         """Open a segment by its ticket; each segment is a sign of life of its stream."""
         with self._metrics.phase("auth"):
             walker = self._walkers.to_segment(request)
         notes.subject, notes.playback = walker.subject, walker.playback
         peek = request.method == "HEAD"
         decision = await self._decide(walker, notes, Intent.PEEK if peek else Intent.START)
+        until_sent.enter_context(self._counted(walker, decision))
+        held = None if peek else decision
         pace = None if peek else self._admission.tempo(walker.playback.content).pace
-        with ExitStack() as until_sent:  # its body may be held as well
-            if segment_hold(pace) > 0:
-                until_sent.enter_context(self._hold(walker, decision))
-            work = self._source.segment(route, request, pace)
-            held = None if peek else decision
-            opened = await self._attended(walker, held, work, lambda done: done.close())
-            until_sent.callback(opened.close)
-            stream = attendance.Attended(opened.stream, lambda: self._go_on(walker))
-            return replace(opened, stream=stream, close=until_sent.pop_all().close)
+        work = self._source.segment(route, request, pace)
+        opened = await self._attended(walker, held, work, lambda done: done.close())
+        stream = attendance.Attended(opened.stream, lambda: self._go_on(walker))
+        return replace(opened, stream=stream)
 
     async def _go_on(self, walker: Walker) -> None:
         """Keep the slot of a stream whose segment is being sent; one it gave back is taken again.
@@ -201,10 +201,9 @@ class Gateway:
         content = walker.playback.content
         if held is not None and (fresh := self._source.fresh(route, request, content)):
             return fresh
-        with self._hold(walker, held) if is_blocking(request.query) else nullcontext():
-            pace = self._admission.tempo(content).pace
-            work = self._source.manifest(route, request, content, pace)
-            manifest = await self._attended(walker, held, work)
+        pace = self._admission.tempo(content).pace
+        work = self._source.manifest(route, request, content, pace)
+        manifest = await self._attended(walker, held, work)
         if manifest.template is None:
             await self._give_back(walker, held)
         return manifest
@@ -231,12 +230,11 @@ class Gateway:
         every = self._admission.beat_interval(playback.content)
         return await attendance.attended(work, beat, every=every, discard=discard)
 
-    def _hold(self, walker: Walker, held: Decision | None) -> AbstractContextManager[None]:
-        """Count a request that the origin may hold, and refuse one too many of an account."""
+    def _counted(self, walker: Walker, decision: Decision) -> AbstractContextManager[None]:
+        """Count a request of an account while inside, and refuse one too many."""
         limit, _rule = self._admission.limit(walker.subject, walker.playback.route)
         # More than that play where the limit was lowered, or is only observed.
-        streams = max(limit, held.active if held else 0)
-        return self._holds.one_more(walker.subject.account, streams)
+        return self._holds.one_more(walker.subject.account, max(limit, decision.active))
 
     @asynccontextmanager
     async def _holding(self, walker: Walker, held: Decision | None) -> AsyncIterator[None]:

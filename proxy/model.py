@@ -57,7 +57,8 @@ class Request:
 class Reply:
     """An answer: ``body`` in full, or ``stream`` that yields it in parts.
 
-    Whoever sends a ``stream`` calls ``close`` afterwards, whether it was sent whole or not.
+    ``close`` gives up what is kept for it, and a ``stream`` always has one: whoever sends the reply
+    calls it afterwards, whether it was sent whole or not.
     """
 
     status: int

@@ -195,18 +195,22 @@ async def send(
             headers.add(name, value)
         else:
             headers[name] = value
-    if reply.stream is None:
+    try:
+        if reply.stream is not None:
+            return await _send_stream(raw, reply.status, headers, reply.stream)
         response = web.Response(status=reply.status, headers=headers, body=reply.body)
         await response.prepare(raw)
         await response.write_eof()
         return response
-    return await _send_stream(raw, reply, reply.stream, headers)
+    finally:
+        if reply.close is not None:
+            reply.close()
 
 
 async def _send_stream(
-    raw: web.BaseRequest, reply: Reply, parts: AsyncIterator[bytes], headers: CIMultiDict[str]
+    raw: web.BaseRequest, status: int, headers: CIMultiDict[str], parts: AsyncIterator[bytes]
 ) -> web.StreamResponse:
-    response = web.StreamResponse(status=reply.status, headers=headers)
+    response = web.StreamResponse(status=status, headers=headers)
     try:
         await response.prepare(raw)
         if raw.method != "HEAD":
@@ -223,7 +227,4 @@ async def _send_stream(
             raw.transport.abort()
     except ConnectionError:
         log.debug("a client went away")
-    finally:
-        if reply.close is not None:
-            reply.close()
     return response

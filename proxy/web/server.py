@@ -187,7 +187,11 @@ def _outcome(status: int) -> str:
 async def send(
     raw: web.BaseRequest, reply: Reply, extra: tuple[tuple[str, str], ...]
 ) -> web.StreamResponse:
-    """Send a reply; ``extra`` fields replace those of the same name."""
+    """Send a reply; ``extra`` fields replace those of the same name.
+
+    One that keeps nothing from others is left to aiohttp, to be sent once this request is no
+    longer in flight: who asks for a thousand refusals at once and reads none holds no place.
+    """
     headers = CIMultiDict(reply.headers)
     headers["Server"] = SERVER
     for name, value in extra:
@@ -195,6 +199,8 @@ async def send(
             headers.add(name, value)
         else:
             headers[name] = value
+    if reply.close is None:
+        return web.Response(status=reply.status, headers=headers, body=reply.body)
     try:
         if reply.stream is not None:
             return await _send_stream(raw, reply.status, headers, reply.stream)
@@ -203,8 +209,7 @@ async def send(
         await response.write_eof()
         return response
     finally:
-        if reply.close is not None:
-            reply.close()
+        reply.close()
 
 
 async def _send_stream(

@@ -57,6 +57,13 @@ async def test_who_reads_slowly_takes_no_more_than_an_accounts_share(what: str) 
         assert not await house.refused(path)
 
 
+async def test_answers_that_anybody_gets_take_no_place_while_they_are_not_read() -> None:
+    async with cinema(listen={"max_in_flight": 1}) as house:
+        await house.slow("/_playgate/openapi.json", times=1_000)
+        await house.stuck(1)
+        assert (await house.stack.ask("/open/short.ts")).body == b"short"
+
+
 @pytest.mark.usefixtures("two")
 async def test_no_number_of_devices_titles_or_tokens_makes_an_accounts_share_larger() -> None:
     async with cinema(limits={"default": 2}) as house:

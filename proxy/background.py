@@ -20,7 +20,10 @@ class Background(Protocol):
         """Begin. Never waits for another server."""
 
     async def close(self) -> None:
-        """Come to an end, in bounded time. Never raises; harmless where it was never begun."""
+        """Come to an end, in bounded time. Never raises; harmless where it was never begun.
+
+        From the call on, before it waits for anything, nothing new is begun or told.
+        """
 
 
 class Repeated:

@@ -4,6 +4,7 @@ Where streams are counted, who is told what became of them, and who tells of tho
 watched: everything a decision needs and nothing that answers a request.
 """
 
+import asyncio
 import time
 from collections.abc import Callable
 
@@ -68,10 +69,13 @@ class Bookkeeping:
             await work.start()
 
     async def close(self) -> None:
-        """Finish, what was begun last first: what tells outlives what is told of."""
-        for work in reversed(self._background):
-            await work.close()
-        await self.store.close()
+        """Finish, all at once, so that a Redis that hangs is waited for once.
+
+        What was begun last is stopped first: when what tells of streams looks whether it has told
+        all, nothing more is to come.
+        """
+        works = reversed(self._background)
+        await asyncio.gather(*(work.close() for work in works), self.store.close())
 
     async def insist_on_store(self) -> None:
         """Return if the store answers.

@@ -8,6 +8,7 @@ import asyncio
 import json
 import os
 import sys
+import threading
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -29,6 +30,8 @@ from proxy.telemetry import logs
 
 WRONG_INPUT = 1
 UNREACHABLE = 3
+# For how long what cannot be broken off may keep a process that has done everything (seconds).
+LINGER_SECONDS = 0.5
 
 app = typer.Typer(
     name="playgate",
@@ -180,9 +183,21 @@ def _private(settings: Settings) -> set[str]:
     return {*settings.auth.query_params, *settings.auth.cookies, settings.tickets.param}
 
 
+async def _served(service: Coroutine[Any, Any, None]) -> None:
+    """Serve, and see that the process ends then.
+
+    A thread that waits for a name server cannot be broken off, and an event loop is not closed
+    before it is done.
+    """
+    await service
+    last = threading.Timer(LINGER_SECONDS, os._exit, (0,))
+    last.daemon = True  # where nothing keeps the process, neither does this
+    last.start()
+
+
 def _run(service: Coroutine[Any, Any, None]) -> None:
     try:
-        uvloop.run(service)
+        uvloop.run(_served(service))
     except ConfigError as error:  # the demo's settings come from its options
         _fail("\n".join(str(problem) for problem in error.problems), WRONG_INPUT)
     except StoreUnavailable as error:

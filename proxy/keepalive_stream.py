@@ -39,7 +39,7 @@ ABREAST = 4
 # words may take at the end of the process; and the pause after a call that failed (seconds).
 BLOCK_SECONDS = 2.0
 ANSWER_SECONDS = 5.0
-LEAVE_SECONDS = 1.0
+LEAVE_SECONDS = 0.75
 PAUSE_SECONDS = 0.5
 # How often to look after the stream (seconds): for what a dead proxy left, or is too old.
 TIDY_SECONDS = 10.0

@@ -15,8 +15,9 @@ from proxy.errors import StoreUnavailable
 # An idle connection may have died unnoticed (a restart, a firewall): one more try on a new one.
 # Whoever sends commands here sends such as may run twice.
 RETRIES = 1
-# What there is to say at the end is one command; connections are closed all the same.
-CLOSE_SECONDS = 1.0
+# What was not sent yet, to a Redis that hangs, is waited for no longer than this (seconds);
+# connections are closed all the same.
+CLOSE_SECONDS = 0.25
 
 
 def client(url: str, *, timeout: float, connections: int) -> Redis:

@@ -149,7 +149,10 @@ class Service:
         return context
 
     async def stop(self) -> None:
-        """Say so at ``/readyz``, let open requests finish within the drain time, and close."""
+        """Say so at ``/readyz``, let open requests finish within the drain time, and close.
+
+        Closing takes a second or so, whatever the store, issuers and origins do.
+        """
         self.health.draining = True
         for watcher in self._watchers:
             watcher.cancel()
@@ -157,9 +160,7 @@ class Service:
         await self._drain()
         for runner in self._runners:
             await runner.cleanup()
-        await self._books.close()
-        await self.keys.close()
-        await self._origins.close()
+        await asyncio.gather(self._books.close(), self.keys.close(), self._origins.close())
 
     def hurry(self) -> None:
         """Have ``stop`` wait for no request any longer."""
@@ -206,7 +207,7 @@ async def run(
 ) -> None:
     """Serve until SIGTERM or SIGINT, then drain until done, or told a second time.
 
-    ``ready`` is called once both ports are open.
+    ``ready`` is called once both ports are open. Who is told to stop before that starts no further.
 
     Raises:
         OSError: a port could not be opened.
@@ -215,18 +216,24 @@ async def run(
     service = Service(settings)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
+    starting = loop.create_task(service.start(require_store=require_store))
 
     def told() -> None:
         if stop.is_set():
             service.hurry()
         stop.set()
+        starting.cancel()  # nothing happens where it is done
 
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, told)
     try:
-        await service.start(require_store=require_store)
-        if ready is not None:
-            ready(service)
-        await stop.wait()
+        await asyncio.wait((starting,))
+        if not starting.cancelled():
+            starting.result()
+            if ready is not None:
+                ready(service)
+            await stop.wait()
     finally:
+        starting.cancel()
+        await asyncio.wait((starting,))
         await service.stop()

@@ -159,6 +159,20 @@ def test_serve_answers_until_sigterm_and_exits_cleanly(
         urllib.request.urlopen(f"{url}/readyz")
 
 
+def test_a_name_server_that_does_not_answer_keeps_no_process_from_its_end() -> None:
+    """To look a name up takes a thread that nothing can break off, here one that sleeps."""
+    program = """
+import asyncio, time
+from proxy import cli
+
+async def service() -> None:
+    asyncio.get_running_loop().run_in_executor(None, time.sleep, 3600)
+
+cli._run(service())
+"""
+    subprocess.run([sys.executable, "-c", program], timeout=60, check=True)
+
+
 def test_a_taken_port_is_the_users_to_solve(
     served: tuple[subprocess.Popen[str], str], config: Path
 ) -> None:

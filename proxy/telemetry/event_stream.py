@@ -24,10 +24,10 @@ from proxy.redis_client import closed, trouble
 from proxy.telemetry.events import LESSER, Event
 
 BATCH = 256
-# How long one batch may take, until what is left at the end of the process must be sent, and before
-# a batch that failed is sent again (seconds).
+# How long one batch may take, until what is left at the end of the process must be sent (all that
+# is done then takes a second), and before a batch that failed is sent again (seconds).
 SEND_SECONDS = 5.0
-CLOSE_SECONDS = 2.0
+CLOSE_SECONDS = 0.75
 PAUSE_SECONDS = 0.5
 # For how long a stream lives that gets no events: a reader's group lives as long, and no reader is
 # away for a month.

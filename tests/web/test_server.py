@@ -12,11 +12,18 @@ import aiohttp
 import pytest
 import ua_parser
 from aiohttp import web
+from redis.asyncio import Redis
 from structlog.testing import capture_logs
 
+from proxy import keepalive_stream, redis_client, token_keys
+from proxy.credentials import key_source
 from proxy.errors import StoreUnavailable
 from proxy.serve import Service, run
+from proxy.settings.load import from_mapping
+from proxy.telemetry import event_stream
 from proxy.web.server import PlayerPort
+from tests.settings.samples import minimal
+from tests.support.issuer import KeyServer
 from tests.support.origin import HLS
 from tests.support.redis_server import RedisServer
 from tests.support.stack import Stack
@@ -195,6 +202,55 @@ async def test_a_second_signal_ends_the_drain() -> None:
             os.kill(os.getpid(), signal.SIGINT)
             await elapsed(running)
             over.set()
+
+
+async def test_a_redis_that_hangs_is_waited_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Events are still to be sent, a group to be left: one after the other, waits would add up."""
+    hour = 3600
+    monkeypatch.setattr(event_stream, "CLOSE_SECONDS", hour)
+    monkeypatch.setattr(keepalive_stream, "LEAVE_SECONDS", hour)
+    closed: list[object] = []
+
+    async def noted(redis: Redis) -> None:
+        closed.append(redis)
+        await redis_client.closed(redis)
+
+    monkeypatch.setattr("proxy.admission.redis.closed", noted)
+    with RedisServer() as server:
+        store = {"url": server.url, "timeout": "10s"}
+        events = {"sink": "redis-stream", "keepalive": True}
+        async with Stack(store=store, events=events) as stack:
+            assert server.process is not None
+            server.process.send_signal(signal.SIGSTOP)
+            assert (await stack.ask("/live/one.m3u8?token=none")).code == "token_invalid"
+            stop = asyncio.create_task(stack.service.stop())
+            try:
+                await until(lambda: len(closed) == 2)
+                assert not stop.done()
+            finally:
+                server.process.send_signal(signal.SIGCONT)
+            await elapsed(stop)
+
+
+def test_the_end_waits_a_second_for_redis_and_no_longer() -> None:
+    waits = (event_stream.CLOSE_SECONDS, keepalive_stream.LEAVE_SECONDS)
+    assert max(waits) + redis_client.CLOSE_SECONDS <= 1
+
+
+async def test_who_is_told_to_stop_while_starting_does_not_wait_for_an_issuer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    hour = 3600
+    monkeypatch.setattr(token_keys, "START_SECONDS", hour)
+    monkeypatch.setattr(key_source, "READ_SECONDS", hour)
+    async with KeyServer() as issuer:
+        issuer.gate = asyncio.Event()
+        auth = {"keys": [{"algorithms": ["ES256"], "jwks_url": issuer.url}]}
+        running = asyncio.create_task(run(from_mapping(minimal(auth=auth))))
+        await until(lambda: bool(issuer.requests))
+        os.kill(os.getpid(), signal.SIGTERM)
+        await elapsed(running)
+        issuer.gate.set()
 
 
 # --- A store that is away ---

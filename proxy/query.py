@@ -38,6 +38,11 @@ def value_of(query: str, wanted: str) -> str | None:
     return None
 
 
+def values_of(query: str, wanted: str) -> list[str]:
+    """Give the decoded values of all parameters of that name, in their order."""
+    return [unquote_plus(value) for name, value, _ in pairs(query) if name == wanted]
+
+
 def without(query: str, names: Collection[str]) -> str:
     """Give the query less the named parameters, the rest untouched and in its order."""
     return "&".join(raw for name, _, raw in pairs(query) if name not in names)

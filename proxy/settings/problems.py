@@ -4,22 +4,16 @@ A problem is printed ``FILE:LINE: key: message``. Messages name what would be ri
 repeat a text that was given: it may be a secret on the wrong line.
 """
 
-import json
-import re
 import typing
 from collections.abc import Iterator
 from dataclasses import dataclass
-from difflib import get_close_matches
 
 from pydantic import ValidationError
 
 from proxy.settings.section import CONFLICT, Section
 from proxy.settings.source import KeyPath
+from proxy.spelling import shown, unknown
 
-PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]{1,80}")
-# How like a known key an unknown one must be to be taken for it (difflib's ratio): a letter more,
-# less or another is, a word that shares some letters is not.
-CLOSE = 0.7
 # What pydantic finds by itself, in our words. {names} are filled from the error's context.
 MESSAGES = {
     "missing": "is required",
@@ -71,7 +65,7 @@ def dotted(at: KeyPath) -> str:
             parts.append(f"[{part}]")
         else:
             parts.append("." if parts else "")
-            parts.append(part if PLAIN_KEY.fullmatch(part) else json.dumps(part[:80]))
+            parts.append(shown(part))
     return "".join(parts) or "(file)"
 
 
@@ -104,8 +98,7 @@ def _plain(value: object) -> object:
 
 def _unknown(at: KeyPath, root: type[Section]) -> str:
     known = {name for section in _sections(at[:-1], root) for name in section.model_fields}
-    near = get_close_matches(str(at[-1]), known - {at[-1]}, 1, CLOSE)
-    return f"unknown key; did you mean {near[0]!r}?" if near else "unknown key"
+    return unknown("key", str(at[-1]), known)
 
 
 def _sections(at: KeyPath, root: type[Section]) -> list[type[Section]]:

@@ -9,7 +9,7 @@ from proxy.credentials.account import AccountNames
 from proxy.errors import BadRequest, NotFound
 from proxy.listing import as_json
 from proxy.settings.types import parse_duration
-from proxy.web.admin_api import ACCOUNT, account_of, sent
+from proxy.web.admin_api import ACCOUNT, account_of, parameters, sent
 from proxy.web.replies import empty_reply, json_reply
 
 MAX_HOLD_SECONDS = 30 * 86400
@@ -31,21 +31,23 @@ class AccountStreams:
         )
 
     async def _list(self, request: web.Request) -> web.Response:
+        parameters(request)
         streams = await self._store.streams(account_of(request, self._accounts))
         return sent(json_reply({"streams": [as_json(stream) for stream in streams]}))
 
     async def _end(self, request: web.Request) -> web.Response:
         """End one stream or all; ``?hold=10m`` keeps them from starting again so long."""
         account, stream = account_of(request, self._accounts), request.match_info.get("stream")
-        hold_ms = _hold_ms(request)
+        if request.body_exists:
+            raise BadRequest("A body says nothing here; hold is a parameter: ?hold=10m.")
+        hold_ms = _hold_ms(parameters(request, "hold").get("hold"))
         ended = await self._store.end(account, stream, by="operator", hold_ms=hold_ms)
         if stream is not None and not ended:
             raise NotFound("This account has no such stream.")
         return sent(empty_reply())
 
 
-def _hold_ms(request: web.Request) -> int:
-    text = request.query.get("hold")
+def _hold_ms(text: str | None) -> int:
     if text is None:
         return 0
     try:

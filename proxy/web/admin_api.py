@@ -6,7 +6,7 @@ mistake must not be an open door.
 """
 
 import hmac
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Protocol
 
 import structlog
@@ -24,6 +24,7 @@ from proxy.errors import (
     TokenMissing,
 )
 from proxy.model import Reply
+from proxy.spelling import shown, unknown
 from proxy.web.replies import SERVER, problem
 
 # Where parts put what is about one account. By itself aiohttp takes no braces in a name.
@@ -91,6 +92,21 @@ class AdminApi:
 def account_of(request: web.Request, accounts: AccountNames) -> str:
     """Give the hash of the account that a path under ``ACCOUNT`` names."""
     return accounts.hashed(request.match_info["account"])
+
+
+def parameters(request: web.Request, *known: str) -> Mapping[str, str]:
+    """Give the parameters of a request's query, of which only these are known, each once.
+
+    Raises:
+        BadRequest: there is another, or one twice: who asked would believe that it was heeded.
+    """
+    given = request.query
+    for name in given:
+        if name not in known:
+            raise BadRequest(f"{shown(name)}: {unknown('parameter', name, known)}")
+        if len(given.getall(name)) > 1:
+            raise BadRequest(f"{shown(name)}: given more than once.")
+    return given
 
 
 def sent(reply: Reply) -> web.Response:

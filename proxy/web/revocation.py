@@ -25,14 +25,15 @@ from proxy.credentials.account import AccountNames
 from proxy.credentials.token import MAX_NAME_LENGTH
 from proxy.errors import BadRequest
 from proxy.model import Clock, millisecond
-from proxy.web.admin_api import ACCOUNT, account_of, sent
+from proxy.spelling import shown
+from proxy.web.admin_api import ACCOUNT, account_of, parameters, sent
 from proxy.web.replies import empty_reply
 
 # The longest id there is takes 3 KiB where each character is written as two escapes.
 MAX_BODY = 4096
 # Ten years: no token lives longer, and milliseconds taken for seconds are tens of thousands.
 MAX_AHEAD = 3660 * 86400
-MEMBERS = frozenset({"jti", "exp", "issued_before"})
+MEMBERS = ("jti", "exp", "issued_before")
 # The moment in which it is asked for, by the clock of the proxy that is asked.
 NOW = "now"
 # RFC 3339 §5.6.
@@ -67,13 +68,16 @@ class AccountRevocation:
         return (web.post(f"{ACCOUNT}/revoke", self._revoke),)
 
     async def _revoke(self, request: web.Request) -> web.Response:
+        parameters(request)
         account = account_of(request, self._accounts)
         await self._store.revoke(account, self._wanted(await _document(request)))
         return sent(empty_reply())
 
     def _wanted(self, document: Mapping[str, Any]) -> Revocation:
-        if not document.keys() <= MEMBERS:
-            raise BadRequest("Known are jti, with or without exp, and issued_before.")
+        for name in document:
+            if name not in MEMBERS:
+                known = "jti, with or without exp, and issued_before"
+                raise BadRequest(f"{shown(name)}: unknown member; known are {known}.")
         if ("jti" in document) == ("issued_before" in document):
             raise BadRequest("Give either jti or issued_before.")
         now = self._clock()

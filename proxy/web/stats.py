@@ -13,7 +13,7 @@ from proxy.model import Clock
 from proxy.settings.effective import effective_mapping, fingerprint
 from proxy.settings.schema import Settings
 from proxy.telemetry.metrics import Metrics
-from proxy.web.admin_api import sent
+from proxy.web.admin_api import parameters, sent
 from proxy.web.health import Health
 from proxy.web.replies import json_reply
 
@@ -53,7 +53,8 @@ class Stats:
             web.get("/admin/v1/config", self._configuration),
         )
 
-    async def _stats(self, _: web.Request) -> web.Response:
+    async def _stats(self, request: web.Request) -> web.Response:
+        parameters(request)
         totals, health = self._metrics.totals(), self._health
         document = {
             "version": __version__,
@@ -77,7 +78,8 @@ class Stats:
         }
         return sent(json_reply(document))
 
-    async def _configuration(self, _: web.Request) -> web.Response:
+    async def _configuration(self, request: web.Request) -> web.Response:
+        parameters(request)
         return sent(json_reply(self._shown))
 
     def _now(self) -> str:

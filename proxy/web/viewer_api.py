@@ -16,7 +16,7 @@ from proxy.listing import as_json
 from proxy.model import Kind, Playback, Reply, Request, Subject, Ticket
 from proxy.playback import identity
 from proxy.playback.device import hints, label_of
-from proxy.query import value_of
+from proxy.query import values_of
 from proxy.rendering import decision_headers
 from proxy.streams import Intent, Outcome
 from proxy.web.description import described
@@ -146,11 +146,24 @@ class ViewerApi:
         """Give the stream a request speaks for: its ticket's, or the one its token names."""
         clues = hints(request)
         credential = await self._credentials.of(request)
-        stream = value_of(request.query, "stream")
-        if stream is not None and not STREAM_ID.fullmatch(stream):
-            raise BadRequest("stream: not an id, as in Playgate-Stream.")
+        stream = _named(request.query)
         if isinstance(credential, Ticket):
-            return credential.subject, identity.resume(credential, clues)
+            playback = identity.resume(credential, clues)
+            ids = {credential.playback.stream, playback.stream}
+            ids |= {playback.stray.stream} if playback.stray else set()
+            if stream not in {None, *ids}:
+                raise BadRequest("stream: another than the ticket's, which speaks for its own.")
+            return credential.subject, playback
         if stream is None:
             raise BadRequest("Name the stream: ?stream=<id>, as in Playgate-Stream.")
         return credential.subject, identity.named(credential, stream, clues)
+
+
+def _named(query: str) -> str | None:
+    """Give the id of the stream that a query names."""
+    named = values_of(query, "stream")
+    if len(named) > 1:
+        raise BadRequest("stream: given more than once.")
+    if named and not STREAM_ID.fullmatch(named[0]):
+        raise BadRequest("stream: not an id, as in Playgate-Stream.")
+    return named[0] if named else None

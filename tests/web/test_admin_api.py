@@ -91,6 +91,50 @@ async def test_a_hold_keeps_new_ones_out_for_its_time(stack: Stack) -> None:
         assert (answer.status, answer.code) == (400, "bad_request")
 
 
+@pytest.mark.parametrize(
+    ("query", "detail"),
+    [
+        ("hodl=10m", "hodl: unknown parameter; did you mean 'hold'?"),
+        ("hold=10m&by=me", "by: unknown parameter"),
+        ("%0a=1", '"\\n": unknown parameter'),
+        ("hold=10m&hold=1h", "hold: given more than once."),
+        ("hold=10m&%68old=10m", "hold: given more than once."),
+    ],
+)
+async def test_an_end_that_is_asked_for_otherwise_than_understood_is_none(
+    stack: Stack, query: str, detail: str
+) -> None:
+    entry = await stack.watch(ONE)
+    path = "/admin/v1/accounts/alice/streams"
+    for one in (path, f"{path}/{entry.headers['Playgate-Stream']}"):
+        answer = await stack.operate(URL(f"{one}?{query}", encoded=True), "DELETE")
+        assert (answer.status, answer.code, answer.json["detail"]) == (400, "bad_request", detail)
+    assert len((await stack.operate(path)).json["streams"]) == 1
+
+
+async def test_an_end_with_a_body_is_none(stack: Stack) -> None:
+    """As curl makes one of -X DELETE -d hold=10m."""
+    await stack.watch(ONE)
+    path = "/admin/v1/accounts/alice/streams"
+    answer = await stack.operate(path, "DELETE", body=b"hold=10m")
+    assert (answer.status, answer.code) == (400, "bad_request")
+    assert "?hold=10m" in answer.json["detail"]
+    assert (await stack.operate(path, "DELETE", body=b"")).status == 204
+
+
+async def test_nothing_of_the_admin_part_ignores_a_parameter(stack: Stack) -> None:
+    application = stack.service._admin.application()
+    asked = [
+        (route.method, route.resource.canonical.format(account="alice", stream="abc"))
+        for route in application.router.routes()
+        if route.resource is not None and route.resource.canonical.startswith("/admin")
+    ]
+    assert len(asked) > 5
+    for method, path in asked:
+        answer = await stack.operate(f"{path}?surprise=1", method, body=None)
+        assert (method, path, answer.status) == (method, path, 400)
+
+
 async def test_the_admin_part_is_closed_to_all_but_the_token(stack: Stack) -> None:
     path = "/admin/v1/accounts/alice/streams"
     missing = await stack.operate(path, token=None)

@@ -360,6 +360,11 @@ async def test_what_is_not_understood_is_refused_and_revokes_nothing(
     assert (await stack.ask(f"{ENTRY}?{token('one')}")).status == 200
 
 
+async def test_a_member_that_is_not_known_is_named(stack: Stack) -> None:
+    answer = await stack.operate(REVOKE, "POST", body=b'{"jti": "one", "expires": 5}')
+    assert answer.json["detail"].startswith("expires: unknown member; known are jti, ")
+
+
 @pytest.mark.parametrize("text", ["Z", ".123456789z", "+00:00", "-00:00"])
 async def test_an_instant_may_be_written_as_rfc_3339_has_it(stack: Stack, text: str) -> None:
     now = datetime.now(UTC)

@@ -136,6 +136,20 @@ async def test_a_token_must_name_a_stream_of_its_own(stack: Stack, stream: str) 
     assert answer.code == ("not_found" if stream == "abc" else "bad_request")
 
 
+async def test_a_stream_that_is_named_otherwise_than_understood_is_told_so(stack: Stack) -> None:
+    entry = await stack.watch(ONE)
+    mine = entry.headers["Playgate-Stream"]
+    for query in (
+        f"token={stack.token()}&stream={mine}&stream={mine}",
+        f"_sid={entry.ticket()}&stream=abc",
+    ):
+        for action in ("heartbeat", "release"):
+            answer = await stack.ask(f"/_playgate/{action}?{query}", method="POST")
+            assert (answer.status, answer.code) == (400, "bad_request")
+    listed = await stack.ask(f"/_playgate/streams?token={stack.token()}")
+    assert [one["beats"] for one in listed.json["streams"]] == [0]
+
+
 async def test_what_is_no_id_is_told_so_also_beside_a_ticket(stack: Stack) -> None:
     entry = await stack.watch(ONE)
     for action in ("heartbeat", "release"):

@@ -1,0 +1,76 @@
+"""Settings of the two ports, and of the web pages that may read what the players' port answers."""
+
+from typing import Annotated
+
+from pydantic import Field, field_validator
+from pydantic_core import InitErrorDetails
+
+from proxy.settings.section import Section, conflict
+from proxy.settings.tls import TlsSettings
+from proxy.settings.types import (
+    BearerToken,
+    Duration,
+    Network,
+    Port,
+    at_most,
+    distinct,
+    integer_text,
+)
+from proxy.settings.urls import BindHost, WebOrigin
+
+# What a socket on every address is bound to.
+ANY_ADDRESS = {"0.0.0.0", "::"}  # noqa: S104  # compared with
+
+
+class ListenSettings(Section):
+    """The player port."""
+
+    host: BindHost = Field("0.0.0.0", description="The address players connect to.")  # noqa: S104  # a server in a container is for everybody
+    port: Port = Field(8080, description="Its port; 0 takes any free one.")
+    tls: TlsSettings = Field(
+        default_factory=TlsSettings, description="Both files: HTTPS. Neither: plain HTTP."
+    )
+    trusted_proxies: tuple[Network, ...] = Field(
+        (), description="Addresses and networks whose X-Forwarded-* fields are believed."
+    )
+    max_in_flight: Annotated[int, Field(ge=1, le=1_000_000), integer_text] = Field(
+        2048, description="Requests served at once; the next one gets 503 `overloaded`."
+    )
+    drain_timeout: Annotated[Duration, at_most("1h")] = Field(
+        20.0, description="How long open requests may take to finish at shutdown."
+    )
+
+
+class AdminSettings(Section):
+    """The operators' port."""
+
+    host: BindHost = Field("127.0.0.1", description="The address operators connect to.")
+    port: Port = Field(9090, description="Its port; 0 takes any free one.")
+    token: BearerToken | None = Field(
+        None, description="The bearer token of /admin; without one /admin answers 403 to all."
+    )
+
+
+class CorsSettings(Section):
+    """Which web pages may read answers."""
+
+    origins: Annotated[tuple[WebOrigin, ...], distinct] = Field(
+        ("*",), description="scheme://host[:port] of each page's site, or * for all."
+    )
+
+    @field_validator("origins")
+    @classmethod
+    def _all_is_all(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        if "*" in origins and len(origins) > 1:
+            raise ValueError("* allows every site; it stands alone")
+        return origins
+
+
+def one_port_for_both(listen: ListenSettings, admin: AdminSettings) -> list[InitErrorDetails]:
+    """Find an admin port that is the players'."""
+    if admin.port != listen.port or admin.port == 0:
+        return []
+    # A socket on all addresses takes the port on each of them.
+    if admin.host == listen.host or not {admin.host, listen.host}.isdisjoint(ANY_ADDRESS):
+        return [conflict("is the player port, listen.port, too", "port")]
+    return []

@@ -1,0 +1,90 @@
+"""Settings of streams: where they are counted, how long a slot is held, what is one viewer."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+from pydantic_core import InitErrorDetails
+
+from proxy.settings.section import Section, conflict
+from proxy.settings.types import (
+    Duration,
+    KeyPrefix,
+    Lifetime,
+    TokenName,
+    at_least,
+    at_most,
+    duration_text,
+    integer_text,
+    number_text,
+)
+from proxy.settings.urls import StoreLocation, StoreUrl
+
+
+class StoreSettings(Section):
+    """Where streams are counted."""
+
+    url: StoreLocation = Field(
+        StoreUrl("memory://"),
+        description="memory:// counts in this process; redis://, rediss:// (TLS) and unix:// count"
+        " for all proxies together.",
+    )
+    key_prefix: KeyPrefix = Field("playgate", description="What every Redis key begins with.")
+    timeout: Annotated[Duration, at_least("1ms"), at_most("10s")] = Field(
+        0.1, description="The longest a request waits for the store."
+    )
+    on_outage: Literal["local", "open", "closed"] = Field(
+        "local",
+        description="New streams while the store is away: local counts them in this process, open"
+        " admits all, closed answers 503.",
+    )
+
+
+class StreamSettings(Section):
+    """How long a slot is held."""
+
+    ttl: Lifetime = Field(30.0, description="From one refresh of a live manifest to the next.")
+    live_ttl_factor: Annotated[float, Field(ge=1, le=100), number_text] = Field(
+        4.0, description="... or so many refresh intervals, where that is longer."
+    )
+    vod_ttl: Lifetime = Field(90.0, description="From one sign of life on demand to the next.")
+    silent_after: Lifetime = Field(
+        120.0, description="A stream that never showed life may be evicted after this."
+    )
+    max_hold: Lifetime = Field(
+        4 * 3600.0, description="The longest a silent on-demand stream holds its slot."
+    )
+    keepalive: bool = Field(
+        default=True,
+        description="Have on-demand players report through content steering, as they can.",
+    )
+    keepalive_interval: Annotated[Duration, at_least("1s"), at_most("1h")] = Field(
+        30.0, description="How often they do, in whole seconds; at most half of vod_ttl."
+    )
+
+
+class IdentitySettings(Section):
+    """What is one viewer, and what is another."""
+
+    takeover: Literal["none", "strong", "quiet", "provisional"] = Field(
+        "quiet", description="When a device's new stream replaces its old one at the limit."
+    )
+    max_networks: Annotated[int, Field(ge=1, le=64), integer_text] = Field(
+        3, description="Networks one stream may be watched from within its TTL."
+    )
+    device_header: TokenName | None = Field(
+        None, description="A request header that names the device, where the token does not."
+    )
+    jti_per_playback: bool = Field(
+        default=False, description="The issuer gives each playback a token of its own (`jti`)."
+    )
+
+
+def lost_with_one_beat(streams: StreamSettings) -> list[InitErrorDetails]:
+    """Find lives of slots on demand that one lost report would end."""
+    if not streams.keepalive or 2 * streams.keepalive_interval <= streams.vod_ttl:
+        return []
+    if "keepalive_interval" in streams.model_fields_set:
+        return [conflict("must be at most half of streams.vod_ttl", "keepalive_interval")]
+    interval = duration_text(streams.keepalive_interval)
+    reason = f"must be at least twice streams.keepalive_interval, which is {interval}"
+    return [conflict(reason, "vod_ttl")]

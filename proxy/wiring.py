@@ -110,7 +110,7 @@ def limits(settings: Settings) -> Limits:
     """Build where an account's limit comes from, and what its rules count."""
     return Limits(
         default=settings.limits.default,
-        plans=settings.limits.plans,
+        plans={name: limit for name, limit in settings.limits.plans.items() if limit is not None},
         routes={route.name: route.limits for route in settings.routes},
         status=settings.limits.status,
         rulebook=Rulebook({rule.name: _where(rule.where) for rule in settings.limits.rules}),

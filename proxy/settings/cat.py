@@ -2,9 +2,9 @@
 
 from importlib.util import find_spec
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
-from proxy.settings.section import Section
+from proxy.settings.section import Section, idle
 from proxy.settings.types import ParameterName, TokenName
 
 OTHER_HEADERS = {"authorization", "cookie", "dash-if-ietf-token"}
@@ -19,6 +19,13 @@ class CatSettings(Section):
     query_param: ParameterName = Field("CAT", description="The query parameter's name.")
     header: TokenName = Field("CTA-Common-Access-Token", description="The header's name.")
     cookie: TokenName = Field("CTA-Common-Access-Token", description="The cookie's name.")
+
+    @field_validator("query_param", "header", "cookie")
+    @classmethod
+    def _is_looked_for(cls, name: str, info: ValidationInfo) -> str:
+        if info.data.get("enabled") is False:
+            idle(cls, info, name, "with enabled: false")
+        return name
 
     @field_validator("header")
     @classmethod

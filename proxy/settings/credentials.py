@@ -8,7 +8,15 @@ from proxy.settings.cat import CatSettings
 from proxy.settings.files import FileSetting
 from proxy.settings.key_sets import KeyEntry
 from proxy.settings.keys import Issuers, check_length, exclusive, material
-from proxy.settings.section import Section, conflict, conflicts, no_twins, together
+from proxy.settings.section import (
+    Section,
+    conflict,
+    conflicts,
+    idle,
+    is_default,
+    no_twins,
+    together,
+)
 from proxy.settings.signing import UriSigningSettings
 from proxy.settings.types import (
     Duration,
@@ -94,12 +102,34 @@ class AuthSettings(Section):
         default_factory=CatSettings, description="Common Access Tokens (CTA-5007)."
     )
 
+    @field_validator("query_param", "cookie")
+    @classmethod
+    def _is_looked_for(cls, name: str, info: ValidationInfo) -> str:
+        source = "query" if info.field_name == "query_param" else "cookie"
+        if source not in info.data.get("sources", (source,)):
+            idle(cls, info, name, f"without {source} in auth.sources")
+        return name
+
     @field_validator("uri_signing")
     @classmethod
     def _has_a_place(cls, signing: UriSigningSettings, info: ValidationInfo) -> UriSigningSettings:
         if signing.enabled and {"query", "cookie"}.isdisjoint(info.data.get("sources", ("query",))):
             raise conflicts(conflict("needs query or cookie in auth.sources", "enabled"))
         return signing
+
+    @field_validator("cat")
+    @classmethod
+    def _is_looked_for_there(cls, cat: CatSettings, info: ValidationInfo) -> CatSettings:
+        names = {"query": "query_param", "header": "header", "cookie": "cookie"}
+        found = [
+            conflict(f"has no use without {source} in auth.sources", name)
+            for source, name in names.items()
+            if source not in info.data.get("sources", names)
+            and not is_default(CatSettings, name, getattr(cat, name))
+        ]
+        if found:
+            raise conflicts(*found)
+        return cat
 
     @field_validator("uri_signing", "cat")
     @classmethod
@@ -145,9 +175,17 @@ class AuthSettings(Section):
     def _leaves_no_key_useless(
         cls, issuer: tuple[str, ...] | None, info: ValidationInfo
     ) -> tuple[str, ...] | None:
-        for index, key in enumerate(info.data.get("keys", ())):
+        keys = info.data.get("keys", ())
+        for index, key in enumerate(keys):
             if issuer is not None and key.issuer is not None and not {*key.issuer} <= {*issuer}:
                 raise ValueError(f"must hold all of keys[{index}].issuer, or be left out")
+        found = [
+            conflict("is an issuer for which auth.keys has no key", position)
+            for position, name in enumerate(issuer or ())
+            if keys and not any(key.issuer is None or name in key.issuer for key in keys)
+        ]
+        if found:
+            raise conflicts(*found)
         return issuer
 
 

@@ -5,7 +5,7 @@ the configuration is loaded; a URL cannot be, its issuer may be away.
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from pydantic import (
     Field,
@@ -14,6 +14,7 @@ from pydantic import (
     ValidatorFunctionWrapHandler,
     WrapValidator,
     field_validator,
+    model_validator,
 )
 
 from proxy import jwks
@@ -61,6 +62,12 @@ class KeySetUrl(KeySetSettings):
         if not is_safe(url) and not info.data.get("allow_http", True):
             raise ValueError("must start with https://, or with allow_http: true beside it")
         return url
+
+    @model_validator(mode="after")
+    def _is_needed(self) -> Self:
+        if self.allow_http and self.jwks_url.startswith("https:"):
+            raise conflicts(conflict("has no use with a jwks_url that is https", "allow_http"))
+        return self
 
 
 class KeySetFile(KeySetSettings):

@@ -5,14 +5,15 @@ checked against the rest of the configuration in ``schema``.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema, field_validator
 from pydantic_core import InitErrorDetails
 
-from proxy.settings.routes import Pattern
-from proxy.settings.section import Section, conflict, no_twins, together, written
+from proxy.settings.patterns import PathPattern
+from proxy.settings.routes import Pattern, written_pattern
+from proxy.settings.section import Section, conflict, conflicts, no_twins, together, written
 from proxy.settings.types import (
     Label,
     NonEmpty,
@@ -117,9 +118,10 @@ class LimitSettings(Section):
     """How many streams an account may have."""
 
     default: StreamCount = Field(3, description="Streams at a time where nothing else decides.")
-    plans: Mapping[NonEmpty, StreamCount] = Field(
+    plans: Mapping[NonEmpty, StreamCount | None] = Field(
         {"basic": 1, "standard": 2, "premium": 4},
-        description="Streams at a time by the token's plan.",
+        description="Streams at a time by the token's plan; null: as if the token named none, but"
+        " rules may look for it.",
     )
     rules: Annotated[
         tuple[RuleSettings, ...],
@@ -135,6 +137,23 @@ class LimitSettings(Section):
     status: Annotated[Literal[429, 409, 403], integer_choice] = Field(
         429, description="The status of a `stream_limit` refusal."
     )
+
+    @field_validator("rules")
+    @classmethod
+    def _look_for_plans_there_are(
+        cls, rules: tuple[RuleSettings, ...], info: ValidationInfo
+    ) -> tuple[RuleSettings, ...]:
+        plans: Mapping[str, int | None] | None = info.data.get("plans")
+        found = [
+            conflict("is no plan of limits.plans, where null gives it no limit of its own", *at)
+            for index, rule in enumerate(rules)
+            for position, plan in enumerate(rule.where.plan or ())
+            for at in [(index, "where", "plan", position)]
+            if plans is not None and plan not in plans
+        ]
+        if found:
+            raise conflicts(*found)
+        return rules
 
     @field_validator("rules")
     @classmethod
@@ -172,20 +191,44 @@ def looking_at(account: str, limits: LimitSettings) -> list[InitErrorDetails]:
     ]
 
 
-def unknown_routes(settings: object) -> Iterator[InitErrorDetails]:
-    """Find the routes that rules name and nobody has."""
-    routes = [written(route, "name") for route in _items(written(settings, "routes"))]
-    rules = _items(written(written(settings, "limits"), "rules"))
-    for index, rule in enumerate(rules):
-        at = ("limits", "rules", index, "where", "route")
-        named = written(written(rule, "where"), "route")
-        if isinstance(named, str):
-            if named not in routes:
-                yield conflict("is no route", *at)
-            continue
-        for position, name in enumerate(_items(named)):
-            if isinstance(name, str) and name not in routes:
-                yield conflict("is no route", *at, position)
+def never_met(settings: object) -> Iterator[InitErrorDetails]:
+    """Find what rules say of routes that holds for no stream of any: unknown names, other paths."""
+    routes = [
+        (written(route, "name"), written_pattern(written(route, "path")))
+        for route in _items(written(settings, "routes"))
+    ]
+    for index, rule in enumerate(_items(written(written(settings, "limits"), "rules"))):
+        where, at = written(rule, "where"), ("limits", "rules", index, "where")
+        named = _each(written(where, "route"))
+        for place, name in named:
+            if isinstance(name, str) and all(name != known for known, _ in routes):
+                yield conflict("is no route", *at, "route", *place)
+        wanted = [name for _, name in named]
+        paths = [path for name, path in routes if not wanted or name in wanted]
+        # What is wrong with a route's path is told there; here it may be anything.
+        known = [path for path in paths if path is not None]
+        for place, text in _each(written(where, "content")):
+            content = written_pattern(text)
+            if content and known == paths and (reason := _astray(content, known)):
+                yield conflict(reason, *at, "content", *place)
+
+
+def _astray(content: PathPattern, routes: Sequence[PathPattern]) -> str | None:
+    """Say why no entry manifest of these routes has a path like this; None where one may."""
+    if routes and not any(map(content.overlaps, routes)):
+        return "takes in no path of the routes it is about"
+    # A name without a dot may be a manifest's where servers have roots in Smooth Streaming.
+    name = content.text.rpartition("/")[2].lower()
+    if "*" not in content.text and "." not in name and "manifest" not in name:
+        return "is one path, and no manifest's; with /** at its end, all beneath"
+    return None
+
+
+def _each(value: object) -> list[tuple[tuple[int, ...], object]]:
+    """Give each of one or several, with where it stands."""
+    if isinstance(value, list | tuple):
+        return [((position,), item) for position, item in enumerate(value)]
+    return [] if value is None else [((), value)]
 
 
 def _items(value: object) -> tuple[object, ...]:

@@ -2,9 +2,9 @@
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 
-from proxy.settings.section import Section
+from proxy.settings.section import Section, is_default
 from proxy.settings.types import Duration, Lifetime, Size, at_least, at_most, integer_text
 
 
@@ -22,3 +22,12 @@ class OriginSettings(Section):
     cache: Annotated[Duration, at_most("1h")] = Field(
         1.0, description="How long a manifest is served from memory; 0s: not at all."
     )
+
+    @field_validator("connect_timeout")
+    @classmethod
+    def _is_reached(cls, connect: float, info: ValidationInfo) -> float:
+        """See that it can be over before all of the time is; its default gives way by itself."""
+        is_late = connect > info.data.get("timeout", connect)
+        if is_late and not is_default(cls, "connect_timeout", connect):
+            raise ValueError("must be at most origin.timeout, or it is never reached")
+        return connect

@@ -6,6 +6,7 @@ however deep. A pattern has at most one ``**`` and a segment at most one ``*``, 
 stranger may send makes matching expensive. Patterns never look at host, query or method.
 """
 
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -47,6 +48,22 @@ class PathPattern:
     def matches(self, path: str) -> bool:
         """Tell whether a canonical path is one of the pattern's."""
         return self._regex.fullmatch(path) is not None
+
+    def overlaps(self, other: "PathPattern") -> bool:
+        """Tell whether there is a path that both match."""
+        one, two = self.text[1:].split("/"), other.text[1:].split("/")
+        (head, tail), (others_head, others_tail) = _ends(one), _ends(two)
+        return (
+            _least(one) <= _most(two)
+            and _least(two) <= _most(one)
+            and all(map(_meet, head, others_head))
+            and all(map(_meet, reversed(tail), reversed(others_tail)))
+        )
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether all it matches is one folder itself, and nothing in it."""
+        return "*" not in self.text and self.text.endswith("/") and self.text != "/"
 
     def covering(self) -> Iterator[str]:
         """Give the patterns that surely match whatever this one does, itself among them.
@@ -104,5 +121,45 @@ def _expression(segments: list[str]) -> str:
         elif segment == "*":
             parts.append(r"/[^/]+")
         else:
-            parts.append("/" + re.escape(segment).replace(r"\*", r"[^/]*"))
+            parts.append("/" + _part(segment))
     return "".join(parts)
+
+
+def _part(segment: str) -> str:
+    """Write one segment as a regular expression."""
+    return re.escape(segment).replace(r"\*", r"[^/]*")
+
+
+def _ends(segments: list[str]) -> tuple[list[str], list[str]]:
+    """Give what a pattern begins and ends with around its '**'; without one, all of it twice."""
+    if "**" not in segments:
+        return segments, segments
+    at = segments.index("**")
+    return segments[:at], segments[at + 1 :]
+
+
+def _least(segments: list[str]) -> int:
+    """Count the segments of the shortest path: '**' may be none, but at the end it is one."""
+    return len(segments) - ("**" in segments[:-1])
+
+
+def _most(segments: list[str]) -> float:
+    return math.inf if "**" in segments else len(segments)
+
+
+def _meet(one: str, other: str) -> bool:
+    """Tell whether there is a segment that two patterns of one segment both match."""
+    if "*" in (one, other):
+        return "" not in (one, other)
+    (start, wild, end), (others_start, others_wild, others_end) = (
+        pattern.partition("*") for pattern in (one, other)
+    )
+    if wild and others_wild:
+        return _agree(start, others_start) and _agree(end[::-1], others_end[::-1])
+    pattern, text = (one, other) if wild else (other, one)
+    return re.fullmatch(_part(pattern), text) is not None
+
+
+def _agree(one: str, other: str) -> bool:
+    """Tell whether a text may begin with both."""
+    return one.startswith(other) or other.startswith(one)

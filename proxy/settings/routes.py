@@ -4,7 +4,7 @@ The first route that matches serves a request, so a route that nothing can reach
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -14,11 +14,12 @@ from pydantic import (
     ValidationInfo,
     WithJsonSchema,
     field_validator,
+    model_validator,
 )
 from pydantic_core import InitErrorDetails
 
 from proxy.settings.patterns import PathPattern
-from proxy.settings.section import Section, conflict, no_twins, together, written
+from proxy.settings.section import Section, conflict, conflicts, no_twins, together, written
 from proxy.settings.types import Label, NonEmpty, StreamCount, distinct, not_empty
 from proxy.settings.urls import BaseUrl, HostName, OriginUrl
 
@@ -91,6 +92,13 @@ class RouteSettings(Section):
             raise ValueError("must be what path begins with, before its first wildcard")
         return prefix
 
+    @model_validator(mode="after")
+    def _has_more_than_a_folder(self) -> Self:
+        """Take a folder for all that is in it, but where it may be a page that anybody gets."""
+        if self.path.is_folder and self.segments != "open":
+            raise conflicts(conflict("is the folder alone; with ** at its end, all in it", "path"))
+        return self
+
     @field_validator("segment_base_url")
     @classmethod
     def _goes_with_direct(cls, url: str | None, info: ValidationInfo) -> str | None:
@@ -102,16 +110,21 @@ class RouteSettings(Section):
         return url
 
 
+def written_pattern(value: object) -> PathPattern | None:
+    """Give a pattern as it was written; None for what is none."""
+    try:
+        return _pattern(value)
+    except ValueError:
+        return None
+
+
 def _reachable(routes: Sequence[object]) -> Iterator[InitErrorDetails]:
     """Find the routes whose every request an earlier one takes."""
     first: dict[tuple[str | None, str], int] = {}
     for index, route in enumerate(routes):
         host = written(route, "host")
-        try:
-            pattern = _pattern(written(route, "path"))
-        except ValueError:
-            continue
-        if not isinstance(host, str | None):
+        pattern = written_pattern(written(route, "path"))
+        if pattern is None or not isinstance(host, str | None):
             continue
         host = host.lower() if host else None
         wider = ((taker, text) for text in pattern.covering() for taker in (None, host))

@@ -16,7 +16,7 @@ from pydantic import (
 )
 
 from proxy.settings.credentials import AuthSettings, TicketSettings
-from proxy.settings.limits import LimitSettings, looking_at, unknown_routes
+from proxy.settings.limits import LimitSettings, looking_at, never_met
 from proxy.settings.origin import OriginSettings
 from proxy.settings.ports import AdminSettings, CorsSettings, ListenSettings, one_port_for_both
 from proxy.settings.routes import Routes, RouteSettings
@@ -72,10 +72,10 @@ class Settings(Section):
 
     @model_validator(mode="wrap")
     @classmethod
-    def _rules_know_their_routes(
+    def _rules_are_met_by_routes(
         cls, data: object, handler: ModelWrapValidatorHandler[Self]
     ) -> Self:
-        return whole(data, handler, unknown_routes)
+        return whole(data, handler, never_met)
 
     @field_validator("admin")
     @classmethod

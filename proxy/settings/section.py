@@ -13,6 +13,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     ValidationError,
+    ValidationInfo,
     ValidatorFunctionWrapHandler,
     WrapValidator,
     model_validator,
@@ -45,6 +46,23 @@ def conflict(message: str, *at: str | int) -> InitErrorDetails:
 def conflicts(*found: InitErrorDetails) -> ValidationError:
     """Make the error that a validator raises for what it found."""
     return ValidationError.from_exception_data("configuration", list(found))
+
+
+def idle(section: type[Section], info: ValidationInfo, value: object, why: str) -> None:
+    """Refuse a setting's value that would do nothing; its default asks for nothing.
+
+    For a field validator, with the section it is of.
+
+    Raises:
+        ValueError: the value is another than the default.
+    """
+    if not is_default(section, str(info.field_name), value):
+        raise ValueError(f"has no use {why}")
+
+
+def is_default(section: type[Section], name: str, value: object) -> bool:
+    """Tell whether a key has the value that it would have if it were left out."""
+    return bool(value == section.model_fields[name].get_default(call_default_factory=True))
 
 
 def together(*checks: Check) -> WrapValidator:

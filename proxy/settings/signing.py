@@ -9,7 +9,7 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from proxy.settings.files import FileSetting
 from proxy.settings.keys import exclusive, material
-from proxy.settings.section import Section
+from proxy.settings.section import Section, idle
 from proxy.settings.types import ParameterName, Secret
 
 # A key is as long as the cipher it is for (RFC 7518 §4.4, §5); in bytes. With dir that depends on
@@ -99,3 +99,10 @@ class UriSigningSettings(Section):
     decryption_keys: Annotated[tuple[DecryptionKey, ...], Field(max_length=16)] = Field(
         (), description="Keys for claims that come encrypted: cdniip, and the account."
     )
+
+    @field_validator("param")
+    @classmethod
+    def _is_looked_for(cls, param: str, info: ValidationInfo) -> str:
+        if info.data.get("enabled") is False:
+            idle(cls, info, param, "with enabled: false")
+        return param

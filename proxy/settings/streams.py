@@ -1,11 +1,11 @@
 """Settings of streams: where they are counted, how long a slot is held, what is one viewer."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 from pydantic_core import InitErrorDetails
 
-from proxy.settings.section import Section, conflict
+from proxy.settings.section import Section, conflict, idle
 from proxy.settings.types import (
     Duration,
     KeyPrefix,
@@ -17,14 +17,14 @@ from proxy.settings.types import (
     integer_text,
     number_text,
 )
-from proxy.settings.urls import StoreLocation, StoreUrl
+from proxy.settings.urls import MEMORY, StoreLocation, StoreUrl
 
 
 class StoreSettings(Section):
     """Where streams are counted."""
 
     url: StoreLocation = Field(
-        StoreUrl("memory://"),
+        StoreUrl(MEMORY),
         description="memory:// counts in this process; redis://, rediss:// (TLS) and unix:// count"
         " for all proxies together.",
     )
@@ -37,6 +37,14 @@ class StoreSettings(Section):
         description="New streams while the store is away: local counts them in this process, open"
         " admits all, closed answers 503.",
     )
+
+    @field_validator("key_prefix", "timeout", "on_outage")
+    @classmethod
+    def _is_of_redis(cls, value: Any, info: ValidationInfo) -> Any:
+        url: StoreUrl | None = info.data.get("url")
+        if url is not None and url.get_secret_value() == MEMORY:
+            idle(cls, info, value, "with store.url memory://, which is this process")
+        return value
 
 
 class StreamSettings(Section):
@@ -60,6 +68,13 @@ class StreamSettings(Section):
     keepalive_interval: Annotated[Duration, at_least("1s"), at_most("1h")] = Field(
         30.0, description="How often they do, in whole seconds; at most half of vod_ttl."
     )
+
+    @field_validator("keepalive_interval")
+    @classmethod
+    def _is_of_keepalive(cls, value: float, info: ValidationInfo) -> float:
+        if info.data.get("keepalive") is False:
+            idle(cls, info, value, "with keepalive: false")
+        return value
 
 
 class IdentitySettings(Section):

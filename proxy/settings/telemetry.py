@@ -2,10 +2,10 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 from pydantic_core import InitErrorDetails
 
-from proxy.settings.section import Section, conflict
+from proxy.settings.section import Section, conflict, idle
 from proxy.settings.types import integer_text
 from proxy.settings.urls import MEMORY, StoreUrl
 
@@ -29,6 +29,14 @@ class EventSettings(Section):
         default=False,
         description="Renew slots by the entries of the stream <store.key_prefix>:keepalive.",
     )
+
+    @field_validator("max_length", "queue")
+    @classmethod
+    def _is_of_the_stream(cls, value: int, info: ValidationInfo) -> int:
+        sink = info.data.get("sink", "redis-stream")
+        if sink != "redis-stream":
+            idle(cls, info, value, f"with sink: {sink}")
+        return value
 
 
 class LogSettings(Section):

@@ -21,7 +21,7 @@ KEYS = "keys: [{algorithm: HS256, secret: '${PLAYGATE_JWT_SECRET}'}]"
 REST = {
     "auth": f"auth: {{{KEYS}}}\n",
     "tickets": "tickets: {secret: '${PLAYGATE_TICKET_SECRET}'}\n",
-    "routes": "routes: [{name: live, path: /live/**, origins: ['http://origin:8000']}]\n",
+    "routes": "routes: [{name: live, path: /**, origins: ['http://origin:8000']}]\n",
 }
 SECRETS = {
     "PLAYGATE_JWT_SECRET": "j" * 32,

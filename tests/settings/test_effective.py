@@ -34,7 +34,7 @@ def full() -> dict[str, object]:
             "on_outage": "open",
         },
         "auth": {
-            "sources": ["cookie"],
+            "sources": ["cookie", "query"],
             "query_param": "t",
             "cookie": "c",
             "keys": [
@@ -67,7 +67,7 @@ def full() -> dict[str, object]:
             "jti_per_playback": True,
         },
         "origin": {
-            "timeout": "1s",
+            "timeout": "3s",
             "connect_timeout": "2s",
             "retries": 0,
             "max_manifest": "1537KiB",

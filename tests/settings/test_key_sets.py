@@ -210,9 +210,16 @@ def test_two_issuers_may_have_keys_of_one_id() -> None:
 
 
 def test_the_issuer_of_all_tokens_leaves_no_key_useless() -> None:
-    assert with_keys(by_url(issuer="a"), issuer=["a", "b"]).auth.issuer == ("a", "b")
+    both = [by_url(), by_url(f"{URL}2", issuer="a")]
+    assert with_keys(*both, issuer=["a", "b"]).auth.issuer == ("a", "b")
     assert errors(by_url(), by_url(f"{URL}2", issuer=["a", "c"]), issuer=["a", "b"]) == [
         "auth.issuer: must hold all of keys[1].issuer, or be left out"
+    ]
+
+
+def test_no_issuer_is_named_for_which_there_is_no_key() -> None:
+    assert errors(by_url(issuer="a"), by_url(f"{URL}2", issuer="c"), issuer=["a", "b", "c"]) == [
+        "auth.issuer[1]: is an issuer for which auth.keys has no key"
     ]
 
 

@@ -12,10 +12,11 @@ from tests.settings.samples import MINIMAL, minimal
 Errors = Callable[..., list[str]]
 WHOLE = """\
 limits:
+  plans: {basic: 1, "1": null}
   rules:
     - name: one-ppv
       max: 1
-      where: {content: /ppv/**, route: live, plan: [basic, "1"]}
+      where: {content: /live/ppv/**, route: live, plan: [basic, "1"]}
       mode: observe
     - name: two-tvs
       max: 2
@@ -33,7 +34,7 @@ def rules(*written: dict[str, object]) -> Settings:
 def test_rules_are_read_as_they_are_meant(load_text: Callable[..., Settings]) -> None:
     one, two, three = load_text(MINIMAL + WHOLE).limits.rules
     assert (one.name, one.max, one.mode, two.mode) == ("one-ppv", 1, "observe", "enforce")
-    assert [str(pattern) for pattern in one.where.content or ()] == ["/ppv/**"]
+    assert [str(pattern) for pattern in one.where.content or ()] == ["/live/ppv/**"]
     assert (one.where.route, one.where.plan) == (("live",), ("basic", "1"))
     assert two.where.device_class == ("tv", "console")
     assert two.where.claims == {"tier": ("4",), "trial": ("true",), "groups": ("a", "b")}
@@ -71,6 +72,7 @@ def test_every_mistake_in_rules_is_told_where_it_was_made(errors_of: Errors) -> 
         "c.yaml:19: limits.rules[4].where.content[0]: a path pattern starts with '/'",
         f"c.yaml:19: limits.rules[4].where.claims.tier[0]: {SCALARS}",
         f"c.yaml:19: limits.rules[4].where.claims.tier[1]: {SCALARS}",
+        f"c.yaml:19: limits.rules[4].where.content[1]: {ELSEWHERE}",
         "c.yaml:20: limits.rules[5].max: is required",
         "c.yaml:20: limits.rules[5].where.plan: must have at least one item",
         "c.yaml:20: limits.rules[5].mode: must be enforce or observe",
@@ -100,4 +102,59 @@ def test_what_rules_look_for_fits_into_a_ticket() -> None:
             {"name": "b", "max": 1, "where": {"claims": {"group": "x"}}},
         )
     with pytest.raises(ConfigError, match=r"limits\.rules: .*in all"):
-        rules({"name": "a", "max": 1, "where": {**where, "content": "/ppv/**"}})
+        rules({"name": "a", "max": 1, "where": {**where, "content": "/live/ppv/**"}})
+
+
+ROUTES = [
+    {"name": "live", "path": "/live/**", "origins": ["http://a"]},
+    {"name": "films", "path": "/vod/*/master.m3u8", "origins": ["http://a"]},
+]
+ELSEWHERE = "takes in no path of the routes it is about"
+ONE_PATH = "is one path, and no manifest's; with /** at its end, all beneath"
+
+
+@pytest.mark.parametrize(
+    ("where", "found"),
+    [
+        ({"content": "/**/news/*"}, {}),
+        ({"content": "/live/ppv/**"}, {}),
+        ({"content": ["/vod/7/*.m3u8", "/**/*.mpd"]}, {}),
+        ({"content": "/live/event/Manifest"}, {}),
+        ({"content": "/ppv/**"}, {"content": ELSEWHERE}),
+        ({"content": ["/live/*", "/vod/*.mpd"]}, {"content[1]": ELSEWHERE}),
+        ({"content": "/vod/7/index.m3u8"}, {"content": ELSEWHERE}),
+        ({"content": "/live/**", "route": "films"}, {"content": ELSEWHERE}),
+        ({"content": "/live/**", "route": ["films", "live"]}, {}),
+        ({"content": "/live/ppv"}, {"content": ONE_PATH}),
+        ({"content": ["/live/ppv/"]}, {"content[0]": ONE_PATH}),
+        ({"content": "/ppv/**", "route": "nowhere"}, {"route": "is no route"}),
+    ],
+)
+def test_a_rule_that_no_stream_can_meet_is_told(
+    where: dict[str, object], found: dict[str, str]
+) -> None:
+    rule = {"name": "a", "max": 1, "where": where}
+    try:
+        from_mapping(minimal(routes=ROUTES, limits={"rules": [rule]}))
+    except ConfigError as error:
+        told = {problem.key: problem.message for problem in error.problems}
+    else:
+        told = {}
+    assert told == {f"limits.rules[0].where.{key}": text for key, text in found.items()}
+
+
+def test_what_is_wrong_with_a_route_is_told_there_alone(errors_of: Errors) -> None:
+    text = MINIMAL.replace("/live/**", "live") + (
+        "limits: {rules: [{name: a, max: 1, where: {content: /ppv/**}}]}\n"
+    )
+    assert errors_of(text) == ["c.yaml:10: routes[0].path: a path pattern starts with '/'"]
+
+
+def test_a_rule_looks_for_plans_that_are_listed(errors_of: Errors) -> None:
+    limits = "limits: {plans: {gold: 4}, rules: [{name: a, max: 1, where: {plan: [gold, glod]}}]}\n"
+    assert errors_of(MINIMAL + limits) == [
+        (
+            "c.yaml:12: limits.rules[0].where.plan[1]: is no plan of limits.plans, where null gives"
+            " it no limit of its own"
+        )
+    ]

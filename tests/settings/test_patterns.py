@@ -126,6 +126,45 @@ def test_a_covering_pattern_takes_all_paths_of_the_other(pattern: str, path: str
             assert PathPattern(text).matches(path)
 
 
+@given(PATTERNS, PATTERNS, PATHS)
+def test_patterns_that_match_the_same_path_overlap(one: str, other: str, path: str) -> None:
+    first, second = PathPattern(one), PathPattern(other)
+    assert first.overlaps(second) is second.overlaps(first)
+    assert first.overlaps(first)
+    if first.matches(path) and second.matches(path):
+        assert first.overlaps(second)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "overlap"),
+    [
+        ("/live/**", "/live/*", True),
+        ("/live/**", "/live/", True),
+        ("/live/**", "/live", False),
+        ("/live/*", "/live/", False),
+        ("/live/**", "/vod/**", False),
+        ("/live/**", "/**/*.mpd", True),
+        ("/live/x/**", "/**/live/x", True),
+        ("/a/**/z", "/a/b/**", True),
+        ("/a/**/z", "/**/y", False),
+        ("/a/**/z", "/a", False),
+        ("/a/**/z", "/a/z", True),
+        ("/a/**", "/**/", True),
+        ("/a/*/c", "/*/b/c", True),
+        ("/a/*/c", "/*/c", False),
+        ("/ch-*", "/*-hd", True),
+        ("/ch-*", "/c*", True),
+        ("/ch-*", "/chan*", False),
+        ("/*.m3u8", "/*.mpd", False),
+        ("/ab*ba", "/aba", False),
+        ("/ab*ba", "/abba", True),
+    ],
+)
+def test_patterns_overlap_where_some_path_is_of_both(one: str, other: str, overlap: bool) -> None:
+    assert PathPattern(one).overlaps(PathPattern(other)) is overlap
+    assert PathPattern(other).overlaps(PathPattern(one)) is overlap
+
+
 def test_folders_cover_what_is_beneath_them() -> None:
     assert list(PathPattern("/live/*/x.m3u8").covering()) == ["/live/*/x.m3u8", "/**", "/live/**"]
     assert list(PathPattern("/live").covering()) == ["/live", "/**"]

@@ -109,7 +109,7 @@ def test_a_key_that_decrypts_nothing_is_refused(key: dict[str, str], error: str)
             ["auth.cat.cookie: is the name of other tokens, auth.uri_signing.param, too"],
         ),
         (
-            {"cat": {"header": "authorization"}},
+            {"cat": {"enabled": True, "header": "authorization"}},
             ["auth.cat.header: is where other tokens come"],
         ),
         (
@@ -140,8 +140,8 @@ def test_no_header_that_carries_a_credential_names_a_device(header: str) -> None
 
 
 def test_names_may_be_shared_with_what_is_off() -> None:
-    auth = with_auth(uri_signing={"param": "token"}, cat={"cookie": "session"}).auth
-    assert (set(auth.query_params), set(auth.cookies)) == ({"token"}, {"session"})
+    auth = with_auth(query_param="CAT", cookie="URISigningPackage").auth
+    assert (set(auth.query_params), set(auth.cookies)) == ({"CAT"}, {"URISigningPackage"})
 
 
 def test_the_content_is_never_a_signed_uris_token() -> None:

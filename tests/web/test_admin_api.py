@@ -61,8 +61,8 @@ async def test_an_account_may_have_any_character_in_its_name(stack: Stack) -> No
 async def test_a_stream_is_listed_as_live_or_on_demand_once_that_is_known(
     redis_server: RedisServer, store: str
 ) -> None:
-    url = "memory://" if store == "memory" else redis_server.url
-    async with Stack(store={"url": url, "key_prefix": "kinds", "timeout": "10s"}) as stack:
+    in_redis = {"url": redis_server.url, "key_prefix": "kinds", "timeout": "10s"}
+    async with Stack(store={} if store == "memory" else in_redis) as stack:
         serve_channels(stack.origin, "one")
         serve_film(stack.origin, "film")
 

@@ -78,10 +78,8 @@ ACCOUNTS = (
 async def test_accounts_are_told_apart_by_each_character(
     store: str, redis_server: RedisServer
 ) -> None:
-    url = "memory://" if store == "memory" else redis_server.url
-    async with Stack(
-        auth=AUTH, store={"url": url, "key_prefix": "accounts", "timeout": "10s"}
-    ) as proxy:
+    in_redis = {"url": redis_server.url, "key_prefix": "accounts", "timeout": "10s"}
+    async with Stack(auth=AUTH, store={} if store == "memory" else in_redis) as proxy:
         proxy.origin.answers[PATH] = (HLS, MASTER)
         for account in ACCOUNTS:
             token = jws.good(jws.claims(sub=account))
@@ -98,8 +96,8 @@ async def test_accounts_are_told_apart_by_each_character(
 async def test_no_device_plan_or_id_however_odd_is_a_failure_of_ours(
     odd: str, store: str, redis_server: RedisServer
 ) -> None:
-    url = "memory://" if store == "memory" else redis_server.url
-    async with Stack(auth=AUTH, store={"url": url, "key_prefix": "odd", "timeout": "10s"}) as proxy:
+    in_redis = {"url": redis_server.url, "key_prefix": "odd", "timeout": "10s"}
+    async with Stack(auth=AUTH, store={} if store == "memory" else in_redis) as proxy:
         proxy.origin.answers[PATH] = (HLS, MASTER)
         claims = jws.claims(device_id=odd, plan=odd, jti=odd, sub=odd)
         in_escapes = odd == "\ud800"  # nothing else can spell half a character

@@ -80,7 +80,8 @@ async def test_the_first_ceiling_that_is_full_refuses_and_is_named(
     asks: dict[str, Any],
     expected: tuple[str, int] | None,
 ) -> None:
-    limits = {"default": 3, "plans": {"one": 1, "two": 2}, "rules": rules}
+    plans = {"one": 1, "two": 2, "basic": None}
+    limits = {"default": 3, "plans": plans, "rules": rules}
     async with playing(limits=limits) as stack:
         first = await watch(stack, **{"channel": "ppv/fight", **plays})
         assert first.status == 200

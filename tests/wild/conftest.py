@@ -22,16 +22,14 @@ def proxy(
     redis: Redis,  # noqa: ARG001  # empties Redis before, and looks for keys without a TTL after
 ) -> Proxy:
     """Give what sets up a proxy behind a trusted balancer; settings go over the defaults."""
-    url = redis_server.url if request.param == "redis" else "memory://"
+    # Patient with the store, because the machine of a test may be busy.
+    in_redis = {"url": redis_server.url, "timeout": "10s"}
+    store = in_redis if request.param == "redis" else {}
 
     @asynccontextmanager
     async def set_up(**settings: Any) -> AsyncIterator[Household]:
         clock = TestClock()
-        # Patient with the store, because the machine of a test may be busy.
-        defaults = {
-            "listen": {"trusted_proxies": ["127.0.0.1"]},
-            "store": {"url": url, "timeout": "10s"},
-        }
+        defaults = {"listen": {"trusted_proxies": ["127.0.0.1"]}, "store": store}
         async with Stack(clock, **{**defaults, **settings}) as stack:
             yield Household(stack, clock)
 

@@ -17,7 +17,7 @@ from tests.support.redis_server import free_port
 SECRETS = {
     "PLAYGATE_JWT_SECRET": "j" * 32,
     "PLAYGATE_TICKET_SECRET": "t" * 32,
-    "PLAYGATE_ADMIN_TOKEN": "admin-token",
+    "PLAYGATE_ADMIN_TOKEN": "admin-token-canary",
 }
 
 

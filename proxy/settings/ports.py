@@ -47,7 +47,9 @@ class AdminSettings(Section):
     host: BindHost = Field("127.0.0.1", description="The address operators connect to.")
     port: Port = Field(9090, description="Its port; 0 takes any free one.")
     token: BearerToken | None = Field(
-        None, description="The bearer token of /admin; without one /admin answers 403 to all."
+        None,
+        description="The bearer token of /admin, of at least 16 characters; without one /admin"
+        " answers 403 to all.",
     )
 
 

@@ -46,6 +46,10 @@ KEY_PREFIX = re.compile(r"[A-Za-z0-9._:/-]{1,64}")
 LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 # The syntax of bearer tokens, RFC 6750 §2.1: with any other character no client could send it.
 BEARER = re.compile(r"[A-Za-z0-9._~+/-]+=*")
+# Whoever reaches the port may try as fast as it answers: 16 random hexadecimal digits are 64 bits,
+# of which one in a million has fewer than five different ones.
+BEARER_LENGTH = 16
+BEARER_VARIETY = 5
 
 
 def parse_duration(value: object) -> float:
@@ -197,9 +201,16 @@ def _as_list(value: object) -> object:
 
 
 def _bearer(secret: SecretStr) -> SecretStr:
-    if not BEARER.fullmatch(secret.get_secret_value()):
+    text = secret.get_secret_value()
+    if not BEARER.fullmatch(text):
         raise ValueError("may hold letters, digits and -._~+/ only, '=' at its end")
-    return secret
+    if len(text) < BEARER_LENGTH:
+        reason = f"has {len(text)} characters; it needs at least {BEARER_LENGTH}"
+    elif len(set(text)) < BEARER_VARIETY:
+        reason = "repeats a few characters, and could be guessed"
+    else:
+        return secret
+    raise ValueError(f"{reason}: `openssl rand -hex 32` makes one")
 
 
 Duration = Annotated[

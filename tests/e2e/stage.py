@@ -35,7 +35,7 @@ BEAT = 2
 # ends within it.
 FILM = 1800
 CLIP = 24
-ADMIN_TOKEN = "e2e-admin"
+ADMIN_TOKEN = "e2e-admin-token-canary"
 # The title that another device watches.
 ELSEWHERE = "elsewhere"
 

@@ -25,7 +25,7 @@ from tests.support.redis_server import free_port
 
 ROOT = Path(__file__).parents[2]
 ISSUER = ROOT / "config/compose/issuer"
-SECRETS = {"PLAYGATE_TICKET_SECRET": "t" * 32, "PLAYGATE_ADMIN_TOKEN": "admin-token"}
+SECRETS = {"PLAYGATE_TICKET_SECRET": "t" * 32, "PLAYGATE_ADMIN_TOKEN": "admin-token-canary"}
 
 
 def services() -> dict[str, Any]:

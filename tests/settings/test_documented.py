@@ -26,7 +26,7 @@ REST = {
 SECRETS = {
     "PLAYGATE_JWT_SECRET": "j" * 32,
     "PLAYGATE_TICKET_SECRET": "t" * 32,
-    "PLAYGATE_ADMIN_TOKEN": "admin-token",
+    "PLAYGATE_ADMIN_TOKEN": "admin-token-canary",
 }
 
 

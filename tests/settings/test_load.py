@@ -113,6 +113,33 @@ MISTAKES = {
         "admin: {token: two words}",
         ["c.yaml:12: admin.token: may hold letters, digits and -._~+/ only, '=' at its end"],
     ),
+    "admin token that is guessed in seconds": (
+        "admin:\n  token: admin",
+        [
+            (
+                "c.yaml:13: admin.token: has 5 characters; it needs at least 16:"
+                " `openssl rand -hex 32` makes one"
+            )
+        ],
+    ),
+    "admin token of one character less": (
+        "admin: {token: 0123456789abcde}",
+        [
+            (
+                "c.yaml:12: admin.token: has 15 characters; it needs at least 16:"
+                " `openssl rand -hex 32` makes one"
+            )
+        ],
+    ),
+    "admin token that is long and guessed all the same": (
+        "admin: {token: aaaabbbbaaaaccccaaaadddd}",
+        [
+            (
+                "c.yaml:12: admin.token: repeats a few characters, and could be guessed:"
+                " `openssl rand -hex 32` makes one"
+            )
+        ],
+    ),
     "network with a slip": (
         "listen: {trusted_proxies: [10.0.0.0/8, 10.1.2.3/8]}",
         [
@@ -458,7 +485,7 @@ def test_environment_variables_reach_settings_of_every_kind(load_text: Loader) -
         HOST="::1",
         PORT="18080",
         SECONDS="7",
-        TOKEN="12345",
+        TOKEN="1234567890123456",
         JTI="true",
         STATUS="409",
         FACTOR="2.5",
@@ -467,7 +494,7 @@ def test_environment_variables_reach_settings_of_every_kind(load_text: Loader) -
     assert (settings.listen.host, settings.listen.port) == ("::1", 18080)
     assert settings.listen.drain_timeout == 7.0
     assert settings.admin.token is not None
-    assert settings.admin.token.get_secret_value() == "12345"
+    assert settings.admin.token.get_secret_value() == "1234567890123456"
     assert settings.identity.jti_per_playback is True
     assert settings.identity.device_header is None
     assert (settings.limits.status, settings.limits.default) == (409, 7)

@@ -13,8 +13,10 @@
     ├── BadRequest                 bad_request          400
     ├── NotFound                   not_found            404
     ├── MethodNotAllowed           method_not_allowed   405
-    ├── Overloaded                 overloaded           503
-    ├── StoreUnavailable           store_unavailable    503
+    ├── Unavailable                503, Retry-After
+    │   ├── Overloaded             overloaded
+    │   ├── StoreUnavailable       store_unavailable
+    │   └── IssuerUnavailable      issuer_unavailable
     ├── OriginError
     │   ├── OriginUnreachable      origin_unreachable   502
     │   ├── OriginInvalid          origin_invalid       502
@@ -189,24 +191,33 @@ class MethodNotAllowed(PlaygateError):
         super().__init__(f"Allowed here: {methods}.", headers={"Allow": methods})
 
 
-class Overloaded(PlaygateError):
+class Unavailable(PlaygateError):
+    """Not the asker's fault, and soon over: worth another try."""
+
+    status = 503
+
+    def __init__(self, detail: str | None = None) -> None:
+        super().__init__(detail, headers={"Retry-After": "1"})
+
+
+class Overloaded(Unavailable):
     code = "overloaded"
     title = "Too many requests are in flight"
     outcome = "overloaded"
-    status = 503
-
-    def __init__(self, detail: str | None = None) -> None:
-        super().__init__(detail, headers={"Retry-After": "1"})
 
 
-class StoreUnavailable(PlaygateError):
+class StoreUnavailable(Unavailable):
     code = "store_unavailable"
     title = "Streams cannot be counted right now"
     outcome = "store_unavailable"
-    status = 503
 
-    def __init__(self, detail: str | None = None) -> None:
-        super().__init__(detail, headers={"Retry-After": "1"})
+
+class IssuerUnavailable(Unavailable):
+    """The token may well be good: no key of the issuer it could be from was ever had here."""
+
+    code = "issuer_unavailable"
+    title = "The token cannot be verified yet"
+    outcome = "issuer_unavailable"
 
 
 class OriginError(PlaygateError):

@@ -7,13 +7,14 @@ the next. One that is good, but not for this request, is an error of its own.
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from proxy.credentials.networks import Networks
 from proxy.credentials.scope import uri_of
 from proxy.credentials.ticket import Tickets
 from proxy.credentials.token import KeyUnknown, TokenVerifier
-from proxy.errors import TokenForbidden, TokenInvalid, TokenMissing
+from proxy.errors import IssuerUnavailable, TokenForbidden, TokenInvalid, TokenMissing
 from proxy.model import Request, Subject, Ticket, Token
 from proxy.query import value_of
 
@@ -114,7 +115,8 @@ class Credentials:
         """Verify the request's credential.
 
         Raises:
-            TicketInvalid, TokenMissing, TokenInvalid, TokenExpired, TokenForbidden: as they say.
+            TicketInvalid, TokenMissing, TokenInvalid, TokenExpired, TokenForbidden,
+            IssuerUnavailable: as they say.
         """
         return self.ticket_of(request) or await self.token_of(request)
 
@@ -144,7 +146,7 @@ class Credentials:
         """Verify the request's token; one whose key is not there waits while it is looked for.
 
         Raises:
-            TokenMissing, TokenInvalid, TokenExpired: as they say.
+            TokenMissing, TokenInvalid, TokenExpired, IssuerUnavailable: as they say.
             TokenForbidden: it is good, but not for this URI or from this address.
         """
         for carrier in self._carriers:
@@ -155,13 +157,20 @@ class Credentials:
         raise TokenMissing
 
     async def _looked_for(self, text: str, verify: Callable[[str], Token]) -> Token:
-        """Verify a token; where its key is not there, look for that and try once more."""
+        """Verify a token; where its key is not there, look for that and try once more.
+
+        What no key verifies is no good, unless an issuer whose keys were never had may have it:
+        then it is not the token's fault.
+        """
+        keys = self._verifier.keys
         try:
             return verify(text)
         except KeyUnknown as unknown:
-            if not await self._verifier.keys.look_for(unknown.sought):
-                raise
-        return verify(text)
+            sought = unknown.sought
+        if await keys.look_for(sought):
+            with suppress(KeyUnknown):
+                return verify(text)
+        raise IssuerUnavailable if keys.is_wanting(sought) else KeyUnknown(sought)
 
     def _signed(self, text: str) -> Token:
         """Verify the token of a signed URI: one that would open others too is none."""

@@ -134,12 +134,20 @@ class KeyRing:
 
         One that is there is not looked for: a bad signature is no reason to trouble an issuer.
         """
-        if sought.kid is not None and any(
-            key.kid == sought.kid and key.is_for(sought.issuer) for key in self.keys
-        ):
+        if self._is_there(sought):
             return False
         asked = [source.look() for source in self.sources if source.may_have(sought)]
         return any(await asyncio.gather(*asked))
+
+    def is_wanting(self, sought: Sought) -> bool:
+        """Tell whether such a key may be one of a source that never gave any yet."""
+        sources = (source for source in self.sources if not source.keys)
+        return not self._is_there(sought) and any(source.may_have(sought) for source in sources)
+
+    def _is_there(self, sought: Sought) -> bool:
+        return sought.kid is not None and any(
+            key.kid == sought.kid and key.is_for(sought.issuer) for key in self.keys
+        )
 
     def signer(self) -> Key | None:
         """Give the first key that can sign; None where the configuration can only verify."""

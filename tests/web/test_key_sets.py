@@ -5,12 +5,15 @@ import json
 from pathlib import Path
 from typing import Any
 
+import jwt
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
 from proxy import token_keys
 from proxy.credentials import key_source
+from tests.settings.samples import Pair
 from tests.support.issuer import KeyServer, SigningKey, document
 from tests.support.playlists import LIVE
 from tests.support.poll import until
@@ -108,7 +111,7 @@ async def test_without_a_single_key_the_proxy_starts_and_says_that_it_is_not_rea
     server.port = free_port()
     async with stack(by_url(server)) as proxy:
         assert await ready(proxy) == (503, False)
-        assert await outcome(proxy, OLD.token()) == "token_invalid"
+        assert await outcome(proxy, OLD.token()) == "issuer_unavailable"
         async with server:
 
             async def well() -> bool:
@@ -116,6 +119,39 @@ async def test_without_a_single_key_the_proxy_starts_and_says_that_it_is_not_rea
 
             await until(well, "the set that was missing is had in the background")
             assert await outcome(proxy, OLD.token()) == "ok"
+
+
+async def test_whose_keys_were_never_had_is_told_apart_from_whose_token_is_bad() -> None:
+    server = KeyServer(document(NEW))
+    server.port = free_port()
+    assert isinstance(OLD.key, ec.EllipticCurvePrivateKey)
+    public = Pair.of(OLD.key).public
+    fixed = {"algorithm": "ES256", "kid": "old", "public_key": public, "issuer": "https://here"}
+    away = by_url(server, issuer="https://away")
+    unsigned = jwt.encode({"sub": "alice", "iss": "https://away"}, "", algorithm="none")
+    async with stack(fixed, away) as proxy:
+        for token, expected in (
+            (OLD.token(iss="https://here"), "ok"),
+            (NEW.token(iss="https://away"), "issuer_unavailable"),
+            (SigningKey(None).token(iss="https://away"), "issuer_unavailable"),
+            (NEW.token(iss="https://here"), "token_invalid"),
+            (OTHER.token(iss="https://here"), "token_invalid"),
+            (NEW.token(iss="https://third"), "token_invalid"),
+            (unsigned, "token_invalid"),
+            ("nonsense", "token_invalid"),
+        ):
+            assert (token, await outcome(proxy, token)) == (token, expected)
+        answer = await proxy.ask(f"{PATH}?token={NEW.token(iss='https://away')}")
+        assert (answer.status, answer.headers["Retry-After"]) == (503, "1")
+        assert "WWW-Authenticate" not in answer.headers
+        assert (await proxy.operate("/admin/v1/stats")).json["totals"]["refusals"] == {
+            "token_invalid": 5
+        }
+        async with server:
+            (source,) = proxy.service.keys.sources
+            await source.refresh()
+            assert await outcome(proxy, NEW.token(iss="https://away")) == "ok"
+            assert await outcome(proxy, OTHER.token(iss="https://away")) == "token_invalid"
 
 
 async def test_another_key_is_enough_to_be_ready() -> None:
@@ -135,7 +171,7 @@ async def test_an_issuer_that_does_not_answer_holds_up_neither_the_start_nor_oth
     server.gate = asyncio.Event()
     with capture_logs() as logs:
         async with server, stack(STATIC, by_url(server)) as proxy:
-            assert await outcome(proxy, OLD.token()) == "token_invalid"
+            assert await outcome(proxy, OLD.token()) == "issuer_unavailable"
             assert await outcome(proxy, proxy.token()) == "ok"
             assert not failures(logs)  # the issuer may answer still
             server.gate.set()

@@ -14,6 +14,7 @@ import pytest
 from aiohttp import web
 
 from proxy.errors import InternalError, PlaygateError
+from tests.support.issuer import SigningKey
 from tests.support.playlists import serve_channels
 from tests.support.stack import JWT_SECRET, Answer, Stack
 
@@ -165,6 +166,10 @@ async def good(_: Scene) -> str:
     return f"{ENTRY}?{token()}"
 
 
+async def of_another_issuer(_: Scene) -> str:
+    return f"{ENTRY}?token={SigningKey('theirs').token()}"
+
+
 async def two_slashes(_: Scene) -> str:
     return "/live//one/master.m3u8"
 
@@ -260,6 +265,13 @@ CASES = {
         503,
         good,
         {"store": {"url": STORE_AWAY, "on_outage": "closed"}},
+        headers=RETRY,
+    ),
+    "issuer away": Case(
+        "issuer_unavailable",
+        503,
+        of_another_issuer,
+        {"auth": {"keys": [{"algorithms": ["ES256"], "jwks_url": f"{AWAY}/keys"}]}},
         headers=RETRY,
     ),
     "origin away": Case("origin_unreachable", 502, good, route()),

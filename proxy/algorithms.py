@@ -1,7 +1,8 @@
-"""The signature algorithms that tokens may have, and which keys are good for each.
+"""The algorithms of tokens and of what is encrypted in them, and which keys are good for each.
 
-RFC 7518 §3.1 and RFC 8037 §3.1, without ``none``. An algorithm is always used with a key of its
-own type, curve and strength; whoever takes in a key asks here whether it is one.
+Signatures: RFC 7518 §3.1 and RFC 8037 §3.1, without ``none``. Keys for encryption: RFC 7518 §4. An
+algorithm is always used with a key of its own type, curve and strength; whoever takes in a key asks
+here whether it is one.
 """
 
 from typing import Literal
@@ -21,31 +22,52 @@ PublicKey = (
 
 # An HMAC key is at least as long as the hash's output (RFC 7518 §3.2); in bytes.
 SECRET_LENGTHS = {"HS256": 32, "HS384": 48, "HS512": 64}
-# RFC 7518 §3.3 and §3.5.
+# RFC 7518 §3.3, §3.5 and §4.3.
 MIN_RSA_BITS = 2048
 # Verifying takes time by the square of the one and in proportion to the other's length, and it is
 # done for whoever sends a token. Keys in use have 2048 to 4096 bits, and nearly all of them 65537.
 MAX_RSA_BITS = 8192
 MAX_RSA_EXPONENT_BITS = 32
-# Each curve goes with one hash (RFC 7518 §3.4).
-CURVES = {"ES256": ec.SECP256R1, "ES384": ec.SECP384R1, "ES512": ec.SECP521R1}
+# Each curve goes with one hash (RFC 7518 §3.4); a key may be agreed on with any (§6.2.1.1).
+CURVES = {"ES256": ("P-256",), "ES384": ("P-384",), "ES512": ("P-521",)}
+ALL_CURVES = ("P-256", "P-384", "P-521")
+CURVE_NAMES = {"secp256r1": "P-256", "secp384r1": "P-384", "secp521r1": "P-521"}
 
 
 def fitting(algorithm: str, key: object) -> PublicKey:
     """Give the key back if it is a public key of the algorithm's type, curve and strength.
 
     Raises:
-        ValueError: it is not.
+        ValueError: it is not; the message says what it is.
     """
-    match algorithm[:2], key:
-        case "RS" | "PS", rsa.RSAPublicKey():
-            _check_rsa(algorithm, key)
-            return key
-        case "ES", ec.EllipticCurvePublicKey() if isinstance(key.curve, CURVES[algorithm]):
-            return key
-        case "Ed", ed25519.Ed25519PublicKey() | ed448.Ed448PublicKey():
-            return key
-    raise ValueError(f"is not a key for {algorithm}")
+    kind, wanted = _kind(key), _wanted(algorithm)
+    if not isinstance(key, PublicKey) or kind not in wanted:
+        raise ValueError(f"is {kind}; {algorithm} takes {' or '.join(wanted)}")
+    if isinstance(key, rsa.RSAPublicKey):
+        _check_rsa(algorithm, key)
+    return key
+
+
+def _kind(key: object) -> str:
+    match key:
+        case rsa.RSAPublicKey():
+            return "an RSA key"
+        case ec.EllipticCurvePublicKey():
+            return f"a key on {CURVE_NAMES.get(key.curve.name, key.curve.name)}"
+        case ed25519.Ed25519PublicKey():
+            return "an Ed25519 key"
+        case ed448.Ed448PublicKey():
+            return "an Ed448 key"
+    return "a key of another type"
+
+
+def _wanted(algorithm: str) -> tuple[str, ...]:
+    match algorithm[:2]:
+        case "RS" | "PS":
+            return ("an RSA key",)
+        case "ES" | "EC":
+            return tuple(f"a key on {curve}" for curve in CURVES.get(algorithm, ALL_CURVES))
+    return "an Ed25519 key", "an Ed448 key"
 
 
 def _check_rsa(algorithm: str, key: rsa.RSAPublicKey) -> None:

@@ -7,7 +7,8 @@ from pydantic import Field, ValidationInfo, field_validator
 from proxy.settings.cat import CatSettings
 from proxy.settings.files import FileSetting
 from proxy.settings.key_sets import KeyEntry
-from proxy.settings.keys import Issuers, check_length, exclusive, material
+from proxy.settings.keys import Issuers, check_length, exclusive
+from proxy.settings.material import material, read_secret
 from proxy.settings.section import (
     Section,
     conflict,
@@ -178,9 +179,14 @@ class AuthSettings(Section):
         keys = info.data.get("keys", ())
         for index, key in enumerate(keys):
             if issuer is not None and key.issuer is not None and not {*key.issuer} <= {*issuer}:
-                raise ValueError(f"must hold all of keys[{index}].issuer, or be left out")
+                reason = (
+                    f"leaves out an issuer of auth.keys[{index}], whose tokens would be refused"
+                )
+                raise ValueError(f"{reason}; list it here too, or leave auth.issuer out")
         found = [
-            conflict("is an issuer for which auth.keys has no key", position)
+            conflict(
+                "is an issuer for which auth.keys has no key: add one, or leave it out", position
+            )
             for position, name in enumerate(issuer or ())
             if keys and not any(key.issuer is None or name in key.issuer for key in keys)
         ]
@@ -212,12 +218,12 @@ class TicketSettings(Section):
         cls, value: Secret | FileSetting | None, info: ValidationInfo
     ) -> Secret | FileSetting | None:
         if value is not None:
-            check_length(material(value), TICKET_SECRET_LENGTH, "it")
+            check_length(read_secret(value), TICKET_SECRET_LENGTH, "it")
         if info.field_name == "secret" and "secret_file" in info.data:
             file = info.data["secret_file"]
             exclusive(file, value, "secret")
             if value is None and file is None:
-                raise ValueError("secret or secret_file is required")
+                raise ValueError("secret or secret_file is required; empty is as if left out")
         return value
 
     @property

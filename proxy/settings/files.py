@@ -41,8 +41,7 @@ def load_file(name: object, info: ValidationInfo) -> LoadedFile:
     path = base / name
     try:
         if not path.is_file():
-            reason = "no regular file" if path.exists() else "no such file"
-            raise ValueError(f"cannot be read: {reason}")
+            raise ValueError(f"cannot be read: {_instead(path, name)}")
         with path.open("rb") as file:
             content = file.read(MAX_FILE_SIZE + 1)
     except OSError as error:
@@ -52,6 +51,19 @@ def load_file(name: object, info: ValidationInfo) -> LoadedFile:
     if not content.strip():
         raise ValueError("the file is empty")
     return LoadedFile(name, path.absolute(), content)
+
+
+def _instead(path: Path, name: str) -> str:
+    """Say what is in a file's place."""
+    if path.is_dir():
+        return "a folder"
+    if path.exists():
+        return "no regular file"
+    if name.startswith("~"):
+        return "no such file; '~' is no folder here"
+    if not Path(name).is_absolute():
+        return "no such file, counted from the configuration's folder"
+    return "no such file"
 
 
 FileSetting = Annotated[

@@ -6,36 +6,16 @@ configuration is loaded, not when the first token comes. Key material is never p
 
 from typing import Annotated, Any
 
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    PublicFormat,
-    load_pem_private_key,
-    load_pem_public_key,
-)
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from pydantic import Field, SecretStr, StringConstraints, ValidationInfo, field_validator
 
 from proxy.algorithms import SECRET_LENGTHS, Algorithm, PublicKey, fitting
 from proxy.settings.files import FileSetting, LoadedFile
+from proxy.settings.material import material, read_private, read_public, read_secret
 from proxy.settings.section import Section
 from proxy.settings.types import NonEmpty, Secret, distinct, not_empty, one_or_many
 
 PublicPem = Annotated[str, StringConstraints(min_length=1, max_length=16 * 1024)]
-# What the loaders raise: ValueError for what is no key, TypeError for one that wants a password.
-KEY_ERRORS = (ValueError, TypeError, UnsupportedAlgorithm)
-
-
-def material(value: SecretStr | LoadedFile | str) -> bytes:
-    """Give the bytes of key material: a text's as UTF-8, a file's less one line end.
-
-    Editors end a file with a line end, and nobody means it to be part of a secret.
-    """
-    match value:
-        case LoadedFile():
-            return value.content.removesuffix(b"\n").removesuffix(b"\r")
-        case SecretStr():
-            return value.get_secret_value().encode()
-    return value.encode()
 
 
 def check_length(secret: bytes, least: int, purpose: str) -> None:
@@ -56,34 +36,6 @@ def exclusive(file: LoadedFile | None, inline: object, name: str) -> None:
     """
     if file is not None and inline is not None:
         raise ValueError(f"{name} and {name}_file exclude each other")
-
-
-def read_public_key(algorithm: str, pem: bytes) -> PublicKey:
-    """Read a public key and see that it is one of the algorithm's.
-
-    Raises:
-        ValueError: it is not.
-    """
-    if b"PRIVATE KEY" in pem:
-        raise ValueError("holds a private key; the public key belongs here")
-    try:
-        key = load_pem_public_key(pem)
-    except KEY_ERRORS:
-        raise ValueError("is not a public key in PEM form") from None
-    return fitting(algorithm, key)
-
-
-def read_private_key(algorithm: str, pem: bytes) -> PublicKey:
-    """Read a private key's public half and see that it is one of the algorithm's.
-
-    Raises:
-        ValueError: it is not, or it is encrypted.
-    """
-    try:
-        key = load_pem_private_key(pem, password=None)
-    except KEY_ERRORS:
-        raise ValueError("is not an unencrypted private key in PEM form") from None
-    return fitting(algorithm, key.public_key())
 
 
 # One or several; tokens of nobody else are verified with what they stand beside.
@@ -152,9 +104,9 @@ class AuthKey(Section):
         if value is not None:
             if (name == "secret") != (needed == "secret"):
                 raise ValueError(f"has no use with {algorithm}, which takes a {needed}")
-            _check_material(name, material(value), info.data)
+            _check_material(name, value, info.data)
         elif field == needed and file is None and f"{name}_file" in info.data:
-            raise ValueError(f"{algorithm} needs {name} or {name}_file")
+            raise ValueError(f"{algorithm} needs {name} or {name}_file; empty is as if left out")
         return value
 
     @property
@@ -175,17 +127,17 @@ class AuthKey(Section):
         return None if pem is None else _pem(pem)
 
 
-def _check_material(name: str, material: bytes, data: dict[str, Any]) -> None:
+def _check_material(name: str, value: Any, data: dict[str, Any]) -> None:
     algorithm = data["algorithm"]
     match name:
         case "secret":
-            check_length(material, SECRET_LENGTHS[algorithm], algorithm)
+            check_length(read_secret(value), SECRET_LENGTHS[algorithm], algorithm)
         case "public_key":
-            read_public_key(algorithm, material)
+            fitting(algorithm, read_public(material(value)))
         case _:
             public = _either(data.get("public_key"), data.get("public_key_file"))
-            ours = _spki(read_private_key(algorithm, material))
-            if public is not None and ours != _spki(read_public_key(algorithm, public)):
+            ours = fitting(algorithm, read_private(material(value)).public_key())
+            if public is not None and _spki(ours) != _spki(fitting(algorithm, read_public(public))):
                 raise ValueError("is not the other half of the public key")
 
 

@@ -49,6 +49,12 @@ def _claim_values(value: object) -> object:
     return value if isinstance(value, list | tuple) else (value,)
 
 
+def _claims(value: object) -> object:
+    if not isinstance(value, Mapping):
+        raise ValueError("must be claims with the values to have, as in {tier: [gold, silver]}")  # noqa: TRY004  # for pydantic
+    return value
+
+
 def _one_or_many_of(item: dict[str, Any]) -> WithJsonSchema:
     return WithJsonSchema({"anyOf": [item, {"type": "array", "items": item, "minItems": 1}]})
 
@@ -90,7 +96,7 @@ class WhereSettings(Section):
         None, description="What kind of device it plays on, by claim or User-Agent."
     )
     plan: Names | None = Field(None, description="Plans that tokens name.")
-    claims: Mapping[NonEmpty, ClaimValues] = Field(
+    claims: Annotated[Mapping[NonEmpty, ClaimValues], BeforeValidator(_claims)] = Field(
         {}, description="Claims of the token, each with one value or several to have."
     )
 
@@ -160,10 +166,11 @@ class LimitSettings(Section):
     def _fit_in_a_ticket(cls, rules: tuple[RuleSettings, ...]) -> tuple[RuleSettings, ...]:
         listed = {claim: sorted(values) for claim, values in _listed(rules).items()}
         names = [rule.name for rule in rules if rule.where.content]
-        if len(json.dumps(listed)) + len(json.dumps(names)) > MAX_LISTED:
+        length = len(json.dumps(listed)) + len(json.dumps(names))
+        if length > MAX_LISTED:
             raise ValueError(
-                "claims that rules look for, and the names of those that look at content, "
-                f"may have {MAX_LISTED} characters in all"
+                "what rules look for in claims, and the names of those with content, travel in"
+                f" tickets; of {length} characters as JSON, {MAX_LISTED} are the most"
             )
         return rules
 
@@ -184,7 +191,7 @@ def _listed(rules: tuple[RuleSettings, ...]) -> Mapping[str, frozenset[str]]:
 def looking_at(account: str, limits: LimitSettings) -> list[InitErrorDetails]:
     """Find the rules that look at the account's name, which must not travel in tickets."""
     return [
-        conflict("is the account's name, which no rule looks at", *at)
+        conflict("is auth.claims.account, and tickets must not tell who; take another claim", *at)
         for index, rule in enumerate(limits.rules)
         for at in [("rules", index, "where", "claims", account)]
         if account in rule.where.claims

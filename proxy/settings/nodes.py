@@ -26,6 +26,24 @@ FORMS = {
 }
 
 
+# What looks like a space, as pages and word processors have it.
+ODD_INDENT = re.compile(r"[ \t]*[\u00a0\u1680\u2000-\u200b\u202f\u205f\u3000]")
+# What PyYAML's words mean to who wrote the file; the first that is found.
+MEANINGS = {
+    "alias": "an alias of nothing; a text that begins with '*' needs quotes",
+    "anchor": "an anchor that cannot be; a text that begins with '&' needs quotes",
+    "tag|directive": "a tag or directive; a text that begins with '!' or '%' needs quotes",
+    r"'\\t'": "a tab where only spaces can indent",
+    "'(.)' that cannot start any token": "a text that begins with '{}' needs quotes",
+    "expected <block end>": "indented otherwise than the lines it belongs to",
+    "mapping values are not allowed here": (
+        "a ':' where no key can be; look at the indentation, or put the text in quotes"
+    ),
+    "could not find expected ':'": "neither 'key: value' nor '- item'",
+    "unexpected end of stream": "a quote that is never closed",
+}
+
+
 class NotYaml(Exception):
     """The text as a whole cannot be read; ``line`` counts from 1."""
 
@@ -79,7 +97,8 @@ def _compose(text: str) -> yaml.Node | None:
     try:
         node: yaml.Node | None = loader.get_single_node()
     except yaml.MarkedYAMLError as error:
-        raise NotYaml(_line(error), _explain(error)) from None
+        line = _line(error)
+        raise _odd_space(text, line) or NotYaml(line, _explain(error)) from None
     except (ValueError, OverflowError):
         # From the numbers in escapes and directives, such as "\UFFFFFFFF" or %YAML 1.99(...)9.
         raise NotYaml(loader.line + 1, "not YAML: a number that is too large") from None
@@ -94,17 +113,21 @@ def _line(error: yaml.MarkedYAMLError) -> int:
     return mark.line + 1 if mark else 1
 
 
+def _odd_space(text: str, line: int) -> NotYaml | None:
+    """Find what looks like indentation and is none, on the line of an error or before it."""
+    for number, written in list(enumerate(text.split("\n"), 1))[max(0, line - 2) : line]:
+        if ODD_INDENT.match(written):
+            return NotYaml(
+                number, "not YAML: a no-break space, or the like, where a space can indent"
+            )
+    return None
+
+
 def _explain(error: yaml.MarkedYAMLError) -> str:
     problem, context = error.problem or "", error.context or ""
-    both = f"{context} {problem}"
-    if "alias" in both:
-        return "not YAML: an alias of nothing; a text that begins with '*' needs quotes"
-    if "anchor" in both:
-        return "not YAML: an anchor that cannot be; a text that begins with '&' needs quotes"
-    if "tag" in both or "directive" in both:
-        return "not YAML: a tag or directive; a text that begins with '!' or '%' needs quotes"
-    if r"'\t'" in problem:
-        return "not YAML: a tab where only spaces can indent"
     if "single document" in context:
         return "holds more than one document"
+    for sign, meaning in MEANINGS.items():
+        if found := re.search(sign, f"{context} {problem}"):
+            return f"not YAML: {meaning.format(*found.groups())}"
     return f"not YAML: {problem}"

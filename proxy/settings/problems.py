@@ -5,7 +5,7 @@ repeat a text that was given: it may be a secret on the wrong line.
 """
 
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from pydantic import ValidationError
@@ -21,14 +21,11 @@ MESSAGES = {
     "bool_type": "must be true or false",
     "greater_than_equal": "must be at least {ge}",
     "less_than_equal": "must be at most {le}",
-    "mapping_type": "must be a mapping of keys to values",
-    "model_type": "must be a mapping of keys to values",
     "string_too_long": "must have at most {max_length} characters",
     "string_too_short": "must not be empty",
     "string_type": "must be a text",
     "too_long": "must have at most {max_length} items",
     "too_short": "must not be empty",
-    "tuple_type": "must be a list",
 }
 
 
@@ -84,11 +81,29 @@ def explain(error: ValidationError, root: type[Section]) -> Iterator[tuple[KeyPa
                 message = str(context["error"])
             case kind if kind == CONFLICT:
                 message = details["msg"]
+            case "tuple_type":
+                message = f"must be a list{_of_items(details['input'])}"
+            case "model_type" | "dict_type":
+                message = f"must be a mapping of keys to values{_of_pairs(details['input'])}"
             case "string_type" if isinstance(details["input"], bool | int | float):
                 message = "must be a text; put it in quotes"
             case kind:
                 message = MESSAGES.get(kind, "is not valid").format_map(context)
         yield at, message
+
+
+def _of_items(given: object) -> str:
+    """Say how a list is written, for what was given in its place."""
+    if isinstance(given, Mapping):
+        return "; each item begins with '- '"
+    return "" if given is None else "; one alone stands in brackets, too: [one]"
+
+
+def _of_pairs(given: object) -> str:
+    """Say how a mapping is written, for what was given in its place."""
+    if isinstance(given, list | tuple):
+        return ", without '- ' or brackets"
+    return ", as in 'key: value' with a space" if isinstance(given, str) else ""
 
 
 def _plain(value: object) -> object:

@@ -2,13 +2,12 @@
 
 from typing import Annotated, Any, Literal
 
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from pydantic import Field, ValidationInfo, field_validator
 
+from proxy.algorithms import fitting
 from proxy.settings.files import FileSetting
-from proxy.settings.keys import exclusive, material
+from proxy.settings.keys import exclusive
+from proxy.settings.material import material, read_private, read_secret
 from proxy.settings.section import Section, idle
 from proxy.settings.types import ParameterName, Secret
 
@@ -57,9 +56,12 @@ class DecryptionKey(Section):
         if value is not None:
             if name != needed:
                 raise ValueError(f"has no use with {algorithm}, which takes a {needed}")
-            _check_material(algorithm, material(value))
+            _check_material(algorithm, value)
         elif field == needed and file is None and f"{name}_file" in info.data:
-            raise ValueError(f"{algorithm} needs {name} or {name}_file")
+            of = f", of {_lengths(algorithm)} bytes" if needed == "secret" else ""
+            raise ValueError(
+                f"{algorithm} needs {name} or {name}_file{of}; empty is as if left out"
+            )
         return value
 
     @property
@@ -70,20 +72,19 @@ class DecryptionKey(Section):
         return material(value)
 
 
-def _check_material(algorithm: str, key: bytes) -> None:
-    lengths = SECRET_LENGTHS.get(algorithm)
-    if lengths:
-        if len(key) not in lengths:
-            wanted = " or ".join(map(str, lengths))
-            raise ValueError(f"has {len(key)} bytes; {algorithm} takes {wanted}")
-        return
-    try:
-        found = load_pem_private_key(key, password=None)
-    except (ValueError, TypeError, UnsupportedAlgorithm):
-        raise ValueError("is not an unencrypted private key in PEM form") from None
-    kind = rsa.RSAPrivateKey if algorithm.startswith("RSA") else ec.EllipticCurvePrivateKey
-    if not isinstance(found, kind):
-        raise ValueError(f"is not a key for {algorithm}")  # noqa: TRY004  # of a file, not a call
+def _check_material(algorithm: str, value: Any) -> None:
+    if algorithm in SECRET_LENGTHS:
+        length = len(read_secret(value))
+        if length not in SECRET_LENGTHS[algorithm]:
+            reason = f"has {length} bytes; {algorithm} takes {_lengths(algorithm)}"
+            raise ValueError(f"{reason}, which are taken as they are: hex or base64 is not decoded")
+    else:
+        fitting(algorithm, read_private(material(value)).public_key())
+
+
+def _lengths(algorithm: str) -> str:
+    *rest, last = map(str, SECRET_LENGTHS[algorithm])
+    return f"{', '.join(rest)} or {last}" if rest else last
 
 
 class UriSigningSettings(Section):

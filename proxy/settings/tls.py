@@ -6,6 +6,7 @@ from pathlib import Path
 from pydantic import Field, ValidationInfo, field_validator
 
 from proxy.settings.files import FileSetting, LoadedFile
+from proxy.settings.material import read_certificate, read_private
 from proxy.settings.section import Section
 
 
@@ -19,15 +20,25 @@ class TlsSettings(Section):
         None, validate_default=True, description="The certificate's private key, unencrypted."
     )
 
+    @field_validator("cert")
+    @classmethod
+    def _is_one(cls, cert: LoadedFile | None) -> LoadedFile | None:
+        if cert is not None:
+            read_certificate(cert.content)
+        return cert
+
     @field_validator("key")
     @classmethod
     def _belongs(cls, key: LoadedFile | None, info: ValidationInfo) -> LoadedFile | None:
+        public = read_private(key.content).public_key() if key else None
         if "cert" not in info.data:
             return key
         cert: LoadedFile | None = info.data["cert"]
         if (cert is None) != (key is None):
             raise ValueError(f"cert and key go together; {'key' if cert else 'cert'} is missing")
         if cert and key:
+            if read_certificate(cert.content).public_key() != public:
+                raise ValueError("is not the key of the certificate in cert, or of the first there")
             _try_on(cert.path, key.path)
         return key
 
@@ -37,6 +48,4 @@ def _try_on(cert: Path, key: Path) -> None:
         # The password keeps OpenSSL from asking for one at the terminal.
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(cert, key, password="")
     except (OSError, ValueError):
-        raise ValueError(
-            "cert and key are not a certificate in PEM form and its unencrypted key"
-        ) from None
+        raise ValueError("and cert are not what OpenSSL would serve; is one too weak?") from None

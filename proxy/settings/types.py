@@ -7,7 +7,7 @@ stands on the wrong line.
 """
 
 import re
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from decimal import Decimal
 from ipaddress import ip_network
 from typing import Annotated
@@ -21,6 +21,8 @@ from pydantic import (
     StringConstraints,
     WithJsonSchema,
 )
+
+from proxy.settings.section import conflict, conflicts
 
 MASK = "********"
 
@@ -59,7 +61,7 @@ def parse_duration(value: object) -> float:
         ValueError: no number with a unit, or not a whole number of milliseconds.
     """
     if isinstance(value, int | float) and not isinstance(value, bool):
-        raise ValueError(f"a duration needs a unit; write {value}s")  # noqa: TRY004  # for pydantic
+        raise ValueError(f"a duration needs a unit; write {value}s, or {value}ms")  # noqa: TRY004  # for pydantic
     match = DURATION.fullmatch(value) if isinstance(value, str) else None
     if match is None:
         raise ValueError("must be a duration such as 500ms, 30s, 10m, 12h or 1d")
@@ -169,8 +171,13 @@ def matching(pattern: re.Pattern[str], message: str) -> AfterValidator:
 
 
 def _distinct(values: tuple[Hashable, ...]) -> tuple[Hashable, ...]:
-    if len(set(values)) < len(values):
-        raise ValueError("lists something twice")
+    found = [
+        conflict("is in the list already", position)
+        for position, value in enumerate(values)
+        if value in values[:position]
+    ]
+    if found:
+        raise conflicts(*found)
     return values
 
 
@@ -197,7 +204,9 @@ def _number_of_digits(value: object) -> object:
 
 
 def _as_list(value: object) -> object:
-    return [value] if isinstance(value, str) else value
+    if isinstance(value, Mapping):
+        raise ValueError("must be one value or a list of them")  # noqa: TRY004  # for pydantic
+    return value if isinstance(value, list | tuple) else [value]
 
 
 def _bearer(secret: SecretStr) -> SecretStr:

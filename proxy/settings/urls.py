@@ -179,7 +179,7 @@ def parse_bind_host(text: str) -> str:
     except ValueError:
         pass
     if not HOST.fullmatch(text) or text.startswith("["):
-        raise ValueError("must be an address such as 0.0.0.0 or ::, or a host name") from None
+        raise ValueError("must be an address such as 0.0.0.0 or ::, or a host name, and no port")
     return text.lower()
 
 

@@ -25,9 +25,14 @@ def test_only_a_regular_file_is_read(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "loop").symlink_to("loop")
     assert secret_error(tmp_path, "pipe") == "cannot be read: no regular file"
-    assert secret_error(tmp_path, "folder") == "cannot be read: no regular file"
+    assert secret_error(tmp_path, "folder") == "cannot be read: a folder"
     assert secret_error(tmp_path, "/dev/zero") == "cannot be read: no regular file"
-    assert secret_error(tmp_path, "nowhere") == "cannot be read: no such file"
+    missing = "cannot be read: no such file"
+    assert secret_error(tmp_path, "/nowhere") == missing
+    assert (
+        secret_error(tmp_path, "nowhere") == f"{missing}, counted from the configuration's folder"
+    )
+    assert secret_error(tmp_path, "~/here") == f"{missing}; '~' is no folder here"
     assert secret_error(tmp_path, "loop").startswith("cannot be read: ")
     assert secret_error(tmp_path, "x" * 300).startswith("cannot be read: ")
     assert secret_error(tmp_path, "\0").startswith("cannot be read: ")
@@ -55,10 +60,18 @@ def test_a_certificate_and_its_key_are_tried_on(tmp_path: Path) -> None:
     settings = from_mapping(minimal(listen=tls("key.pem")), tmp_path)
     assert settings.listen.tls.key is not None
     assert settings.listen.tls.key.path == tmp_path / "key.pem"
-    mismatch = (
-        "listen.tls.key: cert and key are not a certificate in PEM form and its unencrypted key"
+    assert error(tmp_path, listen=tls("other.pem")) == (
+        "listen.tls.key: is not the key of the certificate in cert, or of the first there"
     )
-    assert error(tmp_path, listen=tls("other.pem")) == mismatch
-    assert error(tmp_path, listen=tls("locked.pem")) == mismatch
+    assert error(tmp_path, listen=tls("locked.pem")).startswith(
+        "listen.tls.key: holds an encrypted private key; here belongs a private key without a pass"
+    )
+    assert error(tmp_path, listen=tls("cert.pem")).startswith(
+        "listen.tls.key: holds a certificate;"
+    )
+    swapped = {"tls": {"cert": "key.pem", "key": "key.pem"}}
+    assert error(tmp_path, listen=swapped) == (
+        "listen.tls.cert: holds a private key; here belongs a certificate"
+    )
     assert error(tmp_path, listen=tls(None)).endswith("key is missing")
     assert error(tmp_path, listen={"tls": {"key": "key.pem"}}).endswith("cert is missing")

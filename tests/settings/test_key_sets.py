@@ -104,7 +104,7 @@ def test_what_is_no_url_of_a_document_is_refused_and_not_repeated(url: Any) -> N
         (by_url(algorithms=["HS256"]), ["algorithms[0]: must be "]),
         (by_url(algorithms=["none"]), ["algorithms[0]: must be "]),
         (by_url(algorithms=[]), ["algorithms: must have at least one item"]),
-        (by_url(algorithms=["ES256", "ES256"]), ["algorithms: lists something twice"]),
+        (by_url(algorithms=["ES256", "ES256"]), ["algorithms[1]: is in the list already"]),
         ({"jwks_url": URL}, ["algorithms: is required"]),
         (by_url(refresh="10s"), ["refresh: must be at least 30s"]),
         (by_url(refresh="2d"), ["refresh: must be at most 1d"]),
@@ -187,9 +187,12 @@ routes: [{name: live, path: /live/**, origins: [http://origin:8000]}]
     assert errors_of(text) == [
         f"c.yaml:4: auth.keys[0].jwks_url: {NOT_SAFE}",
         "c.yaml:5: auth.keys[0].refresh: must be at least 30s",
-        "c.yaml:7: auth.keys[1].jwks_file: cannot be read: no such file",
+        (
+            "c.yaml:7: auth.keys[1].jwks_file: cannot be read: no such file,"
+            " counted from the configuration's folder"
+        ),
         "c.yaml:8: auth.keys[1].secret: has no use with jwks_file",
-        "c.yaml:9: auth.issuer: lists something twice",
+        "c.yaml:9: auth.issuer[1]: is in the list already",
     ]
 
 
@@ -213,13 +216,16 @@ def test_the_issuer_of_all_tokens_leaves_no_key_useless() -> None:
     both = [by_url(), by_url(f"{URL}2", issuer="a")]
     assert with_keys(*both, issuer=["a", "b"]).auth.issuer == ("a", "b")
     assert errors(by_url(), by_url(f"{URL}2", issuer=["a", "c"]), issuer=["a", "b"]) == [
-        "auth.issuer: must hold all of keys[1].issuer, or be left out"
+        (
+            "auth.issuer: leaves out an issuer of auth.keys[1], whose tokens would be refused;"
+            " list it here too, or leave auth.issuer out"
+        )
     ]
 
 
 def test_no_issuer_is_named_for_which_there_is_no_key() -> None:
     assert errors(by_url(issuer="a"), by_url(f"{URL}2", issuer="c"), issuer=["a", "b", "c"]) == [
-        "auth.issuer[1]: is an issuer for which auth.keys has no key"
+        "auth.issuer[1]: is an issuer for which auth.keys has no key: add one, or leave it out"
     ]
 
 

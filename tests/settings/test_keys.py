@@ -27,6 +27,13 @@ OTHERS = {
     "ES512": Pair.of(ec.generate_private_key(ec.SECP521R1())),
     "EdDSA": Pair.of(ed448.Ed448PrivateKey.generate()),
 }
+KINDS = {
+    "RS256": "an RSA key",
+    "ES256": "a key on P-256",
+    "ES384": "a key on P-384",
+    "ES512": "a key on P-521",
+    "EdDSA": "an Ed25519 key",
+}
 RSA_ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512")
 
 
@@ -77,7 +84,8 @@ def test_a_key_of_another_type_is_refused(algorithm: str) -> None:
     for other, pair in PAIRS.items():
         if other != algorithm:
             assert errors(algorithm=algorithm, public_key=pair.public) == [
-                f"auth.keys[0].public_key: is not a key for {algorithm}"
+                f"auth.keys[0].public_key: is {KINDS[other]}; {algorithm} takes {KINDS[algorithm]}"
+                + (" or an Ed448 key" if algorithm == "EdDSA" else "")
             ]
 
 
@@ -91,21 +99,27 @@ def test_halves_of_two_pairs_are_refused(algorithm: str) -> None:
 
 def test_a_private_key_in_the_public_keys_place_is_refused() -> None:
     assert errors(algorithm="RS256", public_key=PAIRS["RS256"].private) == [
-        "auth.keys[0].public_key: holds a private key; the public key belongs here"
+        (
+            "auth.keys[0].public_key: holds a private key; here belongs a public key:"
+            " `openssl pkey -pubout` makes it"
+        )
     ]
 
 
 def test_an_encrypted_private_key_is_refused_without_asking_for_its_password() -> None:
     locked = pem(RSA_KEY, password="secret")
     assert errors(algorithm="RS256", public_key=PAIRS["RS256"].public, private_key=locked) == [
-        "auth.keys[0].private_key: is not an unencrypted private key in PEM form"
+        (
+            "auth.keys[0].private_key: holds an encrypted private key; here belongs a private key"
+            " without a password: `openssl pkey` makes it"
+        )
     ]
 
 
 def test_a_curve_of_another_algorithm_is_refused() -> None:
     wide = Pair.of(ec.generate_private_key(ec.SECP384R1()))
     assert errors(algorithm="ES256", public_key=wide.public) == [
-        "auth.keys[0].public_key: is not a key for ES256"
+        "auth.keys[0].public_key: is a key on P-384; ES256 takes a key on P-256"
     ]
 
 
@@ -131,16 +145,19 @@ def test_an_rsa_key_that_takes_long_to_verify_with_is_refused(
     assert errors(algorithm="RS256", public_key=pem) == [f"auth.keys[0].public_key: {reason}"]
 
 
-@pytest.mark.parametrize("text", ["x", PAIRS["ES256"].public.replace("M", "N")])
-def test_what_is_no_key_is_refused(text: str) -> None:
-    assert errors(algorithm="ES256", public_key=text) == [
-        "auth.keys[0].public_key: is not a public key in PEM form"
+def test_what_is_no_key_is_refused() -> None:
+    damaged = PAIRS["ES256"].public.replace("M", "N")
+    assert errors(algorithm="ES256", public_key=damaged) == [
+        (
+            "auth.keys[0].public_key: holds a public key that is damaged, or of a kind that is not"
+            " known"
+        )
     ]
 
 
 def test_a_public_key_is_never_an_hmac_secret() -> None:
     assert errors(algorithm="HS256", public_key=PAIRS["RS256"].public) == [
-        "auth.keys[0].secret: HS256 needs secret or secret_file",
+        "auth.keys[0].secret: HS256 needs secret or secret_file; empty is as if left out",
         "auth.keys[0].public_key: has no use with HS256, which takes a secret",
     ]
 

@@ -18,6 +18,8 @@ EXAMPLE = Path(__file__).parents[2] / "config/playgate.example.yaml"
 Loader = Callable[..., Settings]
 Errors = Callable[..., list[str]]
 
+COUNTED = "counted from the configuration's folder"
+NOT_EMPTY = "empty is as if left out"
 # What is put behind the minimal configuration, which ends on line 11, and the errors it makes.
 MISTAKES = {
     "unknown section with a near one": (
@@ -38,7 +40,7 @@ MISTAKES = {
     ),
     "duration without a unit": (
         "streams: {ttl: 30}",
-        ["c.yaml:12: streams.ttl: a duration needs a unit; write 30s"],
+        ["c.yaml:12: streams.ttl: a duration needs a unit; write 30s, or 30ms"],
     ),
     "duration with an unknown unit": (
         "streams:\n  ttl: 30 seconds",
@@ -86,7 +88,7 @@ MISTAKES = {
     ),
     "text where a list belongs": (
         "cors: {origins: http://page.test}",
-        ["c.yaml:12: cors.origins: must be a list"],
+        ["c.yaml:12: cors.origins: must be a list; one alone stands in brackets, too: [one]"],
     ),
     "text where true or false belongs": (
         "identity: {jti_per_playback: perhaps}",
@@ -140,6 +142,40 @@ MISTAKES = {
             )
         ],
     ),
+    "mapping where a list belongs": (
+        "cors:\n  origins: {all: true}",
+        ["c.yaml:13: cors.origins: must be a list; each item begins with '- '"],
+    ),
+    "list where a mapping belongs": (
+        "limits:\n  plans:\n    - basic",
+        ["c.yaml:13: limits.plans: must be a mapping of keys to values, without '- ' or brackets"],
+    ),
+    "text where a mapping belongs": (
+        "limits:\n  default=3",
+        ["c.yaml:12: limits: must be a mapping of keys to values, as in 'key: value' with a space"],
+    ),
+    "address with a port": (
+        "listen: {host: 0.0.0.0:8080}",
+        [
+            (
+                "c.yaml:12: listen.host: must be an address such as 0.0.0.0 or ::, or a host name,"
+                " and no port"
+            )
+        ],
+    ),
+    "claims as a list": (
+        "limits: {rules: [{name: a, max: 1, where: {claims: [tier]}}]}",
+        [
+            (
+                "c.yaml:12: limits.rules[0].where.claims: must be claims with the values to have,"
+                " as in {tier: [gold, silver]}"
+            )
+        ],
+    ),
+    "claim with a value twice": (
+        "limits:\n  rules:\n  - name: a\n    max: 1\n    where:\n      claims: {tier: [4, '4']}",
+        ["c.yaml:17: limits.rules[0].where.claims.tier[1]: is in the list already"],
+    ),
     "network with a slip": (
         "listen: {trusted_proxies: [10.0.0.0/8, 10.1.2.3/8]}",
         [
@@ -150,24 +186,21 @@ MISTAKES = {
         "admin: {host: 0.0.0.0, port: 8080}",
         ["c.yaml:12: admin.port: is the player port, listen.port, too"],
     ),
-    "certificate without its key": (
-        "listen: {tls: {cert: c.yaml}}",
-        ["c.yaml:12: listen.tls.key: cert and key go together; key is missing"],
-    ),
     "certificate that is none": (
         "listen: {tls: {cert: c.yaml, key: c.yaml}}",
         [
             (
-                "c.yaml:12: listen.tls.key: cert and key are not a certificate in PEM form"
-                " and its unencrypted key"
+                f"c.yaml:12: listen.tls.{key}: is not a {what} in PEM form,"
+                f" which begins with -----BEGIN {what.upper()}-----"
             )
+            for key, what in (("cert", "certificate"), ("key", "private key"))
         ],
     ),
     "file that is not there": (
         "listen: {tls: {cert: nowhere.pem, key: nowhere.key}}",
         [
-            "c.yaml:12: listen.tls.cert: cannot be read: no such file",
-            "c.yaml:12: listen.tls.key: cannot be read: no such file",
+            f"c.yaml:12: listen.tls.{key}: cannot be read: no such file, {COUNTED}"
+            for key in ("cert", "key")
         ],
     ),
     "all pages and one": (
@@ -210,7 +243,7 @@ CHANGES = {
     ),
     "key without a secret": (
         {"      secret: 0123456789abcdef0123456789abcdef": ""},
-        ["c.yaml:3: auth.keys[0].secret: HS256 needs secret or secret_file"],
+        [f"c.yaml:3: auth.keys[0].secret: HS256 needs secret or secret_file; {NOT_EMPTY}"],
     ),
     "key id that YAML reads as a number": (
         {"    - kid: main": "    - kid: 2024"},
@@ -235,7 +268,7 @@ CHANGES = {
     ),
     "ticket secret left out": (
         {"  secret: fedcba9876543210fedcba9876543210": ""},
-        ["c.yaml:6: tickets.secret: secret or secret_file is required"],
+        [f"c.yaml:6: tickets.secret: secret or secret_file is required; {NOT_EMPTY}"],
     ),
     "tickets under the token's name": (
         {"tickets:": "tickets:\n  param: token"},
@@ -292,7 +325,7 @@ CHANGES = {
     ),
     "origin twice": (
         {"    origins: [http://origin:8000]": "    origins: [http://a, http://A:80/]"},
-        ["c.yaml:11: routes[0].origins: lists something twice"],
+        ["c.yaml:11: routes[0].origins[1]: is in the list already"],
     ),
     "prefix that is not the path's": (
         {"    path: /live/**": "    path: /live/**\n    strip_prefix: /liv"},
@@ -366,6 +399,8 @@ ROUTES_BY_HOST = MINIMAL.replace(
   - name: live""",
 )
 
+NO_KEY = "a ':' where no key can be; look at the indentation, or put the text in quotes"
+ODD_SPACE = "a no-break space, or the like, where a space can indent"
 # Whole files that are no configuration at all.
 FILES = {
     "empty": (b"", "c.yaml:1: (file): the file is empty"),
@@ -382,12 +417,36 @@ FILES = {
     ),
     "open quote": (
         b"a: 1\nb: 'x\nc: 1\n",
-        "c.yaml:2: (file): not YAML: found unexpected end of stream",
+        "c.yaml:2: (file): not YAML: a quote that is never closed",
     ),
     "tab": (b"a:\n\tb: 1\n", "c.yaml:2: (file): not YAML: a tab where only spaces can indent"),
     "colon in a text": (
         b"a: 1\nb: c: d\n",
-        "c.yaml:2: (file): not YAML: mapping values are not allowed here",
+        f"c.yaml:2: (file): not YAML: {NO_KEY}",
+    ),
+    "no-break spaces": (
+        "a:\n  b: 1\n\u00a0\u00a0c: 2\n  d: 3\n".encode(),
+        f"c.yaml:3: (file): not YAML: {ODD_SPACE}",
+    ),
+    "item to the left of its list": (
+        b"a:\n    - b: 1\n   - c: 2\n",
+        "c.yaml:3: (file): not YAML: indented otherwise than the lines it belongs to",
+    ),
+    "key to the left of its mapping": (
+        b"a:\n    b: 1\n   c: 2\n",
+        "c.yaml:3: (file): not YAML: indented otherwise than the lines it belongs to",
+    ),
+    "key to the right of its mapping": (
+        b"a: 1\n  c: 2\n",
+        f"c.yaml:2: (file): not YAML: {NO_KEY}",
+    ),
+    "unresolved merge": (
+        b"a: 1\n<<<<<<< HEAD\nb: 2\n",
+        "c.yaml:2: (file): not YAML: neither 'key: value' nor '- item'",
+    ),
+    "text that needs quotes": (
+        b"a: @b\n",
+        "c.yaml:1: (file): not YAML: a text that begins with '@' needs quotes",
     ),
     "huge": (b"#" * (600 * 1024), "c.yaml:1: (file): the file is larger than any configuration"),
 }
@@ -446,11 +505,14 @@ routes:
     assert errors_of(text) == [
         "c.yaml:1: listen.port: must be at most 65535",
         "c.yaml:4: auth.keys[0].secret: has no use with ES256, which takes a public_key",
-        "c.yaml:4: auth.keys[0].public_key: ES256 needs public_key or public_key_file",
+        (
+            "c.yaml:4: auth.keys[0].public_key: ES256 needs public_key or public_key_file;"
+            f" {NOT_EMPTY}"
+        ),
         "c.yaml:5: tickets.secret: environment variable not set: NO_SUCH_SECRET",
         "c.yaml:6: limits.plan: unknown key; did you mean 'plans'?",
         "c.yaml:7: streams.ttl: is given twice; first on line 7",
-        "c.yaml:7: streams.ttl: a duration needs a unit; write 30s",
+        "c.yaml:7: streams.ttl: a duration needs a unit; write 30s, or 30ms",
         "c.yaml:9: routes[0].segments: must be signed, open, direct or deny",
         "c.yaml:10: routes[1].name: is the name of routes[0] already",
     ]

@@ -7,13 +7,15 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from proxy.settings.load import ConfigError, from_mapping
 from proxy.settings.schema import Settings
 from proxy.settings.signing import DecryptionKey
-from tests.settings.samples import Pair, minimal
+from tests.settings.samples import Pair, minimal, pem
 
 RSA = Pair.of(rsa.generate_private_key(65537, 2048))
 EC = Pair.of(ec.generate_private_key(ec.SECP256R1()))
 PEM = {"RSA-OAEP-256": RSA.private, "ECDH-ES": EC.private, "ECDH-ES+A256KW": EC.private}
 
 
+AS_THEY_ARE = "which are taken as they are: hex or base64 is not decoded"
+ON_A_CURVE = "a key on P-256 or a key on P-384 or a key on P-521"
 KEYS = [{"algorithm": "HS256", "secret": "s" * 32}]
 
 
@@ -53,11 +55,20 @@ def test_a_private_key_is_one_of_its_algorithm(algorithm: str, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("key", "error"),
     [
-        ({"algorithm": "dir"}, "secret: dir needs secret or secret_file"),
-        ({"algorithm": "A256KW", "secret": "s" * 31}, "secret: has 31 bytes; A256KW takes 32"),
+        (
+            {"algorithm": "dir"},
+            (
+                "secret: dir needs secret or secret_file, of 16, 32 or 64 bytes;"
+                " empty is as if left out"
+            ),
+        ),
+        (
+            {"algorithm": "A256KW", "secret": "ab" * 32},
+            f"secret: has 64 bytes; A256KW takes 32, {AS_THEY_ARE}",
+        ),
         (
             {"algorithm": "dir", "secret": "s" * 24},
-            "secret: has 24 bytes; dir takes 16 or 32 or 64",
+            f"secret: has 24 bytes; dir takes 16, 32 or 64, {AS_THEY_ARE}",
         ),
         (
             {"algorithm": "dir", "secret": "s" * 16, "private_key": RSA.private},
@@ -65,15 +76,26 @@ def test_a_private_key_is_one_of_its_algorithm(algorithm: str, tmp_path: Path) -
         ),
         (
             {"algorithm": "RSA-OAEP-256", "private_key": EC.private},
-            "private_key: is not a key for RSA-OAEP-256",
+            "private_key: is a key on P-256; RSA-OAEP-256 takes an RSA key",
         ),
         (
             {"algorithm": "ECDH-ES", "private_key": RSA.private},
-            "private_key: is not a key for ECDH-ES",
+            f"private_key: is an RSA key; ECDH-ES takes {ON_A_CURVE}",
+        ),
+        (
+            {"algorithm": "ECDH-ES", "private_key": pem(ec.generate_private_key(ec.SECP256K1()))},
+            f"private_key: is a key on secp256k1; ECDH-ES takes {ON_A_CURVE}",
+        ),
+        (
+            {
+                "algorithm": "RSA-OAEP-256",
+                "private_key": pem(rsa.generate_private_key(65537, 1024)),
+            },
+            "private_key: has 1024 bits; RSA-OAEP-256 needs at least 2048",
         ),
         (
             {"algorithm": "ECDH-ES", "private_key": EC.public},
-            "private_key: is not an unencrypted private key in PEM form",
+            "private_key: holds a public key; here belongs a private key without a password",
         ),
     ],
 )

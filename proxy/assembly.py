@@ -82,7 +82,7 @@ def player_port(
     )
     return PlayerPort(
         gateway=gateway,
-        api=ViewerApi(credentials, admission, steering),
+        api=ViewerApi(credentials, admission, steering, settings.identity.device_header),
         steering=steering,
         cors=Cors(settings.cors.origins),
         trusted=TrustedProxies(settings.listen.trusted_proxies),

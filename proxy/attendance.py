@@ -48,6 +48,10 @@ class Holds:
     def __init__(self) -> None:
         self._held: Counter[str] = Counter()
 
+    def are_taken(self, account: str, limit: int) -> bool:
+        """Tell whether an account that may have ``limit`` streams has no place left."""
+        return self._held[account] >= HELD_PER_STREAM * max(limit, 1)
+
     @contextmanager
     def one_more(self, account: str, limit: int) -> Iterator[None]:
         """Count a request of an account that may have ``limit`` streams, while inside.
@@ -55,7 +59,7 @@ class Holds:
         Raises:
             Overloaded: as many as all its streams may have are under way already.
         """
-        if self._held[account] >= HELD_PER_STREAM * max(limit, 1):
+        if self.are_taken(account, limit):
             raise Overloaded("Too many requests of this account are under way.")
         self._held[account] += 1
         try:

@@ -8,7 +8,7 @@
     6. render       the template and the viewer's ticket
     7. reply
 
-The origin is asked only after step 4, so that nobody who is refused ever reaches it. From there on
+The origin is asked only after step 4, so that nobody who is refused ever reaches it. From step 3 on
 a request counts among its account's until the reply is sent (``until_sent``). Rooms do the work;
 here they meet. Nothing here knows a web framework, and nothing waits but for the store and the
 origin.
@@ -107,10 +107,10 @@ class Gateway:
         peek = conditional or request.method == "HEAD"
         if request.method == "HEAD":  # nobody plays it, so there is nothing to wait for
             request = replace(request, query=unblocked(request.query))
+        until_sent.enter_context(await self._counted(walker, notes))
         decision = await self._decide(walker, notes, Intent.PEEK if peek else Intent.START)
         held = None if peek else decision
         async with self._holding(walker, held):
-            until_sent.enter_context(self._counted(walker, decision))
             manifest = await self._fetch(route, request, walker, held)
         if conditional and manifest.template and not_modified(request.headers, manifest.validators):
             return Reply(304, (("Cache-Control", "no-store"),))
@@ -157,8 +157,8 @@ class Gateway:
             walker = self._walkers.to_segment(request)
         notes.subject, notes.playback = walker.subject, walker.playback
         peek = request.method == "HEAD"
+        until_sent.enter_context(await self._counted(walker, notes))
         decision = await self._decide(walker, notes, Intent.PEEK if peek else Intent.START)
-        until_sent.enter_context(self._counted(walker, decision))
         held = None if peek else decision
         pace = None if peek else self._admission.tempo(walker.playback.content).pace
         work = self._source.segment(route, request, pace)
@@ -230,11 +230,19 @@ class Gateway:
         every = self._admission.beat_interval(playback.content)
         return await attendance.attended(work, beat, every=every, discard=discard)
 
-    def _counted(self, walker: Walker, decision: Decision) -> AbstractContextManager[None]:
-        """Count a request of an account while inside, and refuse one too many."""
-        limit, _rule = self._admission.limit(walker.subject, walker.playback.route)
-        # More than that play where the limit was lowered, or is only observed.
-        return self._holds.one_more(walker.subject.account, max(limit, decision.active))
+    async def _counted(self, walker: Walker, notes: Notes) -> AbstractContextManager[None]:
+        """Count a request of an account while inside, and refuse one too many.
+
+        Before it is decided on, or a stream would make room for one that is not served.
+        """
+        account = walker.subject.account
+        streams, _rule = self._admission.limit(walker.subject, walker.playback.route)
+        if self._holds.are_taken(account, streams):
+            # More play where the limit was lowered, or is only observed; and who is refused or was
+            # stopped hears that instead.
+            seen = await self._decide(walker, notes, Intent.PEEK)
+            streams = max(streams, seen.active)
+        return self._holds.one_more(account, streams)
 
     @asynccontextmanager
     async def _holding(self, walker: Walker, held: Decision | None) -> AsyncIterator[None]:

@@ -21,11 +21,7 @@ class AccountNames:
         self._token_key = derive(secret, "token")
 
     def hashed(self, name: str) -> str:
-        """Give the account's hash, 32 hexadecimal digits.
-
-        Surrogates can come out of JSON escapes; they are hashed as they are, not refused, so that
-        no name a token may hold is an error.
-        """
+        """Give the account's hash, 32 hexadecimal digits; no text, however odd, is an error."""
         return _keyed(self._key, name, 16)
 
     def hashed_jti(self, jti: str) -> str:

@@ -151,10 +151,12 @@ class TokenVerifier:
         name = _name(claims, claim)
         if name is None:
             raise TokenInvalid(f"The token has no {claim!r} claim.")
+        if not _is_text(name):
+            raise TokenInvalid(f"The token's {claim!r} claim is no text.")
         if not self._rules.account_per_issuer:
             return name
         issuer = claims.get("iss")
-        if not isinstance(issuer, str) or not issuer or " " in issuer:
+        if not isinstance(issuer, str) or not issuer or " " in issuer or not _is_text(issuer):
             raise TokenInvalid("The token has no 'iss' claim that an account can be known by.")
         return f"{issuer} {name}"
 
@@ -171,6 +173,19 @@ def _reason(error: Exception) -> str:
         case jwt.InvalidAudienceError():
             return "The token is for another audience."
     return "The token's claims cannot be used."
+
+
+def _is_text(name: str) -> bool:
+    """Tell whether a name can be written in UTF-8, as an operator does in a URL.
+
+    Half a surrogate pair, which only an escape in JSON can spell, cannot (RFC 7493 §2.1): nobody
+    could list or revoke what such an account plays.
+    """
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _name(claims: Mapping[str, Any], claim: str) -> str | None:

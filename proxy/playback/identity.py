@@ -82,7 +82,7 @@ def start(
         strong=bool(named),
         content=content,
         route=route,
-        label=(printable(named) if named else "") or label_of(hints.agent),
+        label=label(token, hints),
         network=_digest(SHORT_BYTES, account, hints.network),
         agent=_digest(SHORT_BYTES, account, hints.agent),
         stray=stray if key else None,
@@ -109,6 +109,14 @@ def resume(ticket: Ticket, hints: Hints) -> Playback:
             device_class=class_of(hints.agent),
         )
     return replace(minted, network=network, stray=stray)
+
+
+def label(credential: Token | Ticket, hints: Hints) -> str:
+    """Name the device of a request as its streams are listed."""
+    if isinstance(credential, Ticket):
+        return resume(credential, hints).label
+    named = credential.device or hints.device or ""
+    return printable(named) or label_of(hints.agent)
 
 
 def is_copied(ticket: Ticket, hints: Hints) -> bool:

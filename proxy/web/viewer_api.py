@@ -15,7 +15,7 @@ from proxy.gateway import Notes
 from proxy.listing import as_json
 from proxy.model import Kind, Playback, Reply, Request, Subject, Ticket
 from proxy.playback import identity
-from proxy.playback.device import hints, label_of
+from proxy.playback.device import hints
 from proxy.query import values_of
 from proxy.rendering import decision_headers
 from proxy.streams import Intent, Outcome
@@ -37,8 +37,10 @@ class ViewerApi:
         credentials: Credentials,
         admission: Admission,
         steering: Steering,
+        device_header: str | None = None,
     ) -> None:
         self._credentials = credentials
+        self._device_header = device_header
         self._admission = admission
         self._description = described("viewer")
         self._handlers: dict[str, dict[str, Handler]] = {
@@ -104,7 +106,8 @@ class ViewerApi:
 
     async def _list(self, request: Request, notes: Notes, _: str) -> Reply:
         """List the account's active streams, and how many it may have."""
-        subject = notes.subject = await self._owner_of(request)
+        subject, _ = await self._owner_of(request)
+        notes.subject = subject
         await self._admission.check(subject)
         streams = await self._admission.store.streams(subject.account)
         limit, _rule = self._admission.limit(subject)
@@ -112,9 +115,10 @@ class ViewerApi:
 
     async def _end(self, request: Request, notes: Notes, stream: str) -> Reply:
         """Stop one of the account's streams, on whatever device it plays."""
-        subject = notes.subject = await self._owner_of(request)
+        subject, by = await self._owner_of(request)
+        notes.subject = subject
         await self._admission.check(subject)
-        by, store = label_of(hints(request).agent), self._admission.store
+        store = self._admission.store
         if not await store.stop(subject.account, stream, by=by):
             # One that was stopped may keep its slot until that lapses.
             kept = await store.streams(subject.account)
@@ -126,8 +130,8 @@ class ViewerApi:
         """Give the description of all this."""
         return self._description
 
-    async def _owner_of(self, request: Request) -> Subject:
-        """Give the account whose streams, all of them, a request may see and stop.
+    async def _owner_of(self, request: Request) -> tuple[Subject, str]:
+        """Give the account whose streams, all of them, a request may see and stop; and from where.
 
         A ticket stands in every URL of its stream, and so in the logs of whoever serves them.
 
@@ -135,12 +139,13 @@ class ViewerApi:
             TokenForbidden: a ticket of a token that is for some URIs, or one from elsewhere.
         """
         credential = await self._credentials.of(request)
+        clues = hints(request, self._device_header)
         if isinstance(credential, Ticket):
             if credential.subject.confined:
                 raise TokenForbidden("The ticket's token is for other URIs or methods.")
-            if identity.is_copied(credential, hints(request)):
+            if identity.is_copied(credential, clues):
                 raise TokenForbidden("The ticket is another device's.")
-        return credential.subject
+        return credential.subject, identity.label(credential, clues)
 
     async def _stream_of(self, request: Request) -> tuple[Subject, Playback]:
         """Give the stream a request speaks for: its ticket's, or the one its token names."""

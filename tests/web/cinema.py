@@ -46,7 +46,8 @@ class Slow:
     async def leave(self) -> None:
         self.writer.transport.abort()
         with suppress(ConnectionError):
-            await self.writer.wait_closed()
+            # Shielded: who is called off here would leave a cancelled end to who waits next.
+            await asyncio.shield(self.writer.wait_closed())
 
 
 @dataclass

@@ -81,6 +81,31 @@ async def test_no_number_of_devices_titles_or_tokens_makes_an_accounts_share_lar
             assert await house.refused(f"{film}?token={token}")
 
 
+@pytest.mark.usefixtures("two")
+async def test_no_stream_makes_room_for_one_that_finds_no_place() -> None:
+    limits = {"default": 1, "on_limit": "evict_oldest"}
+    async with cinema(limits=limits) as house:
+        path = await house.segment("endless", device="tv")
+        for _ in range(2):
+            await house.slow(path)
+        await house.stuck(2)
+        token = house.stack.token(device="phone")
+        assert await house.refused(f"{OTHER}?token={token}")
+        listed = await house.stack.ask(f"/_playgate/streams?token={token}")
+        assert [stream["device"] for stream in listed.json["streams"]] == ["tv"]
+
+
+@pytest.mark.usefixtures("two")
+async def test_who_finds_no_place_and_would_be_refused_hears_that() -> None:
+    async with cinema() as house:
+        path = await house.segment("endless", device="tv")
+        for _ in range(2):
+            await house.slow(path)
+        await house.stuck(2)
+        answer = await house.stack.watch(OTHER, device="phone")
+        assert (answer.status, answer.code) == (429, "stream_limit")
+
+
 async def test_a_household_that_fetches_all_at_once_gets_everything() -> None:
     """Five players at once that are one stream, each with as many connections as browsers open."""
     async with cinema() as house:

@@ -84,6 +84,16 @@ async def test_a_viewer_sees_and_stops_what_plays_on_another_device(pair: Pair) 
     assert (again.status, again.code) == (404, "not_found")
 
 
+async def test_who_stops_a_stream_is_named_as_in_the_list_of_streams(pair: Pair) -> None:
+    mine = await pair.play(OTHER, device="phone", agent=CHROME)
+    for credential in (f"token={pair.there.token(device='phone')}", f"_sid={mine.ticket()}"):
+        television = await pair.play(LIVE, device="tv")
+        path = f"/_playgate/streams/{stream_of(television)}?{credential}"
+        stopped = await pair.there.ask(path, method="DELETE", agent=CHROME, Host="tv.test")
+        assert stopped.status == 204
+        assert_stopped(await pair.ask(f"/live/one/{television.uris()[0]}"), by="phone")
+
+
 async def test_a_page_of_another_origin_may_stop_a_stream(pair: Pair) -> None:
     """What a browser asks before it sends DELETE with a token (the Fetch standard, §4.8)."""
     preflight = await pair.there.ask(

@@ -32,11 +32,14 @@ players: e2e  ## the same, and the matrix in docs/players.md is written anew
 bench: $(VENV)/.installed-bench  ## what the parts of a request cost
 	$(BIN)/python bench/parts.py --quiet
 
-lint: $(VENV)/.installed-dev  ## ruff, mypy, import-linter; Kubernetes manifests against their schemas
+lint: $(VENV)/.installed-dev  ## ruff, mypy, import-linter; workflows and Kubernetes manifests against their schemas
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	PYTHONPATH=. $(BIN)/lint-imports
+	$(BIN)/zizmor --offline --quiet .github
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-actions .github/actions/*/action.yml
 	$(BIN)/python -m tests.deploy.schemas
 
 format: $(VENV)/.installed-dev  ## what ruff can mend by itself

@@ -19,7 +19,7 @@ from proxy.bookkeeping import Bookkeeping
 from proxy.credentials.account import AccountNames
 from proxy.errors import StoreUnavailable
 from proxy.model import Clock
-from proxy.origin.client import CONNECTIONS, OriginClient
+from proxy.origin.client import OriginClient
 from proxy.playback.device import warm_up
 from proxy.settings.schema import Settings
 from proxy.telemetry.metrics import Metrics
@@ -58,11 +58,7 @@ class Service:
         for source in self.keys.sources:
             self.metrics.watch_keys(source.name, source.alarming_age)
         self.health.set("keys", well=bool(self.keys.ring.keys))
-        self._origins = OriginClient(
-            wiring.OriginMetrics(self.metrics),
-            clock=time.monotonic,
-            connections=max(CONNECTIONS, settings.listen.max_in_flight),
-        )
+        self._origins = OriginClient(wiring.OriginMetrics(self.metrics), clock=time.monotonic)
         players = player_port(
             settings,
             keys=self.keys.ring,

@@ -10,7 +10,7 @@
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from types import TracebackType
 from typing import Self
 
@@ -44,6 +44,10 @@ class OriginClient:
         self._observer = observer
         self._health = Health(clock, observer)
         self._transport = Transport()
+
+    def keep(self, origins: Collection[Origin]) -> None:
+        """Forget the health of all other origins: they are no route's any more."""
+        self._health.keep(origins)
 
     async def start(self) -> None:
         """Be ready to ask; opens no connection yet."""

@@ -43,9 +43,12 @@ class Part(Protocol):
 
 
 class AdminApi:
-    """Builds the operators' application; ``token`` opens what its parts have under ``/admin``."""
+    """Builds the operators' application.
 
-    def __init__(self, token: str | None, parts: Iterable[Part]) -> None:
+    ``token`` gives what opens all that its parts have under ``/admin``; None: nothing does.
+    """
+
+    def __init__(self, token: Callable[[], str | None], parts: Iterable[Part]) -> None:
         self._token = token
         self._parts = tuple(parts)
 
@@ -80,12 +83,13 @@ class AdminApi:
         return await handler(request)
 
     def _check(self, authorization: str) -> None:
-        if self._token is None:
+        token = self._token()
+        if token is None:
             raise TokenForbidden("Set admin.token to use the admin API.")
         scheme, _, given = authorization.partition(" ")
         if scheme.lower() != "bearer" or not given:
             raise TokenMissing
-        if not hmac.compare_digest(_bytes(given.strip()), _bytes(self._token)):
+        if not hmac.compare_digest(_bytes(given.strip()), _bytes(token)):
             raise TokenInvalid("This is not the admin token.")
 
 

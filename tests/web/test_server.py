@@ -6,7 +6,6 @@ import signal
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from functools import partial
 
 import aiohttp
 import pytest
@@ -21,7 +20,6 @@ from proxy.errors import StoreUnavailable
 from proxy.serve import Service, run
 from proxy.settings.load import from_mapping
 from proxy.telemetry import event_stream
-from proxy.web.server import PlayerPort
 from tests.settings.samples import minimal
 from tests.support.issuer import KeyServer
 from tests.support.origin import HLS
@@ -55,7 +53,7 @@ def in_flight(stack: Stack) -> float:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("proxy.assembly.PlayerPort", partial(PlayerPort, send_timeout=0.3))
+    monkeypatch.setattr("proxy.web.server.SEND_SECONDS", 0.3)
 
 
 @pytest.mark.usefixtures("impatient")

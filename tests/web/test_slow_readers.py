@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from functools import partial
 from random import Random
 from typing import Any
 
@@ -12,7 +11,6 @@ import pytest
 from aiohttp import web
 from structlog.testing import capture_logs
 
-from proxy.web.server import PlayerPort
 from tests.support.poll import until
 from tests.web.cinema import FILM, LONG, OTHER, WIDE, Cinema, TurnedAway, cinema
 
@@ -20,7 +18,7 @@ from tests.web.cinema import FILM, LONG, OTHER, WIDE, Cinema, TurnedAway, cinema
 @pytest.fixture(autouse=True)
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Cut nobody off: who takes a byte each half minute is not, and no test can wait so long."""
-    monkeypatch.setattr("proxy.assembly.PlayerPort", partial(PlayerPort, send_timeout=3600))
+    monkeypatch.setattr("proxy.web.server.SEND_SECONDS", 3600)
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ mistake must not be an open door.
 import hmac
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Protocol
+from urllib.parse import unquote
 
 import structlog
 from aiohttp import web
@@ -28,7 +29,8 @@ from proxy.spelling import shown, unknown
 from proxy.web.replies import SERVER, problem
 
 # Where parts put what is about one account. By itself aiohttp takes no braces in a name.
-ACCOUNT = "/admin/v1/accounts/{account:[^/]+}"
+ACCOUNTS = "/admin/v1/accounts/"
+ACCOUNT = ACCOUNTS + "{account:[^/]+}"
 
 log = structlog.get_logger("playgate")
 
@@ -94,8 +96,18 @@ class AdminApi:
 
 
 def account_of(request: web.Request, accounts: AccountNames) -> str:
-    """Give the hash of the account that a path under ``ACCOUNT`` names."""
-    return accounts.hashed(request.match_info["account"])
+    """Give the hash of the account that a path under ``ACCOUNT`` names.
+
+    Raises:
+        BadRequest: it is no UTF-8, and so nobody's name.
+    """
+    written = request.rel_url.raw_path.removeprefix(ACCOUNTS).partition("/")[0]
+    try:
+        name = unquote(written, errors="strict")
+        name.encode()
+    except UnicodeError as error:
+        raise BadRequest("The account's name is not percent-encoded UTF-8.") from error
+    return accounts.hashed(name)
 
 
 def parameters(request: web.Request, *known: str) -> Mapping[str, str]:

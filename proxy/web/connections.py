@@ -12,7 +12,7 @@ import sys
 import termios
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import structlog
 from aiohttp import web
@@ -46,6 +46,11 @@ class PlayerProtocol(RequestHandler):
         self._send_timeout = send_timeout
         self._stall_check: asyncio.TimerHandle | None = None
         self._waiting: asyncio.Task[Any] | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Hear of the connection. Whatever its client does not take is watched, be it a byte."""
+        super().connection_made(transport)
+        cast("asyncio.Transport", transport).set_write_buffer_limits(high=0)
 
     def pause_writing(self) -> None:
         """Hear that more waits to be sent than a connection should hold; watch it from here."""

@@ -258,3 +258,13 @@ async def test_open_requests_finish_when_the_proxy_is_stopped() -> None:
         gate.set()
         assert (await answer).text == "late"
         await stop
+
+
+@pytest.mark.parametrize("name", ["%ff", "sur%ED%A0%80", "a%C3"])
+async def test_an_account_that_is_no_text_is_nobodys(name: str) -> None:
+    async with Stack() as stack:
+        for path, method in (("streams", "GET"), ("streams", "DELETE"), ("revoke", "POST")):
+            answer = await stack.operate(
+                URL(f"/admin/v1/accounts/{name}/{path}", encoded=True), method
+            )
+            assert (answer.status, answer.code) == (400, "bad_request")

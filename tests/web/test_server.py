@@ -94,6 +94,16 @@ async def test_a_client_that_never_reads_a_manifest_is_cut_off() -> None:
             await until(lambda: in_flight(stack) == 0)
 
 
+async def test_a_single_byte_that_a_client_leaves_unread_is_noticed() -> None:
+    """So that the watch begins there, too: asyncio by itself tells of 64 KiB and more."""
+    async with Stack() as stack:
+        with asking(stack.service.port, "/open/nothing.ts"):
+            await until(lambda: bool(stack.service._server.connections))
+            (connection,) = stack.service._server.connections
+            assert connection.transport is not None
+            assert connection.transport.get_write_buffer_limits() == (0, 0)
+
+
 @pytest.mark.usefixtures("impatient")
 async def test_a_client_that_reads_slowly_is_served_to_the_end() -> None:
     async with Stack() as stack:

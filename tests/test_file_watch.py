@@ -119,7 +119,7 @@ async def test_a_file_that_is_missing_is_waited_for(watched: Watched) -> None:
     """As where a configuration and its secrets are mounted from two places."""
     new = {"keys": [{"algorithm": "HS256", "secret_file": "new.secret"}]}
     watched.path.write_text(written(auth=new))
-    missing = "cannot be read: no such file"
+    missing = "cannot be read: no such file, counted from the configuration's folder"
     assert await watched.looked(6) == [missing]
     (watched.folder / "new.secret").write_text("n" * 32)
     assert await watched.looked() == [missing, "3"]

@@ -61,7 +61,6 @@ def test_a_file_that_says_the_same_is_no_change(reread: Callable[..., Reread]) -
         ("admin", "host", "127.0.0.1", "127.0.0.2"),
         ("admin", "port", 9091, 9092),
         ("store", "url", "redis://:canary@a", "redis://:other-canary@b"),
-        ("store", "key_prefix", "a", "b"),
         ("tickets", "param", "_a", "_b"),
         ("tickets", "secret", SECRET, f"canary{SECRET}"),
     ],
@@ -79,6 +78,13 @@ def test_what_needs_a_restart_stays_as_it_is_and_the_rest_does_not(
         from_mapping(minimal(**{section: {**rest, key: old}})), section
     )
     assert "canary" not in str(found.needs_restart)
+
+
+def test_so_does_what_its_keys_in_redis_begin_with(reread: Callable[..., Reread]) -> None:
+    redis = {"url": "redis://r"}
+    found = reread({"store": {**redis, "key_prefix": "a"}}, {"store": {**redis, "key_prefix": "b"}})
+    assert (keys(found.changed), keys(found.needs_restart)) == ([], ["store.key_prefix"])
+    assert found.settings.store.key_prefix == "a"
 
 
 def test_another_store_comes_with_all_that_is_said_of_it(reread: Callable[..., Reread]) -> None:

@@ -135,7 +135,7 @@ class Stack:
             "auth": {"keys": [{"algorithm": "HS256", "secret": JWT_SECRET}]},
             "tickets": {"secret": TICKET_SECRET},
             # A busy machine may take its time; what a limit does has tests that set it.
-            "origin": {"cache": "0s", "timeout": "1m", "connect_timeout": "30s"},
+            "origin": {"cache": "0s", "timeout": "1m"},
             "routes": [
                 {"name": "live", "path": "/live/**", "origins": [self.origin.url], **self.live},
                 {

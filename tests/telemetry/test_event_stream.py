@@ -104,6 +104,11 @@ async def test_the_stream_keeps_about_as_many_as_it_is_to(
     sent = Sent(redis_server.url, max_length=300)
     await sent.sink.start()
     sent.put(*range(1000))
+
+    async def all_sent() -> bool:
+        return (await streams(redis))[-1:] == [999]
+
+    await until(all_sent, "the last event is there")
     await sent.sink.close()
     kept = await streams(redis)
     assert kept[-1] == 999

@@ -196,7 +196,7 @@ async def test_a_bad_file_changes_nothing_and_is_told_and_counted(stack: Stack) 
     assert (bad.status, bad.code) == (422, "config_invalid")
     assert [error.split(": ", 2)[1:] for error in bad.json["errors"]] == [
         ["limits.default", "must be at least 0"],
-        ["streams.ttl", "a duration needs a unit; write 30s"],
+        ["streams.ttl", "a duration needs a unit; write 30s, or 30ms"],
     ]
     assert all(error.startswith(f"{stack.file}:") for error in bad.json["errors"])
     [told] = [entry for entry in logs if entry["log_level"] == "error"]

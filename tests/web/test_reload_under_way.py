@@ -425,6 +425,7 @@ async def test_events_may_be_told_elsewhere(
         await reloaded(stack, events={"sink": "redis-stream", "queue": 100})
         assert await events() == 1
         await stack.watch(TWO, "bob")
+        del stack.overrides["events"]["queue"]
         await reloaded(stack, events={"sink": "none"})
         await stack.watch(ONE, "carol")
         assert await events() == 2

@@ -21,6 +21,7 @@ from proxy.credentials.account import AccountNames
 from proxy.manifest_source import ManifestCaches
 from proxy.model import Clock
 from proxy.origin.client import OriginClient
+from proxy.origin_reports import OriginReports
 from proxy.playback.device import warm_up
 from proxy.settings.load import ConfigError, Problem
 from proxy.settings.reload import InForce, Reread
@@ -50,16 +51,18 @@ class Configured:
         self._heard = heard
         self.config = InForce(settings, self._clock())
         self.health = Health()
-        self.metrics = Metrics(__version__, wiring.origin_names(settings))
+        self._spans = wiring.spans(lambda: self.config.settings)
+        self.metrics = Metrics(__version__, wiring.origin_names(settings), self._spans)
         self._books = Bookkeeping(settings, self.metrics, clock=clock, on_store=self._store_well)
         self.store = self._books.store
         self.keys = TokenKeys(settings.auth, self._keys_changed)
-        self._origins = OriginClient(wiring.OriginMetrics(self.metrics), clock=time.monotonic)
+        self._origins = OriginClient(OriginReports(self.metrics, self._spans), clock=time.monotonic)
         self._lasting = Lasting(
             accounts=AccountNames(settings.tickets.key),
             store=self.store,
             origins=self._origins,
             metrics=self.metrics,
+            spans=self._spans,
             journal=self._books.journal,
             clock=self._clock,
             in_flight=InFlight(self.metrics),
@@ -67,7 +70,7 @@ class Configured:
         self._caches = ManifestCaches(settings.origin.cache, self.metrics)
         self.players = player_port(settings, self.keys.ring, self._caches, self._lasting)
         self.certificate: Certificate | None = None
-        self._note_names()
+        self._note_sources()
 
     def operators(self, reload: Callable[[], Awaitable[Reread]]) -> AdminApi:
         """Give what answers operators."""
@@ -103,7 +106,9 @@ class Configured:
 
     async def close(self) -> None:
         """Let go of everything: in a second or so, whatever store, issuers and origins do."""
-        await asyncio.gather(self._books.close(), self.keys.close(), self._origins.close())
+        await asyncio.gather(
+            self._books.close(), self.keys.close(), self._origins.close(), self._spans.close()
+        )
 
     async def adopt(self, reread: Reread) -> None:
         """Put another configuration in force, and let go of what only the last one needed.
@@ -136,7 +141,7 @@ class Configured:
                 self.certificate.renew(context)
         finally:
             await self.keys.tidy()
-        self._note_names()
+        self._note_sources()
         self._heard(settings)
         await self._books.follow(before)
 
@@ -164,12 +169,11 @@ class Configured:
             reason = "none of the keys can be had now; those in force stay"
             raise ConfigError((Problem("configuration", None, "auth.keys", reason),))
 
-    def _note_names(self) -> None:
-        """Have metrics and health be about the keys, origins and routes there are."""
+    def _note_sources(self) -> None:
+        """Have metrics and health be about the keys and origins there are."""
         self.metrics.watch_keys({source.name: source.alarming_age for source in self.keys.sources})
         self.health.set("keys", well=bool(self.keys.ring.keys))
         self.metrics.watch_origins(wiring.origin_names(self.config.settings))
-        self.metrics.streams.watch_routes(route.name for route in self.config.settings.routes)
         self._origins.keep(wiring.all_origins(self.config.settings))
 
     def _store_well(self, available: bool) -> None:  # noqa: FBT001  # a callback

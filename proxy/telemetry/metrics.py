@@ -5,33 +5,44 @@ a stream, a path or an address. Children are looked up once and kept, so that a 
 increment and not a search.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
-from time import perf_counter
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.process_collector import ProcessCollector
 
+from proxy.streams import Decision, EndReason, Outcome
 from proxy.telemetry.config_metrics import ConfigMetrics
-from proxy.telemetry.stream_metrics import StreamMetrics
+from proxy.telemetry.exemplars import Exemplified
+from proxy.telemetry.notes import Notes
+from proxy.telemetry.phases import Phases
+from proxy.telemetry.spans import NoSpans, Spans
 from proxy.telemetry.totals import Totals, sums, values
 
 # From a cached beat (well under a millisecond) to a slow origin's time-out.
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 # The store answers in tenths of a millisecond and is given up after store.timeout (100 ms).
 STORE_SECONDS = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1)
+PHASE_SECONDS = STORE_SECONDS + SECONDS[10:]
+# Concurrency: each number of streams a plan may plausibly allow has a bucket of its own.
+STREAMS = (*range(1, 11), 15, 20, 50, 100)
+
+# What gives a stream a new slot.
+STARTS = frozenset({Outcome.ADMITTED, Outcome.TAKEOVER, Outcome.PROVISIONAL, Outcome.OBSERVED})
 
 
 class Metrics:
-    """All metrics of one process, in a registry of their own."""
+    """All metrics of one process, in a registry of their own.
 
-    def __init__(self, version: str, origins: Iterable[str]) -> None:
+    ``phase(name)`` gives the context in which a phase of a request is measured. ``spans`` hears of
+    phases, and of where a manifest came from.
+    """
+
+    def __init__(self, version: str, origins: Iterable[str], spans: Spans | None = None) -> None:
         registry = self.registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         Info("playgate_build", "The running build.", registry=registry).info({"version": version})
-        self.streams = StreamMetrics(registry)
         self._requests = Counter(
             "playgate_requests_total",
             "Requests answered on the player port.",
@@ -45,11 +56,47 @@ class Metrics:
             buckets=SECONDS,
             registry=registry,
         )
-        self._phase_seconds = Histogram(
+        phase_seconds = Histogram(
             "playgate_phase_seconds",
             "Where a request's time goes: auth, store, origin, rewrite.",
             ["phase"],
-            buckets=STORE_SECONDS + SECONDS[9:],
+            buckets=PHASE_SECONDS,
+            registry=registry,
+        )
+        self._spans = spans or NoSpans()
+        self.phase = Phases(phase_seconds, PHASE_SECONDS, self._spans)
+        self._admissions = Counter(
+            "playgate_admissions_total",
+            "Decisions on streams, by what was decided.",
+            ["route", "result"],
+            registry=registry,
+        )
+        self._refusals = Counter(
+            "playgate_refusals_total",
+            "Requests refused, by the code of the refusal and the rule that asked for it.",
+            ["route", "code", "rule"],
+            registry=registry,
+        )
+        self._observed = Counter(
+            "playgate_observed_total",
+            "Streams let in that would be refused, were their limit or rule enforced.",
+            ["route", "rule"],
+            registry=registry,
+        )
+        self._streams_ended = Counter(
+            "playgate_streams_ended_total", "Streams ended.", ["reason"], registry=registry
+        )
+        self._account_streams = Histogram(
+            "playgate_account_streams",
+            "Active streams of the account at each admission, the admitted one included.",
+            buckets=STREAMS,
+            registry=registry,
+        )
+        self._requested_streams = Histogram(
+            "playgate_requested_streams",
+            "Streams the account asked for at once, at each start, refused ones included: what"
+            " another limit would have done.",
+            buckets=STREAMS,
             registry=registry,
         )
         self._store_up = Gauge(
@@ -119,6 +166,8 @@ class Metrics:
             "playgate_in_flight_requests", "Player requests being answered.", registry=registry
         )
         self.config = ConfigMetrics(registry)
+        for reason in EndReason:
+            self._streams_ended.labels(reason)
         self._origins: frozenset[str] = frozenset()
         self._former_origins: frozenset[str] = frozenset()
         self._key_sources: frozenset[str] = frozenset()
@@ -127,9 +176,12 @@ class Metrics:
 
     def _keep_children(self) -> None:
         self._requests_of = cache(self._requests.labels)
-        self._request_seconds_of = cache(self._request_seconds.labels)
-        self._phase_of = cache(self._phase_seconds.labels)
+        self._request_seconds_of = cache(
+            lambda route, kind: Exemplified(self._request_seconds.labels(route, kind), SECONDS)
+        )
+        self._admissions_of = cache(self._admissions.labels)
         self._store_of = cache(self._store_seconds.labels)
+        self._cache_of = cache(self._cache.labels)
 
     def exposition(self, accept: str) -> tuple[bytes, str]:
         """Give all metrics and their content type, as OpenMetrics or in Prometheus's own form."""
@@ -140,27 +192,37 @@ class Metrics:
         """Give how things are, and what was counted so far over all routes."""
         return Totals(
             in_flight=int(values(self.in_flight)[""]),
-            active=self.streams.shown(),
             origins={name: up == 1 for name, up in values(self._origin_up, "origin").items()},
             requests=sums(self._requests, "outcome"),
-            admissions=sums(self.streams.admissions, "result"),
-            refusals=sums(self.streams.refusals, "code"),
-            ended=sums(self.streams.ends, "reason"),
+            admissions=sums(self._admissions, "result"),
+            refusals=sums(self._refusals, "code"),
+            ended=sums(self._streams_ended, "reason"),
         )
 
-    def request(self, route: str, kind: str, outcome: str, seconds: float) -> None:
-        """Count a request that was answered."""
-        self._requests_of(route, kind, outcome).inc()
-        self._request_seconds_of(route, kind).observe(seconds)
+    def request(self, notes: Notes, begun: float, now: float) -> None:
+        """Count a request that was answered; it began and ended at these instants, in seconds."""
+        self._requests_of(notes.route, notes.kind, notes.outcome).inc()
+        self._request_seconds_of(notes.route, notes.kind).observe(now - begun, now, notes.trace)
 
-    @contextmanager
-    def phase(self, name: str) -> Iterator[None]:
-        """Measure one phase of a request."""
-        begun = perf_counter()
-        try:
-            yield
-        finally:
-            self._phase_of(name).observe(perf_counter() - begun)
+    def decision(self, route: str, decision: Decision) -> None:
+        """Count a decision that took effect; not the streams it ended."""
+        self._admissions_of(route, decision.outcome).inc()
+        if decision.outcome is Outcome.OBSERVED:
+            self._observed.labels(route, decision.rule).inc()
+        if decision.outcome in STARTS:
+            self._account_streams.observe(decision.playing)
+
+    def requested(self, streams: int) -> None:
+        """Count a start that was asked for, by how many streams there would be with it."""
+        self._requested_streams.observe(streams)
+
+    def refusal(self, route: str, code: str, rule: str) -> None:
+        """Count a refusal; ``rule`` is empty where no rule on streams asked for it."""
+        self._refusals.labels(route, code, rule).inc()
+
+    def stream_ended(self, reason: EndReason) -> None:
+        """Count a stream that ended."""
+        self._streams_ended.labels(reason).inc()
 
     def store_call(self, op: str, seconds: float, ok: bool) -> None:  # noqa: FBT001  # a callback
         """Count a call to the store."""
@@ -204,7 +266,8 @@ class Metrics:
 
     def cache_lookup(self, result: str) -> None:
         """Count a look-up of a compiled manifest."""
-        self._cache.labels(result).inc()
+        self._cache_of(result).inc()
+        self._spans.note("playgate.manifest", result)
 
     def events_dropped(self, number: int) -> None:
         """Count events that were lost."""

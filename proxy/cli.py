@@ -23,12 +23,10 @@ from proxy.errors import StoreUnavailable
 from proxy.minting import MintError, mint
 from proxy.serve import run
 from proxy.settings.effective import effective, json_schema
-from proxy.settings.load import ConfigError
-from proxy.settings.reload import ConfigFile
+from proxy.settings.load import ConfigError, load
 from proxy.settings.schema import Settings
 from proxy.settings.types import parse_duration
 from proxy.telemetry import logs
-from proxy.wiring import private_names
 
 WRONG_INPUT = 1
 UNREACHABLE = 3
@@ -48,7 +46,7 @@ streams = typer.Typer(
 )
 app.add_typer(streams, name="streams")
 
-ConfigPath = Annotated[Path, typer.Option("--config", help="The configuration file (YAML).")]
+ConfigFile = Annotated[Path, typer.Option("--config", help="The configuration file (YAML).")]
 
 
 def main() -> None:
@@ -75,29 +73,27 @@ def _options(
 
 @app.command()
 def serve(
-    config: ConfigPath,
+    config: ConfigFile,
     *,
     require_store: Annotated[
         bool, typer.Option(help="Exit with 3 if the store cannot be reached at start.")
     ] = False,
 ) -> None:
-    """Run the proxy until SIGTERM, then finish what is under way. SIGHUP reloads the file."""
-    file = ConfigFile(config, os.environ)
-    settings = _loaded(file)
-    logging = _Logging()
-    logging.follow(settings)
-    _run(run(settings, file=file, heard=logging.follow, require_store=require_store))
+    """Run the proxy until SIGTERM, then finish what is under way."""
+    settings = _load(config)
+    logs.configure(settings.log.format, settings.log.level, _private(settings))
+    _run(run(settings, require_store=require_store))
 
 
 @app.command()
-def check(config: ConfigPath) -> None:
+def check(config: ConfigFile) -> None:
     """Say everything that is wrong with a configuration, or that it is good."""
     _load(config)
     typer.echo(f"{config}: good")
 
 
 @app.command("config")
-def show(config: ConfigPath) -> None:
+def show(config: ConfigFile) -> None:
     """Show the effective configuration: defaults included, secrets masked."""
     typer.echo(effective(_load(config)), nl=False)
 
@@ -110,7 +106,7 @@ def schema() -> None:
 
 @app.command()
 def token(
-    config: ConfigPath,
+    config: ConfigFile,
     account: Annotated[str, typer.Option(help="Whose token.")],
     *,
     plan: Annotated[str | None, typer.Option(help="The account's plan.")] = None,
@@ -176,26 +172,15 @@ def demo(
     _run(run_demo(port=port, store=store))
 
 
-class _Logging:
-    """Logs as settings say. What may have carried credentials once stays out of the log."""
-
-    def __init__(self) -> None:
-        self._private: set[str] = set()
-
-    def follow(self, settings: Settings) -> None:
-        self._private |= private_names(settings)
-        logs.configure(settings.log.format, settings.log.level, self._private)
-
-
 def _load(config: Path) -> Settings:
-    return _loaded(ConfigFile(config, os.environ))
-
-
-def _loaded(file: ConfigFile) -> Settings:
     try:
-        return file.load()
+        return load(config, os.environ)
     except ConfigError as error:
         _fail("\n".join(str(problem) for problem in error.problems), WRONG_INPUT)
+
+
+def _private(settings: Settings) -> set[str]:
+    return {*settings.auth.query_params, *settings.auth.cookies, settings.tickets.param}
 
 
 async def _served(service: Coroutine[Any, Any, None]) -> None:
@@ -213,7 +198,7 @@ async def _served(service: Coroutine[Any, Any, None]) -> None:
 def _run(service: Coroutine[Any, Any, None]) -> None:
     try:
         uvloop.run(_served(service))
-    except ConfigError as error:  # the demo's settings come from its options, traces' from OTEL_*
+    except ConfigError as error:  # the demo's settings come from its options
         _fail("\n".join(str(problem) for problem in error.problems), WRONG_INPUT)
     except StoreUnavailable as error:
         _fail(f"the store cannot be reached: {error.detail}", UNREACHABLE)

@@ -1,9 +1,7 @@
 """Values of the rooms, built from the settings, so that no room knows how it is configured."""
 
 import time
-from collections.abc import Callable
 from dataclasses import astuple
-from functools import lru_cache
 
 from proxy.admission.policy import Lifetimes, OnLimit, Policy, Rule, Takeover
 from proxy.admission.rules import Rulebook, Where
@@ -20,35 +18,9 @@ from proxy.model import Clock
 from proxy.origin.upstream import Origin, OriginConfig, Upstream
 from proxy.routing import Route, RouteTable
 from proxy.settings.limits import WhereSettings
-from proxy.settings.problems import ConfigError, Problem
 from proxy.settings.schema import Settings
 from proxy.settings.signing import SECRET_LENGTHS, UriSigningSettings
-from proxy.telemetry.logs import Redactor
-from proxy.telemetry.spans import NoSpans, Spans
-
-
-def private_names(settings: Settings) -> frozenset[str]:
-    """Give the names of parameters and cookies whose values open something."""
-    auth = settings.auth
-    return frozenset({*auth.query_params, *auth.cookies, settings.tickets.param})
-
-
-def spans(in_force: Callable[[], Settings]) -> Spans:
-    """Build what records spans, without what is private by the settings in force at the time.
-
-    Raises:
-        ConfigError: the environment, which says how, says what cannot be done.
-    """
-    if not in_force().tracing.enabled:
-        return NoSpans()
-    # Only with the extra playgate[otel], which the settings have seen to.
-    from proxy.telemetry.otel.environment import recorder  # noqa: PLC0415
-
-    redactor = lru_cache(maxsize=2)(Redactor)
-    try:
-        return recorder(lambda text: redactor(private_names(in_force())).text(text)) or NoSpans()
-    except ValueError as error:
-        raise ConfigError((Problem("environment", None, "OTEL_*", str(error)),)) from error
+from proxy.telemetry.metrics import Metrics
 
 
 def route_table(settings: Settings) -> RouteTable:
@@ -67,28 +39,6 @@ def route_table(settings: Settings) -> RouteTable:
         )
         for route in settings.routes
     )
-
-
-def all_origins(settings: Settings) -> frozenset[Origin]:
-    """Give the origins of all routes."""
-    return frozenset(Origin.parse(url) for route in settings.routes for url in route.origins)
-
-
-def origin_names(settings: Settings) -> frozenset[str]:
-    """Give what they are called in metrics."""
-    return frozenset(origin.name for origin in all_origins(settings))
-
-
-def same_manifests(one: Settings, other: Settings) -> bool:
-    """Tell whether manifests come out the same, so that those in memory are good for both.
-
-    How they are asked for counts, too: who shortens how long one is kept wants that at once.
-    """
-
-    def inputs(settings: Settings) -> tuple[object, ...]:
-        return settings.routes, settings.origin, settings.tickets.param, settings.streams.keepalive
-
-    return inputs(one) == inputs(other)
 
 
 def origin_config(settings: Settings) -> OriginConfig:
@@ -111,6 +61,21 @@ def upstreams(settings: Settings) -> dict[str, Upstream]:
         route.name: Upstream(route.name, tuple(map(Origin.parse, route.origins)), config)
         for route in settings.routes
     }
+
+
+class OriginMetrics:
+    """Counts what the origin room reports."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    def request(self, route: str, origin: str, result: str) -> None:
+        """Count one attempt."""
+        self._metrics.origin_request(route, origin, result)
+
+    def up(self, origin: str, *, healthy: bool) -> None:
+        """Note whether an origin is in use."""
+        self._metrics.origin_up(origin, healthy)
 
 
 def policy(settings: Settings) -> Policy:

@@ -10,7 +10,7 @@
 """
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
@@ -19,7 +19,7 @@ from aiohttp import ClientResponse
 from proxy.errors import OriginError, OriginInvalid, OriginUnreachable
 from proxy.model import Request
 from proxy.origin.body import Body
-from proxy.origin.exchange import Asked, Attempt, Exchange, Fetched, Observer, Opened, until
+from proxy.origin.exchange import Attempt, Exchange, Fetched, Observer, Opened, until
 from proxy.origin.headers import (
     Fields,
     Validators,
@@ -27,12 +27,14 @@ from proxy.origin.headers import (
     manifest_response,
     segment_request,
     segment_response,
-    trace_fields,
 )
 from proxy.origin.health import Health
 from proxy.origin.transport import Transport
 from proxy.origin.upstream import Origin, Target, Upstream
-from proxy.trace import Trace
+
+# Above the default listen.max_in_flight. Where that is higher, so must this be: each request may
+# have one of its own, held by the origin for many seconds, and nobody is to wait for one here.
+CONNECTIONS = 4096
 
 
 class OriginClient:
@@ -42,14 +44,16 @@ class OriginClient:
     known of an origin's health stay. ``clock`` gives seconds and never goes back.
     """
 
-    def __init__(self, observer: Observer, *, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        observer: Observer,
+        *,
+        clock: Callable[[], float],
+        connections: int = CONNECTIONS,
+    ) -> None:
         self._observer = observer
         self._health = Health(clock, observer)
-        self._transport = Transport()
-
-    def keep(self, origins: Collection[Origin]) -> None:
-        """Forget the health of all other origins: they are no route's any more."""
-        self._health.keep(origins)
+        self._transport = Transport(connections)
 
     async def start(self) -> None:
         """Be ready to ask; opens no connection yet."""
@@ -93,9 +97,7 @@ class OriginClient:
         """
         fields = manifest_request(request, validators)
         deadline = asyncio.get_running_loop().time() + upstream.config.timeout + hold
-        exchange = await self._begin(
-            "GET", upstream, target, fields, trace=request.trace, hold=hold
-        )
+        exchange = await self._begin("GET", upstream, target, fields, hold)
         try:
             response = exchange.response
             _check_manifest(response, conditional=validators is not None)
@@ -122,9 +124,7 @@ class OriginClient:
         config = upstream.config
         fields = segment_request(request, config.private_cookies, config.private_headers)
         method = "HEAD" if request.method == "HEAD" else "GET"
-        exchange = await self._begin(
-            method, upstream, target, fields, trace=request.trace, hold=hold
-        )
+        exchange = await self._begin(method, upstream, target, fields, hold)
         try:
             response = exchange.response
             if not 200 <= response.status < 600:
@@ -141,8 +141,6 @@ class OriginClient:
         upstream: Upstream,
         target: Target,
         fields: Fields,
-        *,
-        trace: Trace,
         hold: float,
     ) -> Exchange:
         """Send a request until an answer begins: once, and once more for each retry."""
@@ -151,14 +149,12 @@ class OriginClient:
         tried: list[Origin] = []
         while True:
             origin = self._health.choose(upstream.origins, tried)
-            asked = Asked(upstream.route, origin, method, target, again=len(tried))
-            watch = self._observer.watch(asked, trace)
-            attempt = Attempt(origin, self._health, watch, held=hold > 0)
+            attempt = Attempt(upstream.route, origin, self._health, self._observer, held=hold > 0)
             try:
                 response = await self._transport.send(
                     method,
                     origin.url(target),
-                    (*fields, *trace_fields(watch.trace)),
+                    fields,
                     upstream.config,
                     deadline=deadline,
                     again=bool(tried),
@@ -168,9 +164,6 @@ class OriginClient:
                 tried.append(origin)
                 if not isinstance(error, OriginUnreachable) or len(tried) > upstream.config.retries:
                     raise
-            except asyncio.CancelledError:
-                attempt.forsaken()
-                raise
             else:
                 return Exchange(response, attempt, patience)
 

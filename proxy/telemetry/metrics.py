@@ -5,26 +5,22 @@ a stream, a path or an address. Children are looked up once and kept, so that a 
 increment and not a search.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from functools import cache
+from time import perf_counter
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.process_collector import ProcessCollector
 
 from proxy.streams import Decision, EndReason, Outcome
-from proxy.telemetry.config_metrics import ConfigMetrics
-from proxy.telemetry.exemplars import Exemplified
-from proxy.telemetry.notes import Notes
-from proxy.telemetry.phases import Phases
-from proxy.telemetry.spans import NoSpans, Spans
 from proxy.telemetry.totals import Totals, sums, values
 
 # From a cached beat (well under a millisecond) to a slow origin's time-out.
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 # The store answers in tenths of a millisecond and is given up after store.timeout (100 ms).
 STORE_SECONDS = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1)
-PHASE_SECONDS = STORE_SECONDS + SECONDS[10:]
 # Concurrency: each number of streams a plan may plausibly allow has a bucket of its own.
 STREAMS = (*range(1, 11), 15, 20, 50, 100)
 
@@ -33,13 +29,9 @@ STARTS = frozenset({Outcome.ADMITTED, Outcome.TAKEOVER, Outcome.PROVISIONAL, Out
 
 
 class Metrics:
-    """All metrics of one process, in a registry of their own.
+    """All metrics of one process, in a registry of their own."""
 
-    ``phase(name)`` gives the context in which a phase of a request is measured. ``spans`` hears of
-    phases, and of where a manifest came from.
-    """
-
-    def __init__(self, version: str, origins: Iterable[str], spans: Spans | None = None) -> None:
+    def __init__(self, version: str, origins: Iterable[str]) -> None:
         registry = self.registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         Info("playgate_build", "The running build.", registry=registry).info({"version": version})
@@ -56,15 +48,13 @@ class Metrics:
             buckets=SECONDS,
             registry=registry,
         )
-        phase_seconds = Histogram(
+        self._phase_seconds = Histogram(
             "playgate_phase_seconds",
             "Where a request's time goes: auth, store, origin, rewrite.",
             ["phase"],
-            buckets=PHASE_SECONDS,
+            buckets=STORE_SECONDS + SECONDS[9:],
             registry=registry,
         )
-        self._spans = spans or NoSpans()
-        self.phase = Phases(phase_seconds, PHASE_SECONDS, self._spans)
         self._admissions = Counter(
             "playgate_admissions_total",
             "Decisions on streams, by what was decided.",
@@ -149,6 +139,11 @@ class Metrics:
             "Events that could not be sent, because too many waited.",
             registry=registry,
         )
+        self._events_spared = Counter(
+            "playgate_events_spared_total",
+            "Refusals that are no event, because too many of a kind came in a second.",
+            registry=registry,
+        )
         self._keepalive_entries = Counter(
             "playgate_keepalive_entries_total",
             "Entries of the keepalive stream, by what became of them.",
@@ -165,23 +160,23 @@ class Metrics:
         self.in_flight = Gauge(
             "playgate_in_flight_requests", "Player requests being answered.", registry=registry
         )
-        self.config = ConfigMetrics(registry)
+        self._config_loaded = Gauge(
+            "playgate_config_loaded_timestamp_seconds",
+            "When the running configuration was loaded.",
+            registry=registry,
+        )
         for reason in EndReason:
             self._streams_ended.labels(reason)
-        self._origins: frozenset[str] = frozenset()
-        self._former_origins: frozenset[str] = frozenset()
-        self._key_sources: frozenset[str] = frozenset()
-        self.watch_origins(origins)
+        for origin in origins:
+            self._origin_up.labels(origin).set(1)
         self._keep_children()
 
     def _keep_children(self) -> None:
         self._requests_of = cache(self._requests.labels)
-        self._request_seconds_of = cache(
-            lambda route, kind: Exemplified(self._request_seconds.labels(route, kind), SECONDS)
-        )
+        self._request_seconds_of = cache(self._request_seconds.labels)
         self._admissions_of = cache(self._admissions.labels)
+        self._phase_of = cache(self._phase_seconds.labels)
         self._store_of = cache(self._store_seconds.labels)
-        self._cache_of = cache(self._cache.labels)
 
     def exposition(self, accept: str) -> tuple[bytes, str]:
         """Give all metrics and their content type, as OpenMetrics or in Prometheus's own form."""
@@ -199,10 +194,19 @@ class Metrics:
             ended=sums(self._streams_ended, "reason"),
         )
 
-    def request(self, notes: Notes, begun: float, now: float) -> None:
-        """Count a request that was answered; it began and ended at these instants, in seconds."""
-        self._requests_of(notes.route, notes.kind, notes.outcome).inc()
-        self._request_seconds_of(notes.route, notes.kind).observe(now - begun, now, notes.trace)
+    def request(self, route: str, kind: str, outcome: str, seconds: float) -> None:
+        """Count a request that was answered."""
+        self._requests_of(route, kind, outcome).inc()
+        self._request_seconds_of(route, kind).observe(seconds)
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        """Measure one phase of a request."""
+        begun = perf_counter()
+        try:
+            yield
+        finally:
+            self._phase_of(name).observe(perf_counter() - begun)
 
     def decision(self, route: str, decision: Decision) -> None:
         """Count a decision that took effect; not the streams it ended."""
@@ -241,37 +245,23 @@ class Metrics:
 
     def origin_up(self, origin: str, up: bool) -> None:  # noqa: FBT001  # a callback
         """Note whether an origin is believed well."""
-        # A request under way may still tell of one that was taken out since.
-        if origin not in self._former_origins:
-            self._origin_up.labels(origin).set(up)
+        self._origin_up.labels(origin).set(up)
 
-    def watch_origins(self, origins: Iterable[str]) -> None:
-        """Show the health of these origins, well until it is known better, and of no others."""
-        wanted = frozenset(origins)
-        gone = self._origins - wanted
-        for origin in gone:
-            self._origin_up.remove(origin)
-        for origin in wanted - self._origins:
-            self._origin_up.labels(origin).set(1)
-        self._origins = wanted
-        self._former_origins = (self._former_origins | gone) - wanted
-
-    def watch_keys(self, ages: Mapping[str, Callable[[], float]]) -> None:
-        """Show how old the keys of these sources, and no others, are now (seconds)."""
-        for gone in self._key_sources - ages.keys():
-            self._keys_age.remove(gone)
-        for source, age in ages.items():
-            self._keys_age.labels(source).set_function(age)
-        self._key_sources = frozenset(ages)
+    def watch_keys(self, source: str, age: Callable[[], float]) -> None:
+        """Show how old a source's keys are (seconds) whenever somebody looks."""
+        self._keys_age.labels(source).set_function(age)
 
     def cache_lookup(self, result: str) -> None:
         """Count a look-up of a compiled manifest."""
-        self._cache_of(result).inc()
-        self._spans.note("playgate.manifest", result)
+        self._cache.labels(result).inc()
 
     def events_dropped(self, number: int) -> None:
         """Count events that were lost."""
         self._events_dropped.inc(number)
+
+    def events_spared(self, number: int) -> None:
+        """Count refusals that nobody was told of, on purpose."""
+        self._events_spared.inc(number)
 
     def keepalive_entry(self, result: str) -> None:
         """Count an entry of the keepalive stream."""
@@ -284,3 +274,7 @@ class Metrics:
     def _take_worst_lag(self) -> float:
         worst, self._worst_lag = self._worst_lag, 0.0
         return worst
+
+    def config_loaded(self, timestamp: float) -> None:
+        """Note when the running configuration was loaded (seconds since the epoch)."""
+        self._config_loaded.set(timestamp)

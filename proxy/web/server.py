@@ -6,9 +6,7 @@ is told in one form what was wrong with it.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import contextmanager
-from random import getrandbits
+from collections.abc import AsyncIterator
 from time import perf_counter
 
 import structlog
@@ -16,15 +14,12 @@ from aiohttp import web
 from multidict import CIMultiDict
 
 from proxy.errors import BadRequest, InternalError, Overloaded, PlaygateError, StreamLimit
-from proxy.gateway import READING, Gateway
+from proxy.gateway import READING, Gateway, Notes
 from proxy.manifest_source import STEERING_PATH
 from proxy.model import Reply, Request
 from proxy.origin.headers import is_loop
 from proxy.telemetry.journal import Journal
 from proxy.telemetry.metrics import Metrics
-from proxy.telemetry.notes import CURRENT, Notes
-from proxy.telemetry.spans import RequestSpan, Spans
-from proxy.trace import Trace, request_id, trace_context
 from proxy.web import viewer_api
 from proxy.web.addresses import TrustedProxies
 from proxy.web.connections import SEND_SECONDS, PlayerServer, waiting
@@ -42,41 +37,7 @@ KEEPALIVE_SECONDS = 75
 # they zap, seek, or find another rendition better: it is nobody's failure.
 ABANDONED = "abandoned"
 
-Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
-
 log = structlog.get_logger("playgate")
-
-
-class InFlight:
-    """How many requests of players are being answered, by whichever port."""
-
-    def __init__(self, metrics: Metrics) -> None:
-        self._metrics = metrics
-        self.number = 0
-
-    @contextmanager
-    def one_more(self) -> Iterator[None]:
-        """Count one while inside."""
-        self.number += 1
-        self._metrics.in_flight.inc()
-        try:
-            yield
-        finally:
-            self.number -= 1
-            self._metrics.in_flight.dec()
-
-
-def player_server(handle: Handler) -> PlayerServer:
-    """Give the server of players' connections, whose requests ``handle`` answers."""
-    return PlayerServer(
-        handle,
-        send_timeout=SEND_SECONDS,
-        access_log=None,
-        keepalive_timeout=KEEPALIVE_SECONDS,
-        max_line_size=MAX_LINE_BYTES,
-        max_field_size=MAX_LINE_BYTES,
-        auto_decompress=False,
-    )
 
 
 class PlayerPort:
@@ -94,11 +55,10 @@ class PlayerPort:
         cors: Cors,
         trusted: TrustedProxies,
         metrics: Metrics,
-        spans: Spans,
         journal: Journal,
-        in_flight: InFlight,
         max_in_flight: int,
         package: str | None = None,
+        send_timeout: float = SEND_SECONDS,
     ) -> None:
         self._gateway = gateway
         self._api = api
@@ -106,59 +66,55 @@ class PlayerPort:
         self._cors = cors
         self._trusted = trusted
         self._metrics = metrics
-        self._spans = spans
         self._journal = journal
         self._max_in_flight = max_in_flight
         self._package = package
-        self._in_flight = in_flight
+        self._send_timeout = send_timeout
+        self._in_flight = 0
+
+    def server(self) -> PlayerServer:
+        """Give the server whose connections this port answers."""
+        return PlayerServer(
+            self.handle,
+            send_timeout=self._send_timeout,
+            access_log=None,
+            keepalive_timeout=KEEPALIVE_SECONDS,
+            max_line_size=MAX_LINE_BYTES,
+            max_field_size=MAX_LINE_BYTES,
+            auto_decompress=False,
+        )
 
     async def handle(self, raw: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
-        trace, span = self._received(raw)
-        notes = Notes(trace)
-        before = CURRENT.set(trace)
+        self._in_flight += 1
+        self._metrics.in_flight.inc()
         try:
-            with self._in_flight.one_more():
-                return await self._answer(raw, notes)
+            return await self._answer(raw)
         finally:
-            CURRENT.reset(before)
-            span.end(notes)
+            self._in_flight -= 1
+            self._metrics.in_flight.dec()
 
-    def _received(self, raw: web.BaseRequest) -> tuple[Trace, RequestSpan]:
-        """Give what a request is known by from here on, and begin its span.
-
-        Its id is what a trusted proxy calls it, or that of the trace it belongs to, or a new one.
-        """
-        ids, parents = raw.headers.getall("X-Request-Id", ()), raw.headers.getall("traceparent", ())
-        trusted = bool(ids or parents) and self._trusted.trusts(raw.remote or "")
-        states = raw.headers.getall("tracestate", ())
-        span = self._spans.request(trace_context(parents, states, trusted=trusted))
-        given = request_id(ids) if trusted else None
-        own = span.context.trace_id if span.context else new_id()
-        return Trace(given or own, span.context), span
-
-    async def _answer(self, raw: web.BaseRequest, notes: Notes) -> web.StreamResponse:
+    async def _answer(self, raw: web.BaseRequest) -> web.StreamResponse:
         begun = perf_counter()
+        notes = Notes()
+        outcome = "ok"
         try:
             reply = await self._reply(raw, notes)
-            notes.outcome = _outcome(reply.status)
+            outcome = _outcome(reply.status)
         except PlaygateError as error:
-            reply, notes.outcome, notes.code = self._told(raw, error), error.outcome, error.code
+            reply, outcome = self._told(raw, error), error.outcome
             self._note(error, notes)
         except Exception:
             # The last line: a bug must cost one request, be seen, and say nothing to the client.
             log.exception("a request failed", route=notes.route, kind=notes.kind)
-            bug = InternalError()
-            reply, notes.outcome, notes.code = self._told(raw, bug), bug.outcome, bug.code
+            reply, outcome = self._told(raw, InternalError()), InternalError.outcome
         except asyncio.CancelledError:
             log.debug("a client went away")
-            notes.outcome = ABANDONED
+            outcome = ABANDONED
             raise
         finally:
-            self._metrics.request(notes, begun, perf_counter())
-        notes.status = reply.status
-        extra = (("X-Request-Id", notes.trace.request_id), *self._cors.headers(raw.headers))
-        return await send(raw, reply, extra)
+            self._metrics.request(notes.route, notes.kind, outcome, perf_counter() - begun)
+        return await send(raw, reply, self._cors.headers(raw.headers))
 
     def _told(self, raw: web.BaseRequest, error: PlaygateError) -> Reply:
         """Put an error into the form its asker can read: no player survives one of steering."""
@@ -167,9 +123,9 @@ class PlayerPort:
         return problem(error)
 
     async def _reply(self, raw: web.BaseRequest, notes: Notes) -> Reply:
-        if self._in_flight.number > self._max_in_flight:
+        if self._in_flight > self._max_in_flight:
             raise Overloaded
-        request = notes.request = self._read(raw, notes.trace)
+        request = self._read(raw)
         if is_loop(request):  # told before it costs anybody a slot, or counts as an origin's fault
             raise BadRequest("The request has come through this proxy too often (Via).")
         ours = request.path.startswith(viewer_api.PREFIX)
@@ -181,7 +137,7 @@ class PlayerPort:
         with waiting(raw):
             return await self._gateway.reply(request, notes)
 
-    def _read(self, raw: web.BaseRequest, trace: Trace) -> Request:
+    def _read(self, raw: web.BaseRequest) -> Request:
         peer = raw.remote or ""
         self._trusted.check(peer, raw.headers)
         scheme = self._trusted.scheme(peer, raw.scheme, raw.headers)
@@ -201,7 +157,6 @@ class PlayerPort:
             headers=raw.headers,
             address=self._trusted.viewer(peer, raw.headers),
             package=target.package,
-            trace=trace,
         )
 
     def _note(self, error: PlaygateError, notes: Notes) -> None:
@@ -220,11 +175,6 @@ class PlayerPort:
             stream=notes.playback.stream if notes.playback else None,
             rule=rule,
         )
-
-
-def new_id() -> str:
-    """Make a request's id: no secret, so it need not be drawn from the system at each request."""
-    return f"{getrandbits(128):032x}"
 
 
 def _outcome(status: int) -> str:

@@ -1,1 +1,0 @@
-"""Spans by OpenTelemetry, with the extra ``playgate[otel]``: all that knows it is in here."""

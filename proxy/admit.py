@@ -4,31 +4,23 @@ Gathers what a decision depends on (the account's limit, the tempo of the conten
 once, and turns a "no" into the error the player gets.
 """
 
-from collections import OrderedDict
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
 
 from proxy.admission.policy import BEATS_PER_TTL, Lifetimes, cadence, limit_for
 from proxy.admission.rules import Rulebook
 from proxy.admission.store import Store
 from proxy.errors import StoreUnavailable, StreamEnded, StreamLimit, TokenRevoked
+from proxy.learned import Learned, Tempo
 from proxy.manifests.template import Template
 from proxy.model import Playback, Subject
 from proxy.streams import Attempt, Cadence, Decision, Intent, Outcome, Pace
 from proxy.telemetry.metrics import Metrics
 
-# Contents whose tempo is remembered, and streams of players that come back with their token. A
-# forgotten one costs one more call to the store at its next start, or is noticed again at its next
-# refresh, so the bound may be far below a large catalogue.
-MAX_REMEMBERED = 20_000
-
 # A manifest may promise a beat each millisecond, but a stream is not missed before it was silent
 # for five seconds (``slot.MIN_PATIENCE_MS``).
 MIN_BEAT_INTERVAL_MS = 1_000
-
-Value = TypeVar("Value")
 
 NEW = frozenset({Outcome.ADMITTED, Outcome.TAKEOVER, Outcome.PROVISIONAL, Outcome.OBSERVED})
 
@@ -44,32 +36,27 @@ class Limits:
     rulebook: Rulebook = field(default_factory=Rulebook)
 
 
-@dataclass(frozen=True, slots=True)
-class Tempo:
-    """What a content taught when its manifests were last read."""
-
-    pace: Pace | None = None
-    self_refreshing: bool = False
-
-
-UNKNOWN = Tempo()
 ON_DEMAND = Pace(live=False)
 # The cadence of a beat that knows nothing of its stream: the slot keeps its own.
 KEPT = Cadence(ttl_ms=0, guess=True)
 
 
 class Admission:
-    """Decides on requests, through the store."""
+    """Decides on requests, through the store; ``learned`` is what was known before, if anything."""
 
     def __init__(
-        self, store: Store, limits: Limits, lifetimes: Lifetimes, metrics: Metrics
+        self,
+        store: Store,
+        limits: Limits,
+        lifetimes: Lifetimes,
+        metrics: Metrics,
+        learned: Learned | None = None,
     ) -> None:
         self.store = store
         self._limits = limits
         self._lifetimes = lifetimes
         self._metrics = metrics
-        self._tempos: OrderedDict[str, Tempo] = OrderedDict()
-        self._returning: OrderedDict[str, None] = OrderedDict()
+        self._learned = learned or Learned()
 
     async def decide(
         self,
@@ -207,12 +194,12 @@ class Admission:
 
     def _lifetime(self, playback: Playback) -> Cadence:
         tempo = self.tempo(playback.content)
-        returns = tempo.self_refreshing or playback.stream in self._returning
+        returns = tempo.self_refreshing or self._learned.returns(playback.stream)
         return cadence(tempo.pace, self._lifetimes, self_refreshing=returns)
 
     def tempo(self, content: str) -> Tempo:
         """Give what is known of a content's tempo."""
-        return self._tempos.get(content, UNKNOWN)
+        return self._learned.tempo(content)
 
     def shows_life(self, content: str, *, by_ticket: bool) -> bool:
         """Tell whether a request is a beat: one of many that come for as long as somebody watches.
@@ -245,8 +232,9 @@ class Admission:
         known = self.tempo(playback.content)
         # A rendition that a media playlist reports on says nothing of how the entry is refreshed.
         refreshes_itself = template.media_playlist if is_entry else known.self_refreshing
-        tempo = Tempo(slower(known.pace, template.pace), refreshes_itself and template.pace.live)
-        _put(self._tempos, playback.content, tempo)
+        tempo = self._learned.note_tempo(
+            playback.content, template.pace, self_refreshing=refreshes_itself
+        )
         if tempo == known or decision.outcome is Outcome.UNCHECKED:
             return
         corrected = self._lifetime(playback)
@@ -260,35 +248,12 @@ class Admission:
         looks like a new start, and would undo a takeover or an operator's end.
         """
         if playback.instance_ms is not None:
-            self._returning.pop(playback.stream, None)
+            self._learned.note_return(playback.stream, by_token=False)
         elif decision.outcome is Outcome.RENEWED:
-            _put(self._returning, playback.stream, None)
+            self._learned.note_return(playback.stream, by_token=True)
 
     async def undo(self, subject: Subject, decision: Decision) -> None:
         """Give back the slot of a stream that was let in but could not be served."""
         if decision.outcome in NEW:
             with suppress(StoreUnavailable):
                 await self.store.forget(subject.account, decision.stream, decision.started_ms)
-
-
-def _put(memory: OrderedDict[str, Value], key: str, value: Value) -> None:
-    """Remember, and forget what was longest unused instead."""
-    memory[key] = value
-    memory.move_to_end(key)
-    if len(memory) > MAX_REMEMBERED:
-        memory.popitem(last=False)
-
-
-def slower(known: Pace | None, read: Pace) -> Pace:
-    """Give the slower of two tempos of one content.
-
-    Its renditions may differ (audio in longer segments than video); a slot must live long enough
-    for the slowest, and must not be corrected back and forth.
-    """
-    if known is None or known.live != read.live:
-        return read
-    return Pace(
-        live=read.live,
-        interval=max(known.interval, read.interval),
-        duration=max(known.duration, read.duration),
-    )

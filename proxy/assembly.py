@@ -1,18 +1,23 @@
 """Both ports, put together from the settings: every room gets what it needs, and no more."""
 
 import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 
 from proxy import wiring
 from proxy.admission.store import Store
 from proxy.admit import Admission
+from proxy.attendance import Holds
 from proxy.credentials.account import AccountNames
 from proxy.credentials.keys import KeyRing
 from proxy.gateway import Gateway
-from proxy.manifest_source import ManifestSource
+from proxy.learned import Learned
+from proxy.manifest_source import ManifestCaches, ManifestSource
 from proxy.model import Clock
 from proxy.origin.client import OriginClient
 from proxy.origin_steering import OriginSteering
 from proxy.playback.identity import IdentityRules
+from proxy.settings.reload import Reread
 from proxy.settings.schema import Settings
 from proxy.telemetry.journal import Journal
 from proxy.telemetry.metrics import Metrics
@@ -24,30 +29,39 @@ from proxy.web.console.site import ConsolePage
 from proxy.web.description import AdminDescription
 from proxy.web.health import Health
 from proxy.web.probes import Probes
+from proxy.web.reload import ConfigReload
 from proxy.web.replies import Cors
 from proxy.web.revocation import AccountRevocation, Memory
-from proxy.web.server import PlayerPort
-from proxy.web.stats import KeyAges, Stats
+from proxy.web.server import InFlight, PlayerPort
+from proxy.web.stats import Config, KeyAges, Stats
 from proxy.web.steering import Steering
 from proxy.web.viewer_api import ViewerApi
 
 
+@dataclass(frozen=True, slots=True)
+class Lasting:
+    """What lives as long as the process, and what it has learned, whatever is configured."""
+
+    accounts: AccountNames
+    store: Store
+    origins: OriginClient
+    metrics: Metrics
+    journal: Journal
+    clock: Clock
+    in_flight: InFlight
+    learned: Learned = field(default_factory=Learned)
+    holds: Holds = field(default_factory=Holds)
+
+
 def player_port(
-    settings: Settings,
-    *,
-    keys: KeyRing,
-    accounts: AccountNames,
-    store: Store,
-    origins: OriginClient,
-    metrics: Metrics,
-    journal: Journal,
-    clock: Clock,
+    settings: Settings, keys: KeyRing, caches: ManifestCaches, lasting: Lasting
 ) -> PlayerPort:
     """Build what answers players; store and origins are started by whoever made them."""
-    credentials = wiring.credentials(settings, keys, accounts, clock)
+    metrics, origins = lasting.metrics, lasting.origins
+    credentials = wiring.credentials(settings, keys, lasting.accounts, lasting.clock)
     routes, upstreams = wiring.route_table(settings), wiring.upstreams(settings)
-    limits = wiring.limits(settings)
-    admission = Admission(store, limits, wiring.lifetimes(settings), metrics)
+    limits, lifetimes = wiring.limits(settings), wiring.lifetimes(settings)
+    admission = Admission(lasting.store, limits, lifetimes, metrics, lasting.learned)
     steering = Steering(
         credentials,
         admission,
@@ -75,10 +89,11 @@ def player_port(
             credentials,
             origins,
             metrics,
-            ttl=settings.origin.cache,
+            caches=caches,
             keepalive=settings.streams.keepalive,
         ),
         metrics=metrics,
+        holds=lasting.holds,
     )
     return PlayerPort(
         gateway=gateway,
@@ -87,32 +102,43 @@ def player_port(
         cors=Cors(settings.cors.origins),
         trusted=TrustedProxies(settings.listen.trusted_proxies),
         metrics=metrics,
-        journal=journal,
+        journal=lasting.journal,
+        in_flight=lasting.in_flight,
         max_in_flight=settings.listen.max_in_flight,
         package=settings.auth.uri_signing.param if settings.auth.uri_signing.enabled else None,
     )
 
 
 def admin_port(
-    settings: Settings,
+    config: Config,
+    lasting: Lasting,
     *,
-    accounts: AccountNames,
-    store: Store,
-    metrics: Metrics,
     health: Health,
     key_ages: KeyAges,
-    clock: Clock,
+    reload: Callable[[], Awaitable[Reread]],
 ) -> AdminApi:
-    """Build what answers operators, of parts that each bring their own routes."""
-    token = settings.admin.token
-    memory = Memory(ttl=settings.auth.revocation_ttl, leeway=settings.auth.leeway)
+    """Build what answers operators, of parts that each bring their own routes.
+
+    It lives as long as the process: what is configured, it asks ``config`` for.
+    """
+    accounts, store, clock = lasting.accounts, lasting.store, lasting.clock
+
+    def token() -> str | None:
+        secret = config().settings.admin.token
+        return secret.get_secret_value() if secret else None
+
+    def memory() -> Memory:
+        auth = config().settings.auth
+        return Memory(ttl=auth.revocation_ttl, leeway=auth.leeway)
+
     return AdminApi(
-        token.get_secret_value() if token else None,
+        token,
         parts=(
-            Probes(metrics, health),
+            Probes(lasting.metrics, health),
             AccountStreams(accounts, store),
             AccountRevocation(accounts, store, memory, clock),
-            Stats(settings, metrics, health, key_ages=key_ages, clock=clock),
+            Stats(config, lasting.metrics, health, key_ages=key_ages, clock=clock),
+            ConfigReload(reload),
             AdminDescription(),
             ConsolePage(),
         ),

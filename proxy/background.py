@@ -2,10 +2,14 @@
 
 import asyncio
 import contextlib
+import threading
 from collections.abc import Awaitable, Callable
-from typing import Protocol
+from concurrent.futures import Future
+from typing import Protocol, TypeVar
 
 import structlog
+
+T = TypeVar("T")
 
 # After a failure that nobody thought of: seldom enough to be read in a log, soon enough to go on.
 PAUSE_SECONDS = 1.0
@@ -54,3 +58,22 @@ class Repeated:
                 # The last line: a bug must be seen, and must not end what others rely on.
                 log.exception("work in the background failed", work=self._name)
                 await asyncio.sleep(PAUSE_SECONDS)
+
+
+def in_thread(work: Callable[[], T]) -> Future[T]:
+    """Begin work that may hang, such as reading a file of a network, in a thread of its own.
+
+    Those of asyncio are waited for when the process ends; this one is not. Who waits for the result
+    may stop waiting; that does not end the work.
+    """
+    result: Future[T] = Future()
+    result.set_running_or_notify_cancel()
+
+    def run() -> None:
+        try:
+            result.set_result(work())
+        except BaseException as error:  # noqa: BLE001  # raised where it is waited for
+            result.set_exception(error)
+
+    threading.Thread(target=run, name="reading", daemon=True).start()
+    return result

@@ -7,6 +7,7 @@ watched: everything a decision needs and nothing that answers a request.
 import asyncio
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import structlog
 
@@ -14,7 +15,6 @@ from proxy import wiring
 from proxy.admission.memory import MemoryStore
 from proxy.admission.outage import OnOutage, OutageGuard
 from proxy.admission.redis import RedisStore
-from proxy.admission.store import Store
 from proxy.admit import Admission
 from proxy.background import Background
 from proxy.errors import StoreUnavailable
@@ -54,18 +54,21 @@ class Bookkeeping:
         self._clock = clock
         self._on_store = on_store
         self._url = settings.store.url.get_secret_value()
-        self._background: list[Background] = []
+        self._policy = wiring.policy(settings)
+        self._ended: list[Background] = []
+        self._redis: RedisStore | None = None
+        self._counting = self._store()
+        self._events = self._event_stream()
         self.journal = Journal(metrics, clock or time.time, self._sink())
         watch = LapseWatch(clock or time.monotonic)
-        self.store = ReportingStore(self._store(), self.journal, watch)
-        self._background.append(LapseCollector(self.store, watch))
-        if settings.events.keepalive:
-            self._background.append(self._keepalive())
+        self.store = ReportingStore(self._counting, self.journal, watch)
+        self._lapses = LapseCollector(self.store, watch)
+        self._keepalive = self._keepalive_stream()
 
     async def start(self) -> None:
         """Get ready, and begin to work."""
         await self.store.start()
-        for work in self._background:
+        for work in self._works():
             await work.start()
 
     async def close(self) -> None:
@@ -74,8 +77,45 @@ class Bookkeeping:
         What was begun last is stopped first: when what tells of streams looks whether it has told
         all, nothing more is to come.
         """
-        works = reversed(self._background)
+        works = reversed(self._works())
         await asyncio.gather(*(work.close() for work in works), self.store.close())
+
+    def _works(self) -> list[Background]:
+        works = (*self._ended, self._events, self._lapses, self._keepalive)
+        return [work for work in works if work is not None]
+
+    def govern(self, settings: Settings) -> None:
+        """Count by other settings from now on; what is counted stays."""
+        policy = wiring.policy(settings)
+        # An end is remembered for as long as tickets live that were made before.
+        longest = max(policy.tombstone_ms, self._policy.tombstone_ms)
+        self._policy = replace(policy, tombstone_ms=longest)
+        self._settings = settings
+        if self._redis is not None:
+            self._redis.govern(self._policy)
+        if isinstance(self._counting, OutageGuard):
+            self._counting.govern(self._policy, OnOutage(settings.store.on_outage))
+        else:
+            self._counting.govern(self._policy)
+
+    async def follow(self, before: Settings) -> None:
+        """Work beside the requests as the settings say, which were others ``before``.
+
+        What is not wanted any more has come to its end when this returns.
+        """
+        if self._settings.events != before.events:
+            self._ended += filter(None, (self._events, self._keepalive))
+            self._events, self._keepalive = self._event_stream(), self._keepalive_stream()
+            if self._events is not None:
+                await self._events.start()
+            if self._keepalive is not None:
+                await self._keepalive.start()
+            self.journal.tell(self._sink())
+        while self._ended:
+            await self._ended[-1].close()
+            self._ended.pop()
+        if self._redis is not None:
+            await self._redis.wait_for(self._settings.store.timeout)
 
     async def insist_on_store(self) -> None:
         """Return if the store answers.
@@ -88,55 +128,56 @@ class Bookkeeping:
         except StoreUnavailable as failure:
             raise StoreUnavailable(cause(failure, self._url)) from failure
 
-    def _sink(self) -> Sink:
+    def _event_stream(self) -> EventStream | None:
         events = self._settings.events
-        match events.sink:
-            case "log":
-                return self._spared(LogSink())
-            case "redis-stream":
-                stream = EventStream(
-                    client(self._url, timeout=CONNECT_SECONDS, connections=1),
-                    f"{self._settings.store.key_prefix}:events",
-                    max_length=events.max_length,
-                    queue=events.queue,
-                    dropped=self._metrics.events_dropped,
-                )
-                self._background.append(stream)
-                return self._spared(stream)
-            case _:
-                return NoSink()
+        if events.sink != "redis-stream":
+            return None
+        return EventStream(
+            client(self._url, timeout=CONNECT_SECONDS, connections=1),
+            f"{self._settings.store.key_prefix}:events",
+            max_length=events.max_length,
+            queue=events.queue,
+            dropped=self._metrics.events_dropped,
+        )
+
+    def _sink(self) -> Sink:
+        if self._events is not None:
+            return self._spared(self._events)
+        return self._spared(LogSink()) if self._settings.events.sink == "log" else NoSink()
 
     def _spared(self, sink: Sink) -> Sink:
-        return Sparing(sink, self._clock or time.monotonic, self._metrics.events_spared)
+        return Sparing(sink, self._clock or time.monotonic, self._metrics.events_dropped)
 
-    def _keepalive(self) -> KeepaliveStream:
+    def _keepalive_stream(self) -> KeepaliveStream | None:
         settings = self._settings
+        if not settings.events.keepalive:
+            return None
+        # What is kept alive has a slot, whose limit and time are those it was given.
         limits, lifetimes = wiring.limits(settings), wiring.lifetimes(settings)
         return KeepaliveStream(
             client(self._url, timeout=CONNECT_SECONDS, connections=1),
             f"{settings.store.key_prefix}:keepalive",
             Admission(self.store, limits, lifetimes, self._metrics),
-            max_age_ms=round(settings.streams.ttl * 1000),
+            max_age_ms=lambda: round(self._settings.streams.ttl * 1000),
             count=self._metrics.keepalive_entry,
         )
 
-    def _store(self) -> Store:
+    def _store(self) -> MemoryStore | OutageGuard:
         store, clock = self._settings.store, self._clock
-        rules = wiring.policy(self._settings)
         self._on_store(True)  # noqa: FBT003  # a callback
         if self._url == MEMORY:
-            return MemoryStore(rules, clock or time.time)
-        primary = RedisStore(
+            return MemoryStore(self._policy, clock or time.time)
+        self._redis = RedisStore(
             self._url,
-            rules,
+            self._policy,
             key_prefix=store.key_prefix,
             timeout=store.timeout,
             observe=self._metrics.store_call,
             now_ms=None if clock is None else lambda: round(clock() * 1000),
         )
         return OutageGuard(
-            primary,
-            rules,
+            self._redis,
+            self._policy,
             OnOutage(store.on_outage),
             clock=clock or time.time,
             on_change=self._on_change,

@@ -23,7 +23,8 @@ from proxy.errors import StoreUnavailable
 from proxy.minting import MintError, mint
 from proxy.serve import run
 from proxy.settings.effective import effective, json_schema
-from proxy.settings.load import ConfigError, load
+from proxy.settings.load import ConfigError
+from proxy.settings.reload import ConfigFile
 from proxy.settings.schema import Settings
 from proxy.settings.types import parse_duration
 from proxy.telemetry import logs
@@ -46,7 +47,7 @@ streams = typer.Typer(
 )
 app.add_typer(streams, name="streams")
 
-ConfigFile = Annotated[Path, typer.Option("--config", help="The configuration file (YAML).")]
+ConfigPath = Annotated[Path, typer.Option("--config", help="The configuration file (YAML).")]
 
 
 def main() -> None:
@@ -73,27 +74,29 @@ def _options(
 
 @app.command()
 def serve(
-    config: ConfigFile,
+    config: ConfigPath,
     *,
     require_store: Annotated[
         bool, typer.Option(help="Exit with 3 if the store cannot be reached at start.")
     ] = False,
 ) -> None:
-    """Run the proxy until SIGTERM, then finish what is under way."""
-    settings = _load(config)
-    logs.configure(settings.log.format, settings.log.level, _private(settings))
-    _run(run(settings, require_store=require_store))
+    """Run the proxy until SIGTERM, then finish what is under way. SIGHUP reloads the file."""
+    file = ConfigFile(config, os.environ)
+    settings = _loaded(file)
+    logging = _Logging()
+    logging.follow(settings)
+    _run(run(settings, file=file, heard=logging.follow, require_store=require_store))
 
 
 @app.command()
-def check(config: ConfigFile) -> None:
+def check(config: ConfigPath) -> None:
     """Say everything that is wrong with a configuration, or that it is good."""
     _load(config)
     typer.echo(f"{config}: good")
 
 
 @app.command("config")
-def show(config: ConfigFile) -> None:
+def show(config: ConfigPath) -> None:
     """Show the effective configuration: defaults included, secrets masked."""
     typer.echo(effective(_load(config)), nl=False)
 
@@ -106,7 +109,7 @@ def schema() -> None:
 
 @app.command()
 def token(
-    config: ConfigFile,
+    config: ConfigPath,
     account: Annotated[str, typer.Option(help="Whose token.")],
     *,
     plan: Annotated[str | None, typer.Option(help="The account's plan.")] = None,
@@ -172,15 +175,27 @@ def demo(
     _run(run_demo(port=port, store=store))
 
 
+class _Logging:
+    """Logs as settings say. What may have carried credentials once stays out of the log."""
+
+    def __init__(self) -> None:
+        self._private: set[str] = set()
+
+    def follow(self, settings: Settings) -> None:
+        auth = settings.auth
+        self._private |= {*auth.query_params, *auth.cookies, settings.tickets.param}
+        logs.configure(settings.log.format, settings.log.level, self._private)
+
+
 def _load(config: Path) -> Settings:
+    return _loaded(ConfigFile(config, os.environ))
+
+
+def _loaded(file: ConfigFile) -> Settings:
     try:
-        return load(config, os.environ)
+        return file.load()
     except ConfigError as error:
         _fail("\n".join(str(problem) for problem in error.problems), WRONG_INPUT)
-
-
-def _private(settings: Settings) -> set[str]:
-    return {*settings.auth.query_params, *settings.auth.cookies, settings.tickets.param}
 
 
 async def _served(service: Coroutine[Any, Any, None]) -> None:

@@ -13,6 +13,7 @@
     ├── BadRequest                 bad_request          400
     ├── NotFound                   not_found            404
     ├── MethodNotAllowed           method_not_allowed   405
+    ├── ConfigInvalid              config_invalid       422  (operators' port)
     ├── Unavailable                503, Retry-After
     │   ├── Overloaded             overloaded
     │   ├── StoreUnavailable       store_unavailable
@@ -189,6 +190,22 @@ class MethodNotAllowed(PlaygateError):
     def __init__(self, allowed: tuple[str, ...]) -> None:
         methods = ", ".join(allowed)
         super().__init__(f"Allowed here: {methods}.", headers={"Allow": methods})
+
+
+class ConfigInvalid(PlaygateError):
+    """A configuration that was to be put in force is no good; ``errors`` says where and why."""
+
+    code = "config_invalid"
+    title = "The configuration is not valid"
+    outcome = "bad_request"
+    status = 422
+
+    def __init__(self, errors: tuple[str, ...]) -> None:
+        super().__init__("Nothing was changed; errors says what is wrong.")
+        self.errors = errors
+
+    def members(self) -> dict[str, object]:
+        return {"errors": self.errors}
 
 
 class Unavailable(PlaygateError):

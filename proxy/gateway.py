@@ -69,13 +69,14 @@ class Gateway:
         admission: Admission,
         source: ManifestSource,
         metrics: Metrics,
+        holds: attendance.Holds,
     ) -> None:
         self._routes = routes
         self._walkers = walkers
         self._admission = admission
         self._source = source
         self._metrics = metrics
-        self._holds = attendance.Holds()
+        self._holds = holds
 
     async def reply(self, request: Request, notes: Notes) -> Reply:
         """Answer a GET or HEAD.

@@ -65,7 +65,7 @@ Entry = tuple[bytes, Mapping[bytes, bytes] | None]
 class KeepaliveStream:
     """Takes the entries of the stream ``key``.
 
-    ``max_age_ms`` is how old one may be. ``count`` hears what became of each.
+    ``max_age_ms`` gives how old one may be. ``count`` hears what became of each.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class KeepaliveStream:
         key: str,
         admission: Admission,
         *,
-        max_age_ms: int,
+        max_age_ms: Callable[[], int],
         count: Callable[[str], None],
     ) -> None:
         self._redis = redis
@@ -145,7 +145,7 @@ class KeepaliveStream:
             return
         self._tidied = monotonic()
         await self._redis.pexpire(self._key, TTL_MS)
-        oldest_ms = await self._now_ms() - self._max_age_ms
+        oldest_ms = await self._now_ms() - self._max_age_ms()
         await self._redis.xtrim(self._key, minid=oldest_ms, approximate=True)
         await self._redis.xautoclaim(self._key, GROUP, self._name, CLAIM_MS, count=BATCH)
         self._behind = True
@@ -182,7 +182,7 @@ class KeepaliveStream:
         """Give the account and the stream an entry names, if it counts."""
         number, fields = entry
         written_ms = int(number.partition(b"-")[0])
-        if fields is None or written_ms < now_ms - self._max_age_ms:
+        if fields is None or written_ms < now_ms - self._max_age_ms():
             self._count("late")
             return None
         if written_ms > now_ms + AHEAD_MS:

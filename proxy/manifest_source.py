@@ -73,31 +73,22 @@ class _Key:
         return is_blocking(self.target.query)
 
 
-class ManifestSource:
-    """Gets what lies behind the routes."""
+class ManifestCaches:
+    """Manifests in memory for ``ttl`` seconds at most.
 
-    def __init__(
-        self,
-        routes: RouteTable,
-        upstreams: dict[str, Upstream],
-        credentials: Credentials,
-        origins: OriginClient,
-        metrics: Metrics,
-        *,
-        ttl: float,
-        keepalive: bool,
-    ) -> None:
-        self._routes = routes
-        self._upstreams = upstreams
-        self._credentials = credentials
-        self._origins = origins
+    They are good where routes, tickets and origins are those that they were compiled with.
+    """
+
+    def __init__(self, ttl: float, metrics: Metrics) -> None:
         self._metrics = metrics
-        self._keepalive = keepalive
-        self._private = credentials.private_params | {CMCD_PARAM}
-        self._cache = self._micro_cache(ttl, MAX_TEMPLATES, MAX_TEMPLATE_BYTES)
+        self._all = self._micro_cache(ttl, MAX_TEMPLATES, MAX_TEMPLATE_BYTES)
         # What a blocking reload gave is asked for again for a moment and then never: kept with
         # the others, a few low-latency channels would drive all of them out.
         self._reloads = self._micro_cache(ttl, MAX_RELOADS, MAX_RELOAD_BYTES)
+
+    def of(self, key: _Key) -> MicroCache[_Key, Manifest]:
+        """Give the cache that a manifest is in."""
+        return self._reloads if key.blocking else self._all
 
     def _micro_cache(
         self, ttl: float, max_entries: int, max_weight: int
@@ -111,10 +102,34 @@ class ManifestSource:
             observe=lambda result: self._metrics.cache_lookup(CacheResult(result)),
         )
 
+
+class ManifestSource:
+    """Gets what lies behind the routes."""
+
+    def __init__(
+        self,
+        routes: RouteTable,
+        upstreams: dict[str, Upstream],
+        credentials: Credentials,
+        origins: OriginClient,
+        metrics: Metrics,
+        *,
+        caches: ManifestCaches,
+        keepalive: bool,
+    ) -> None:
+        self._routes = routes
+        self._upstreams = upstreams
+        self._credentials = credentials
+        self._origins = origins
+        self._metrics = metrics
+        self._keepalive = keepalive
+        self._private = credentials.private_params | {CMCD_PARAM}
+        self._caches = caches
+
     def fresh(self, route: Route, request: Request, content: str) -> Manifest | None:
         """Give the manifest a request names, if that takes no waiting."""
         key = self._key(route, request, content)
-        return self._cache_of(key).peek(key)
+        return self._caches.of(key).peek(key)
 
     async def manifest(
         self, route: Route, request: Request, content: str, pace: Pace | None
@@ -133,7 +148,7 @@ class ManifestSource:
         async def load(stale: Manifest | None) -> Loaded[Manifest]:
             return await self._load(route, request, key, stale, hold)
 
-        return await self._cache_of(key).get(key, load)
+        return await self._caches.of(key).get(key, load)
 
     async def segment(self, route: Route, request: Request, pace: Pace | None) -> Opened:
         """Open the segment a request names; ``pace`` is its content's tempo where that is known.
@@ -148,9 +163,6 @@ class ManifestSource:
                 request,
                 hold=segment_hold(pace),
             )
-
-    def _cache_of(self, key: _Key) -> MicroCache[_Key, Manifest]:
-        return self._reloads if key.blocking else self._cache
 
     def _key(self, route: Route, request: Request, content: str) -> _Key:
         return _Key(route.name, self._target(route, request), request.scheme, request.host, content)

@@ -1,27 +1,55 @@
 """The last step of the walk: a template, a viewer's ticket, and as much of it as was asked for."""
 
+from collections.abc import AsyncIterator, Iterator
+
 from proxy.conditions import byte_range
 from proxy.manifests.template import Template
 from proxy.model import Reply, Request
 from proxy.streams import Decision
 
+# Bytes of a manifest that are made and sent in one go: more than all but long recordings have, and
+# what a connection may hold for a client that does not read.
+AT_ONCE = 256 * 1024
+
 
 def rendered(request: Request, template: Template, ticket: str, decision: Decision) -> Reply:
     """Give the reply to a manifest request, or to a range of one (RFC 9110 §14)."""
-    body = template.render(ticket.encode())
+    sealed = ticket.encode()
+    size = template.size(sealed)
     headers = (
         ("Content-Type", template.content_type),
         ("Cache-Control", "no-store"),
         ("Accept-Ranges", "bytes"),
         *decision_headers(decision),
     )
-    part = byte_range(request.headers.get("Range"), len(body))
+    part = byte_range(request.headers.get("Range"), size)
     if part is None or request.method == "HEAD":
-        return Reply(200, headers, body)
+        return _reply(200, headers, template, sealed, range(size))
     if not part:
-        return Reply(416, (*headers, ("Content-Range", f"bytes */{len(body)}")))
-    shown = ("Content-Range", f"bytes {part.start}-{part.stop - 1}/{len(body)}")
-    return Reply(206, (*headers, shown), body[part.start : part.stop])
+        return Reply(416, (*headers, ("Content-Range", f"bytes */{size}")))
+    shown = ("Content-Range", f"bytes {part.start}-{part.stop - 1}/{size}")
+    return _reply(206, (*headers, shown), template, sealed, part)
+
+
+def _reply(
+    status: int,
+    headers: tuple[tuple[str, str], ...],
+    template: Template,
+    ticket: bytes,
+    wanted: range,
+) -> Reply:
+    if len(wanted) == template.size(ticket) <= AT_ONCE:
+        return Reply(status, headers, template.render(ticket))
+    pieces = template.pieces(ticket, wanted)
+    if len(wanted) <= AT_ONCE:
+        return Reply(status, headers, b"".join(pieces))
+    length = ("Content-Length", str(len(wanted)))
+    return Reply(status, (*headers, length), stream=_each(pieces))
+
+
+async def _each(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
+    for piece in pieces:
+        yield piece
 
 
 def decision_headers(decision: Decision) -> tuple[tuple[str, str], ...]:

@@ -9,23 +9,22 @@ import signal
 import ssl
 import time
 from collections.abc import Callable
+from functools import partial
 
 import structlog
 from aiohttp import web
 
-from proxy import __version__, wiring
-from proxy.assembly import admin_port, player_port
-from proxy.bookkeeping import Bookkeeping
-from proxy.credentials.account import AccountNames
-from proxy.errors import StoreUnavailable
+from proxy.background import Repeated
+from proxy.configured import Configured, Heard, unheard
+from proxy.errors import NotFound, StoreUnavailable
+from proxy.file_watch import FileWatch
 from proxy.model import Clock
-from proxy.origin.client import CONNECTIONS, OriginClient
-from proxy.playback.device import warm_up
+from proxy.reloading import Reloader
+from proxy.settings.load import ConfigError
+from proxy.settings.reload import ConfigFile, Reread
 from proxy.settings.schema import Settings
-from proxy.telemetry.metrics import Metrics
-from proxy.token_keys import TokenKeys
 from proxy.web.connections import OperatorRunner
-from proxy.web.health import Health
+from proxy.web.server import player_server
 
 # How often the event loop's lag and the store's health are looked at, in seconds.
 WATCH_SECONDS = 0.5
@@ -42,59 +41,39 @@ log = structlog.get_logger("playgate")
 class Service:
     """One proxy: built from settings, started, and stopped with what is under way finished.
 
-    ``clock`` replaces the one that streams and tickets live by, Redis's included; for tests.
+    ``file`` is what the settings were loaded from, if it may be read again; ``heard`` is told of
+    all settings that come in force later. ``clock`` replaces the one that streams and tickets live
+    by, Redis's included; for tests.
     """
 
-    def __init__(self, settings: Settings, *, clock: Clock | None = None) -> None:
-        self._settings = settings
-        self.health = Health()
-        self.metrics = Metrics(
-            __version__, (origin for route in settings.routes for origin in route.origins)
-        )
-        self._books = Bookkeeping(settings, self.metrics, clock=clock, on_store=self._store_well)
-        self.store = self._books.store
-        accounts = AccountNames(settings.tickets.key)
-        self.keys = TokenKeys(settings.auth, self._keys_changed)
-        for source in self.keys.sources:
-            self.metrics.watch_keys(source.name, source.alarming_age)
-        self.health.set("keys", well=bool(self.keys.ring.keys))
-        self._origins = OriginClient(
-            wiring.OriginMetrics(self.metrics),
-            clock=time.monotonic,
-            connections=max(CONNECTIONS, settings.listen.max_in_flight),
-        )
-        players = player_port(
-            settings,
-            keys=self.keys.ring,
-            accounts=accounts,
-            store=self.store,
-            origins=self._origins,
-            metrics=self.metrics,
-            journal=self._books.journal,
-            clock=clock or time.time,
-        )
-        self._server = players.server()
-        self._admin = admin_port(
-            settings,
-            accounts=accounts,
-            store=self.store,
-            metrics=self.metrics,
-            health=self.health,
-            key_ages=self.keys.ages,
-            clock=clock or time.time,
-        )
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        file: ConfigFile | None = None,
+        heard: Heard = unheard,
+        clock: Clock | None = None,
+    ) -> None:
+        self._inner = inner = Configured(settings, clock=clock, heard=heard)
+        self.health, self.metrics = inner.health, inner.metrics
+        self.store, self.keys = inner.store, inner.keys
+        self._server = player_server(inner.handle)
+        self._admin = inner.operators(partial(self.reload, by="the admin API"))
+        self._reloader: Reloader | None = None
+        self._watch: FileWatch | None = None
+        if file is not None:
+            self._reloader = Reloader(file, self._settings, inner.adopt, self.metrics.config)
+            self._watch = FileWatch(
+                file, lambda: self._settings().watch, partial(self.reload, by="the watch")
+            )
         self._runners: list[web.BaseRunner | web.AppRunner] = []
         self._watchers: list[asyncio.Task[None]] = []
         self._hurried = asyncio.Event()
         self.port = settings.listen.port
         self.admin_port = settings.admin.port
 
-    def _store_well(self, available: bool) -> None:  # noqa: FBT001  # a callback
-        self.metrics.store_available(available)
-        self.health.set("store", well=available)
-
-    def _keys_changed(self) -> None:
-        self.health.set("keys", well=True)  # there are always some, once there were any
+    def _settings(self) -> Settings:
+        return self._inner.config.settings
 
     async def start(self, *, require_store: bool = False) -> None:
         """Open both ports.
@@ -103,17 +82,12 @@ class Service:
             OSError: a port is taken, or a certificate cannot be read.
             StoreUnavailable: the store is required and away; no port was opened.
         """
-        await self._origins.start()
-        await self._books.start()
-        if require_store:
-            await self._books.insist_on_store()
-        await self.keys.start()
-        warm_up()
-        self.health.set("config", well=True)
-        self.metrics.config_loaded(time.time())
-        listen, admin = self._settings.listen, self._settings.admin
+        await self._inner.start(require_store=require_store)
+        listen, admin = self._settings().listen, self._settings().admin
+        certificate = self._inner.certificate
+        context = certificate.context if certificate else None
         players = web.ServerRunner(self._server, shutdown_timeout=ABORT_SECONDS)
-        self.port = await self._open(players, listen.host, listen.port, self._tls())
+        self.port = await self._open(players, listen.host, listen.port, context)
         operators = OperatorRunner(
             self._admin.application(), access_log=None, shutdown_timeout=ABORT_SECONDS
         )
@@ -122,8 +96,23 @@ class Service:
             asyncio.create_task(self._watch_loop()),
             asyncio.create_task(self._watch_store()),
         ]
+        if self._watch is not None:
+            await self._watch.start()
         self.health.set("server", well=True)
         log.info("listening", host=listen.host, port=self.port, admin_port=self.admin_port)
+
+    async def reload(self, *, by: str) -> Reread:
+        """Read the configuration's file again and put it in force; ``by`` tells the log for whom.
+
+        Requests under way end as they began. No connection is closed, no stream forgotten.
+
+        Raises:
+            ConfigError: it is no good, and nothing was changed.
+            NotFound: the configuration came from no file.
+        """
+        if self._reloader is None:
+            raise NotFound("This proxy was started without a configuration file.")
+        return await self._reloader.reload(by)
 
     async def _open(
         self,
@@ -137,17 +126,6 @@ class Service:
         await web.TCPSite(runner, host, port, ssl_context=tls, backlog=1024).start()
         return int(runner.addresses[0][1])
 
-    def _tls(self) -> ssl.SSLContext | None:
-        tls = self._settings.listen.tls
-        if tls.cert is None or tls.key is None:
-            return None
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        # An encrypted key was refused with the configuration; never ask at a terminal for its
-        # password, should it have been replaced by one since.
-        context.load_cert_chain(tls.cert.path, tls.key.path, password="")
-        return context
-
     async def stop(self) -> None:
         """Say so at ``/readyz``, let open requests finish within the drain time, and close.
 
@@ -157,10 +135,12 @@ class Service:
         for watcher in self._watchers:
             watcher.cancel()
         await asyncio.gather(*self._watchers, return_exceptions=True)
+        if self._watch is not None:
+            await self._watch.close()
         await self._drain()
         for runner in self._runners:
             await runner.cleanup()
-        await asyncio.gather(self._books.close(), self.keys.close(), self._origins.close())
+        await self._inner.close()
 
     def hurry(self) -> None:
         """Have ``stop`` wait for no request any longer."""
@@ -175,9 +155,10 @@ class Service:
         # What has just arrived is begun, before connections on which nothing is are closed.
         await asyncio.sleep(0)
         self._server.pre_shutdown()
-        log.info("draining", at_most=self._settings.listen.drain_timeout)
+        at_most = self._settings().listen.drain_timeout
+        log.info("draining", at_most=at_most)
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self._settings.listen.drain_timeout):
+            async with asyncio.timeout(at_most):
                 while self._server.connections and not self._hurried.is_set():  # noqa: ASYNC110  # aiohttp tells nobody when the last one goes
                     await asyncio.sleep(DRAIN_CHECK_SECONDS)
         for connection in self._server.connections:
@@ -202,19 +183,22 @@ class Service:
 async def run(
     settings: Settings,
     *,
+    file: ConfigFile | None = None,
+    heard: Heard = unheard,
     require_store: bool = False,
     ready: Callable[[Service], None] | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT, then drain until done, or told a second time.
 
-    ``ready`` is called once both ports are open. Who is told to stop before that starts no further.
+    SIGHUP reloads, where the settings came from a ``file``. ``ready`` is called once both ports are
+    open. Who is told to stop before that starts no further.
 
     Raises:
         OSError: a port could not be opened.
         StoreUnavailable: the store was required, and is away.
     """
-    service = Service(settings)
-    stop = asyncio.Event()
+    service = Service(settings, file=file, heard=heard)
+    stop, hung_up = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
     starting = loop.create_task(service.start(require_store=require_store))
 
@@ -224,16 +208,28 @@ async def run(
         stop.set()
         starting.cancel()  # nothing happens where it is done
 
+    async def reload() -> None:
+        """Reload once for all signals that came meanwhile."""
+        await hung_up.wait()
+        hung_up.clear()
+        with contextlib.suppress(ConfigError):  # it is logged
+            await service.reload(by="SIGHUP")
+
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, told)
+    if file is not None:
+        loop.add_signal_handler(signal.SIGHUP, hung_up.set)
+    reloads = Repeated("reloads", reload)
     try:
         await asyncio.wait((starting,))
         if not starting.cancelled():
             starting.result()
+            await reloads.start()
             if ready is not None:
                 ready(service)
             await stop.wait()
     finally:
         starting.cancel()
         await asyncio.wait((starting,))
+        await reloads.close()
         await service.stop()

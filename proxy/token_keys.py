@@ -2,7 +2,8 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 import structlog
@@ -41,49 +42,101 @@ def fixed_keys(auth: AuthSettings) -> Iterator[Key]:
             )
 
 
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """The keys of one configuration; ``sets`` are those that change, by where each is."""
+
+    ring: KeyRing
+    sets: Mapping[str, KeySource]
+
+    @property
+    def sources(self) -> tuple[KeySource, ...]:
+        """The sets, in the order of the configuration."""
+        return tuple(self.sets.values())
+
+
 class TokenKeys:
     """All keys that tokens are verified with, kept fresh from ``start`` to ``close``.
 
-    ``on_change`` is called whenever a set has other keys than before.
+    Those of another configuration are drafted, begun, and adopted; or not adopted. ``on_change`` is
+    called whenever a set has other keys than before.
     """
 
     def __init__(self, auth: AuthSettings, on_change: Callable[[], None]) -> None:
         self._on_change = on_change
-        self.sources = tuple(self._sources(auth))
-        self.ring = KeyRing(tuple(fixed_keys(auth)), self.sources)
-        self._tasks: list[asyncio.Task[None]] = []
+        self._kept_fresh: dict[KeySource, asyncio.Task[None]] = {}
+        self._now = Keys(KeyRing(()), {})
+        self._now = self.drafted(auth)
 
-    def _sources(self, auth: AuthSettings) -> Iterator[KeySource]:
-        names: set[str] = set()
-        for key in auth.keys:
-            if isinstance(key, AuthKey):
-                continue
-            name = _named(key, names)
-            names.add(name)
-            rules = SourceRules(
-                key.algorithms,
-                key.issuer or (),
-                key.refresh if isinstance(key, KeySetUrl) else FILE_REFRESH,
-            )
-            source = KeySource(name, _reader(key), rules, self)
-            if isinstance(key, KeySetFile):
-                content = key.jwks_file.content
-                source.adopt(Document(content, digest(content)))
-            yield source
+    @property
+    def ring(self) -> KeyRing:
+        """The keys in force."""
+        return self._now.ring
+
+    @property
+    def sources(self) -> tuple[KeySource, ...]:
+        """The sets in force."""
+        return self._now.sources
+
+    def drafted(self, auth: AuthSettings) -> Keys:
+        """Build the keys of a configuration; sets that are in force are the same in it."""
+        entries = [key for key in auth.keys if not isinstance(key, AuthKey)]
+        staying = {_place(entry) for entry in entries} & self._now.sets.keys()
+        names = {self._now.sets[place].name for place in staying}
+        sets: dict[str, KeySource] = {}
+        for entry in entries:
+            place = _place(entry)
+            source = sets[place] = self._source(entry, self._now.sets.get(place), names)
+            names.add(source.name)
+        return Keys(KeyRing(tuple(fixed_keys(auth)), tuple(sets.values())), sets)
+
+    def _source(
+        self, entry: KeySetUrl | KeySetFile, before: KeySource | None, names: set[str]
+    ) -> KeySource:
+        """Give the set of an entry: the one that was ``before``, unless its rules are others."""
+        rules = _rules(entry)
+        source = before
+        if source is None or source.rules != rules:
+            name = _named(entry, names) if before is None else before.name
+            source = KeySource(name, _reader(entry), rules, self)
+        if isinstance(entry, KeySetFile):
+            content = entry.jwks_file.content
+            source.adopt(Document(content, digest(content)))
+        elif before is not None and source is not before:
+            source.inherit(before)
+        return source
 
     async def start(self) -> None:
-        """Have the first look at each set, wait for it a little, and go on looking."""
-        self._tasks = [asyncio.create_task(source.keep_fresh()) for source in self.sources]
+        """Begin to keep the sets fresh."""
+        await self.begin(self._now)
+
+    async def begin(self, keys: Keys) -> None:
+        """Have the first look at each set that is new, wait for it a little, and go on looking."""
+        new = [source for source in keys.sources if source not in self._kept_fresh]
+        for source in new:
+            self._kept_fresh[source] = asyncio.create_task(source.keep_fresh())
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(START_SECONDS):
-                await asyncio.gather(*(source.refresh() for source in self.sources))
+                await asyncio.gather(*(source.refresh() for source in new))
+
+    def adopt(self, keys: Keys) -> None:
+        """Have other keys in force from now on."""
+        self._now = keys
+
+    async def tidy(self) -> None:
+        """Look no more at sets that were begun and are not in force."""
+        await self._end(source for source in [*self._kept_fresh] if source not in self.sources)
 
     async def close(self) -> None:
-        """Look no more. May be called again."""
-        for task in self._tasks:
+        """Look no more at any. May be called again."""
+        await self._end([*self._kept_fresh])
+
+    async def _end(self, sources: Iterable[KeySource]) -> None:
+        ended = {source: self._kept_fresh.pop(source) for source in sources}
+        for task in ended.values():
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        for source in self.sources:
+        await asyncio.gather(*ended.values(), return_exceptions=True)
+        for source in ended:
             await source.close()
 
     def ages(self) -> Mapping[str, float | None]:
@@ -102,6 +155,15 @@ class TokenKeys:
     def recovered(self, source: str) -> None:
         """Log that it can be had again."""
         log.info("token keys can be had again", source=source)
+
+
+def _place(entry: KeySetUrl | KeySetFile) -> str:
+    return entry.jwks_url if isinstance(entry, KeySetUrl) else str(entry.jwks_file.path)
+
+
+def _rules(entry: KeySetUrl | KeySetFile) -> SourceRules:
+    refresh = entry.refresh if isinstance(entry, KeySetUrl) else FILE_REFRESH
+    return SourceRules(entry.algorithms, entry.issuer or (), refresh)
 
 
 def _reader(entry: KeySetUrl | KeySetFile) -> Reader:

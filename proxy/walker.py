@@ -64,7 +64,12 @@ class Walkers:
             TicketInvalid: it is missing, or no good here.
         """
         ticket = self._credentials.ticket_of(request)
-        if ticket is None or not self._tickets.fits_within(ticket, request.path):
+        # Its seal is for a directory; one of another host may belong to another route and origin.
+        if (
+            ticket is None
+            or not ticket.playback.content.startswith(f"{request.host}/")
+            or not self._tickets.fits_within(ticket, request.path)
+        ):
             raise TicketInvalid("A segment needs the ticket its manifest gave it.")
         return Walker(ticket.subject, identity.resume(ticket, hints(request)), ticket)
 

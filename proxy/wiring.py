@@ -41,6 +41,28 @@ def route_table(settings: Settings) -> RouteTable:
     )
 
 
+def all_origins(settings: Settings) -> frozenset[Origin]:
+    """Give the origins of all routes."""
+    return frozenset(Origin.parse(url) for route in settings.routes for url in route.origins)
+
+
+def origin_names(settings: Settings) -> frozenset[str]:
+    """Give what they are called in metrics."""
+    return frozenset(origin.name for origin in all_origins(settings))
+
+
+def same_manifests(one: Settings, other: Settings) -> bool:
+    """Tell whether manifests come out the same, so that those in memory are good for both.
+
+    How they are asked for counts, too: who shortens how long one is kept wants that at once.
+    """
+
+    def inputs(settings: Settings) -> tuple[object, ...]:
+        return settings.routes, settings.origin, settings.tickets.param, settings.streams.keepalive
+
+    return inputs(one) == inputs(other)
+
+
 def origin_config(settings: Settings) -> OriginConfig:
     """Build how servers are asked."""
     origin = settings.origin

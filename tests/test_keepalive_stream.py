@@ -49,7 +49,7 @@ class Feed:
             client(self.url, timeout=5, connections=1),
             KEY,
             Admission(self.store, limits, lifetimes, Metrics("0", ())),
-            max_age_ms=MAX_AGE_MS,
+            max_age_ms=lambda: MAX_AGE_MS,
             count=self._count,
         )
 

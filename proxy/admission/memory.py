@@ -36,6 +36,10 @@ class MemoryStore:
         """How many accounts are remembered."""
         return len(self._ledgers)
 
+    def govern(self, policy: Policy) -> None:
+        """Decide by another policy from now on; what is counted stays."""
+        self._policy = policy
+
     async def start(self) -> None:
         """Nothing to get ready."""
 

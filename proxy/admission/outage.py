@@ -50,6 +50,14 @@ class OnOutage(StrEnum):
     CLOSED = "closed"
 
 
+def _alone(policy: Policy, mode: OnOutage) -> Policy:
+    """Give the policy for a time without the store.
+
+    Open means that no rule is asked; slots keep the names of theirs for when it is over.
+    """
+    return replace(policy, rules=()) if mode is OnOutage.OPEN else policy
+
+
 OnChange = Callable[[StoreUnavailable | None], None]
 
 
@@ -75,15 +83,18 @@ class OutageGuard:
         on_change: OnChange = untold,
     ) -> None:
         self._primary = primary
-        # Open means that no rule is asked; slots keep the names of theirs for when it is over.
-        known_rules = () if mode is OnOutage.OPEN else policy.rules
-        self._shadow = Shadow(replace(policy, rules=known_rules), clock)
+        self._shadow = Shadow(_alone(policy, mode), clock)
         self._mode = mode
         self._clock = clock
         self._on_change = on_change
         self._failed_at: float | None = None
         self._cause: BaseException | None = None
         self._probing = False
+
+    def govern(self, policy: Policy, mode: OnOutage) -> None:
+        """Decide alone by another policy and mode from now on; what is known here stays known."""
+        self._shadow.govern(_alone(policy, mode))
+        self._mode = mode
 
     @property
     def available(self) -> bool:

@@ -67,7 +67,7 @@ class RedisStore:
         observe: Observe = unobserved,
         now_ms: Callable[[], int] | None = None,
     ) -> None:
-        self._policy = policy
+        self._url = url
         self._key_prefix = key_prefix
         self._timeout = timeout
         self._observe = observe
@@ -77,6 +77,11 @@ class RedisStore:
         # All scripts may run twice: the second run finds what the first one stored.
         self._redis = client(url, timeout=timeout, connections=CONNECTIONS)
         self._background = client(url, timeout=BACKGROUND_SECONDS, connections=1)
+        self.govern(policy)
+
+    def govern(self, policy: Policy) -> None:
+        """Decide by another policy from now on; a call under way keeps that which it began with."""
+        self._policy = policy
         self._policy_args = (
             policy.takeover.rank,
             int(policy.on_limit is OnLimit.EVICT_OLDEST),
@@ -85,6 +90,21 @@ class RedisStore:
             policy.tombstone_ms,
         )
         self._rule_args = wire.rule_args(policy)
+
+    async def wait_for(self, timeout: float) -> None:  # noqa: ASYNC109  # of the calls to come
+        """Let calls take another time from now on (seconds); returns when the last old one is over.
+
+        By connections of their own: redis-py gives each its own time for being made.
+        """
+        if timeout == self._timeout:
+            return
+        old, patience = self._redis, self._timeout
+        self._redis = client(self._url, timeout=timeout, connections=CONNECTIONS)
+        self._timeout = timeout
+        try:
+            await asyncio.sleep(patience)
+        finally:
+            await closed(old)
 
     async def start(self) -> None:
         """Connect and hand over the scripts."""
@@ -105,6 +125,7 @@ class RedisStore:
         """Decide on an attempt, and note what follows."""
         playback, cadence, stray = attempt.playback, attempt.cadence, attempt.playback.stray
         async with self._boundary("decide"):
+            policy = self._policy
             answer = await self._run(
                 scripts.DECIDE,
                 attempt.account,
@@ -128,7 +149,7 @@ class RedisStore:
                 wire.rule_names(attempt.rules),
                 *self._rule_args,
             )
-            return wire.decision(answer, attempt, self._policy)
+            return wire.decision(answer, attempt, policy)
 
     async def amend(self, account: str, stream: str, cadence: Cadence) -> None:
         """Correct how long a stream's slot lives, counted from now."""
@@ -217,11 +238,12 @@ class RedisStore:
     async def _run(self, script: Script, account: str, *args: str | int) -> object:
         keys = self._keys(account)
         now_ms = "" if self._now_ms is None else self._now_ms()
+        redis = self._redis
         try:
-            return await self._redis.evalsha(script.digest, len(keys), *keys, now_ms, *args)
+            return await redis.evalsha(script.digest, len(keys), *keys, now_ms, *args)
         except NoScriptError:
             # EVAL runs it and leaves it known by its digest.
-            return await self._redis.eval(script.text, len(keys), *keys, now_ms, *args)
+            return await redis.eval(script.text, len(keys), *keys, now_ms, *args)
 
     async def _run_for_each(self, script: Script, accounts: Sequence[str]) -> list[object]:
         """Run a script that takes no arguments for many accounts, in one round trip."""

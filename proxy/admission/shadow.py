@@ -11,11 +11,9 @@ from dataclasses import replace
 from proxy.admission.decision import identity
 from proxy.admission.ledger import Ledger
 from proxy.admission.memory import MemoryStore
-from proxy.admission.policy import Policy
 from proxy.admission.revocations import Revocation
 from proxy.admission.slot import Slot, opened
 from proxy.errors import BadRequest
-from proxy.model import Clock
 from proxy.streams import Attempt, Decision, Ended, EndReason, Intent, Outcome
 
 # Accounts remembered while the store answers, at about 1.5 KB each. Above it newcomers are not
@@ -35,10 +33,6 @@ HOLDING = frozenset(
 
 class Shadow(MemoryStore):
     """Counts the streams that pass through this process."""
-
-    def __init__(self, policy: Policy, clock: Clock) -> None:
-        super().__init__(policy, clock)
-        self._max_networks = policy.max_networks
 
     def adopt(self, attempt: Attempt, told: Decision) -> None:
         """Take in what the store decided on an attempt."""
@@ -80,7 +74,7 @@ class Shadow(MemoryStore):
         # Whatever ended it here while the store was away: the store lets it play.
         ledger.tombstones.pop(told.stream, None)
         if slot is not None:
-            renewed = slot.renewed(attempt, self._max_networks, now_ms)
+            renewed = slot.renewed(attempt, self._policy.max_networks, now_ms)
             ledger.put(replace(renewed, started_ms=told.started_ms, rival=None))
         elif attempt.cadence.ttl_ms:
             playback = identity(attempt, astray=told.stream != attempt.playback.stream)

@@ -21,6 +21,10 @@ from proxy.query import value_of
 # DASH-IF, Token-based Access Control for DASH 1.0: a JWT, here as in other headers.
 DASH_IF_HEADER = "DASH-IF-IETF-Token"
 
+# Requests that may wait for a key at a time, a second at most: far more than come in that second
+# where keys are published before they are used, and few of those that a port may have in flight.
+MAX_LOOKING = 64
+
 
 @dataclass(frozen=True, slots=True)
 class CatNames:
@@ -71,6 +75,7 @@ class Credentials:
         self._networks = networks
         self._sources = sources
         self._verify_cat = verify_cat
+        self._looking = 0
         self._carriers = tuple(
             carrier for place in sources.order for carrier in self._carriers_in(place)
         )
@@ -167,7 +172,14 @@ class Credentials:
             return verify(text)
         except KeyUnknown as unknown:
             sought = unknown.sought
-        if await keys.look_for(sought):
+        if self._looking >= MAX_LOOKING:
+            raise IssuerUnavailable
+        self._looking += 1
+        try:
+            found = await keys.look_for(sought)
+        finally:
+            self._looking -= 1
+        if found:
             with suppress(KeyUnknown):
                 return verify(text)
         raise IssuerUnavailable if keys.is_wanting(sought) else KeyUnknown(sought)

@@ -9,14 +9,13 @@ import asyncio
 import os
 import re
 import stat
-import threading
-from collections.abc import Callable
 from concurrent.futures import Future
 from hashlib import sha256
 from pathlib import Path
 
 import aiohttp
 
+from proxy.background import in_thread
 from proxy.credentials.key_source import Document, KeysUnavailable
 
 # Seconds for a connection to be made; for everything, whoever asks sets a bound.
@@ -110,7 +109,7 @@ class FileReader:
             KeysUnavailable: it cannot be read, is no regular file, or is too large.
         """
         if self._reading is None or self._reading.done():
-            self._reading = _in_thread(self._content)
+            self._reading = in_thread(self._content)
         try:
             content = await asyncio.wrap_future(self._reading)
         except OSError as error:
@@ -130,22 +129,6 @@ class FileReader:
                 return file.read(MAX_SIZE + 1)
         finally:
             os.close(descriptor)
-
-
-def _in_thread(work: Callable[[], bytes]) -> Future[bytes]:
-    """Begin work in a thread of its own: those of asyncio are waited for when the process ends."""
-    result: Future[bytes] = Future()
-    # Who waits for it may stop waiting; that does not end it.
-    result.set_running_or_notify_cancel()
-
-    def run() -> None:
-        try:
-            result.set_result(work())
-        except BaseException as error:  # noqa: BLE001  # raised where it is waited for
-            result.set_exception(error)
-
-    threading.Thread(target=run, name="key file", daemon=True).start()
-    return result
 
 
 def digest(content: bytes) -> str:

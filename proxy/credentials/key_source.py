@@ -15,7 +15,8 @@ import asyncio
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from proxy import jwks
@@ -106,14 +107,13 @@ class KeySource:
         self.name = name
         self.keys: tuple[Key, ...] = ()
         self._reader = reader
-        self._rules = rules
+        self.rules = rules
         self._observer = observer
         self._clock = clock
         self._chance = chance
         self._begun = clock()
+        self.document: Document | None = None  # the last good one, with its content
         self._confirmed: float | None = None
-        self._version: str | None = None
-        self._max_age: float | None = None
         self._skipped: tuple[str, ...] = ()
         self._failures = 0
         self._look: asyncio.Task[bool] | None = None
@@ -135,7 +135,7 @@ class KeySource:
 
         A token that names no key is of one that is there, unless there is none yet.
         """
-        rules = self._rules
+        rules = self.rules
         return (
             sought.algorithm in rules.algorithms
             and (not rules.issuers or sought.issuer in rules.issuers)
@@ -154,12 +154,11 @@ class KeySource:
         look = self._begin()
         self._lookers += 1
         try:
-            async with asyncio.timeout(self._look_begun + LOOK_SECONDS - now):
-                return await asyncio.shield(look)
-        except TimeoutError:
-            return False
+            # Neither whoever goes away meanwhile nor the end of the source ends more than it must.
+            await asyncio.wait((look,), timeout=self._look_begun + LOOK_SECONDS - now)
         finally:
             self._lookers -= 1
+        return look.done() and not look.cancelled() and look.result()
 
     async def refresh(self) -> bool:
         """Look at the source; tell whether the keys are others now. Nothing is raised."""
@@ -179,11 +178,12 @@ class KeySource:
 
     def pause(self) -> float:
         """Give how long until the next look in the background (seconds)."""
-        refresh = self._rules.refresh
+        refresh = self.rules.refresh
         if self._failures:
             longest = min(FIRST_RETRY * 2.0 ** min(self._failures - 1, 10), LAST_RETRY, refresh)
         else:
-            age = refresh if self._max_age is None else self._max_age
+            max_age = self.document.max_age if self.document else None
+            age = refresh if max_age is None else max_age
             longest = min(max(age, LEAST_PAUSE), refresh)
         return longest * (1 - JITTER * self._chance())
 
@@ -194,12 +194,22 @@ class KeySource:
             KeysUnavailable: it holds none that can be used.
         """
         changed = document.content is not None and self._replace(document.content)
+        if document.content is None and self.document is not None:
+            document = replace(document, content=self.document.content)
+        self.document = document
         self._confirmed = self._clock()
-        self._version, self._max_age = document.version, document.max_age
         return changed
 
+    def inherit(self, other: "KeySource") -> None:
+        """Begin with what another found at the same place, where it had other rules."""
+        if other.document is None or other.age is None:
+            return
+        with suppress(KeysUnavailable):  # by these rules, none of it can be used
+            self.adopt(other.document)
+            self._confirmed = self._clock() - other.age
+
     def _replace(self, content: bytes) -> bool:
-        rules = self._rules
+        rules = self.rules
         try:
             found = jwks.parse(content, rules.algorithms)
         except ValueError as error:
@@ -226,8 +236,9 @@ class KeySource:
 
     async def _looked(self) -> bool:
         try:
+            version = self.document.version if self.document else None
             async with asyncio.timeout(READ_SECONDS):
-                document = await self._reader.read(self._version)
+                document = await self._reader.read(version)
             changed = self.adopt(document)
         except TimeoutError:
             return self._failed(f"no answer within {READ_SECONDS:.0f} s")

@@ -5,7 +5,7 @@ Whatever no edit touches stays as the origin sent it, byte for byte: line ends, 
 blanks, tags and elements nobody here knows. Nothing here knows HLS from DASH.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from proxy.errors import OriginInvalid
@@ -16,6 +16,9 @@ TICKET_BYTES = 512
 # What tickets may add to a manifest, for each viewer and each refresh. A day of live television in
 # segments of two seconds, 43,200 links, comes to 21 MiB.
 MAX_TICKETS_BYTES = 24 * 2**20
+# What is made at a time of a manifest that is sent in pieces: as much as a connection is given
+# before it is waited for.
+PIECE_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,38 @@ class Template:
     def render(self, ticket: bytes) -> bytes:
         """Give the manifest with this ticket in each slot."""
         return ticket.join(self.chunks)
+
+    def size(self, ticket: bytes) -> int:
+        """Give how many bytes that has."""
+        return sum(map(len, self.chunks)) + len(ticket) * (len(self.chunks) - 1)
+
+    def pieces(self, ticket: bytes, wanted: range) -> Iterator[bytes]:
+        """Give a range of that in pieces, each made when it is asked for.
+
+        A large manifest weighs tens of times what its template does, and a client that takes it
+        slowly would have all of it kept.
+        """
+        position, gathered, size = 0, [], 0
+        for part in self._parts(ticket):
+            shown = part[max(wanted.start - position, 0) : max(wanted.stop - position, 0)]
+            position += len(part)
+            gathered.append(shown)
+            size += len(shown)
+            if size >= PIECE_BYTES or position >= wanted.stop:
+                yield b"".join(gathered)
+                gathered, size = [], 0
+            if position >= wanted.stop:
+                return
+
+    def _parts(self, ticket: bytes) -> Iterator[memoryview]:
+        """Give chunks and tickets in turn; of long chunks, parts no longer than a piece."""
+        slot = memoryview(ticket)
+        for number, chunk in enumerate(self.chunks):
+            if number:
+                yield slot
+            view = memoryview(chunk)
+            for start in range(0, len(chunk), PIECE_BYTES):
+                yield view[start : start + PIECE_BYTES]
 
 
 class TemplateBuilder:

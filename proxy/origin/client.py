@@ -10,7 +10,7 @@
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from types import TracebackType
 from typing import Self
 
@@ -32,10 +32,6 @@ from proxy.origin.health import Health
 from proxy.origin.transport import Transport
 from proxy.origin.upstream import Origin, Target, Upstream
 
-# Above the default listen.max_in_flight. Where that is higher, so must this be: each request may
-# have one of its own, held by the origin for many seconds, and nobody is to wait for one here.
-CONNECTIONS = 4096
-
 
 class OriginClient:
     """All origins of all routes, from ``start`` to ``close`` or inside ``async with``.
@@ -44,16 +40,14 @@ class OriginClient:
     known of an origin's health stay. ``clock`` gives seconds and never goes back.
     """
 
-    def __init__(
-        self,
-        observer: Observer,
-        *,
-        clock: Callable[[], float],
-        connections: int = CONNECTIONS,
-    ) -> None:
+    def __init__(self, observer: Observer, *, clock: Callable[[], float]) -> None:
         self._observer = observer
         self._health = Health(clock, observer)
-        self._transport = Transport(connections)
+        self._transport = Transport()
+
+    def keep(self, origins: Collection[Origin]) -> None:
+        """Forget the health of all other origins: they are no route's any more."""
+        self._health.keep(origins)
 
     async def start(self) -> None:
         """Be ready to ask; opens no connection yet."""

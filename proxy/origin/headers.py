@@ -47,6 +47,9 @@ NOT_UPSTREAM = HOP_BY_HOP | {
     *("host", "via", "forwarded", "x-real-ip", "authorization", "cookie", "referer"),
     *("dash-if-ietf-token", "cta-common-access-token"),
     *("content-length", "content-encoding", "content-type", "expect"),
+    # Would have some servers answer for another path, or method, than the one that was checked.
+    *("x-original-url", "x-rewrite-url"),
+    *("x-http-method", "x-http-method-override", "x-method-override"),
 }
 
 # Not for the viewer: what names the software or another way to the machine behind.
@@ -101,7 +104,9 @@ def segment_request(
     """
     fields = []
     for name, value in _passing(request.headers.items(), NOT_UPSTREAM | private_headers):
-        if not name.lower().startswith("x-forwarded-"):
+        lower = name.lower()
+        # Several ranges come in a multipart body, whose type says nothing of what is in it.
+        if not lower.startswith("x-forwarded-") and not (lower == "range" and "," in value):
             fields.append((name, value))
     # The query of a page may hold the token, and the parameters of a path that of a signed URI.
     if referer := BEYOND_PATH.split(_value(request, "referer"), maxsplit=1)[0]:

@@ -76,6 +76,12 @@ class Health:
             record.due = now + _pause(record.probes)
         return chosen
 
+    def keep(self, origins: Collection[Origin]) -> None:
+        """Forget all others. What a request under way finds out of one it may still say."""
+        self._records = {
+            origin: record for origin, record in self._records.items() if origin in origins
+        }
+
     def succeeded(self, origin: Origin) -> None:
         """Note an answer."""
         record = self._record(origin)

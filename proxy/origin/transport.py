@@ -43,21 +43,18 @@ READ_AHEAD = 64 * 1024
 class Transport:
     """The sockets of one process, from ``start`` to ``close``.
 
-    ``connections`` bounds those that are open at once; who comes later waits, as part of its
-    ``connect_timeout``.
+    As many as there are requests under way, which are bounded where they come in: each may have one
+    of its own, held by the origin for many seconds, and nobody is to wait for one here.
     """
 
-    def __init__(self, connections: int) -> None:
-        self._connections = connections
+    def __init__(self) -> None:
         self._pooled: ClientSession | None = None
         self._single: ClientSession | None = None
 
     async def start(self) -> None:
         """Make the pool; connections are opened when they are needed."""
-        self._pooled = _session(
-            _CarefulConnector(limit=self._connections, keepalive_timeout=KEEPALIVE)
-        )
-        self._single = _session(TCPConnector(limit=self._connections, force_close=True))
+        self._pooled = _session(_CarefulConnector(limit=0, keepalive_timeout=KEEPALIVE))
+        self._single = _session(TCPConnector(limit=0, force_close=True))
 
     async def close(self) -> None:
         """Close every connection, those in use too. May be called again."""

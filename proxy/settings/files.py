@@ -1,4 +1,4 @@
-"""Files that the configuration names, read once while it is loaded.
+"""Files that the configuration names, read once each time it is loaded.
 
 Relative paths count from the folder of the configuration file. Only a regular file of sensible
 size is read, so that no path can make a load hang or eat memory. A message tells the reason the
@@ -6,6 +6,7 @@ system gives and never the path: somebody may have put the secret itself there.
 """
 
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from typing import Annotated
 
@@ -27,8 +28,31 @@ class LoadedFile:
     content: bytes = field(repr=False)
 
 
+# What tells the content of a file from another, by its full path; None where there is none to use.
+Digests = dict[Path, str | None]
+
+
+def digest(content: bytes) -> str:
+    """Give what tells a content from others and says nothing of it."""
+    return sha256(content).hexdigest()
+
+
+def digest_of(path: Path, limit: int) -> str | None:
+    """Give the digest of a regular file of at most ``limit`` bytes; None where it is none."""
+    try:
+        if not path.is_file():
+            return None
+        with path.open("rb") as file:
+            content = file.read(limit + 1)
+    except (OSError, ValueError):
+        return None
+    return None if len(content) > limit else digest(content)
+
+
 def load_file(name: object, info: ValidationInfo) -> LoadedFile:
-    """Read a file named in the configuration; the base folder is the context's ``base``.
+    """Read a file named in the configuration.
+
+    The context's ``base`` is the base folder; its ``files``, if any, take in what was found.
 
     Raises:
         ValueError: it cannot be read, is empty, too large, or no regular file.
@@ -37,8 +61,11 @@ def load_file(name: object, info: ValidationInfo) -> LoadedFile:
         return name
     if not isinstance(name, str) or not name:
         raise ValueError("must be the path of a file")
-    base: Path = (info.context or {}).get("base", Path())
+    context = info.context or {}
+    base: Path = context.get("base", Path())
+    found: Digests = context.get("files", {})
     path = base / name
+    found[path.absolute()] = None
     try:
         if not path.is_file():
             raise ValueError(f"cannot be read: {_instead(path, name)}")
@@ -48,6 +75,7 @@ def load_file(name: object, info: ValidationInfo) -> LoadedFile:
         raise ValueError(f"cannot be read: {error.strerror}") from None
     if len(content) > MAX_FILE_SIZE:
         raise ValueError("cannot be read: the file is larger than any key")
+    found[path.absolute()] = digest(content)
     if not content.strip():
         raise ValueError("the file is empty")
     return LoadedFile(name, path.absolute(), content)

@@ -69,6 +69,9 @@ class Settings(Section):
         description="Which paths go to which origins; the first that matches serves."
     )
     log: LogSettings = Field(default_factory=LogSettings, description="What is logged.")
+    watch: bool = Field(
+        default=False, description="Reload when this file changes, or one that it names."
+    )
 
     @model_validator(mode="wrap")
     @classmethod

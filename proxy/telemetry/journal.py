@@ -31,6 +31,10 @@ class Journal:
         self._sink = sink
         self._demand = Demand(clock)
 
+    def tell(self, sink: Sink) -> None:
+        """Tell events to another sink from now on."""
+        self._sink = sink
+
     def decided(self, attempt: Attempt, told: Decision) -> None:
         """Tell of a decision that took effect, and of the streams it ended."""
         self.ended(attempt.account, told.ended)

@@ -5,7 +5,7 @@ a stream, a path or an address. Children are looked up once and kept, so that a 
 increment and not a search.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from time import perf_counter
@@ -15,6 +15,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.process_collector import ProcessCollector
 
 from proxy.streams import Decision, EndReason, Outcome
+from proxy.telemetry.config_metrics import ConfigMetrics
 from proxy.telemetry.totals import Totals, sums, values
 
 # From a cached beat (well under a millisecond) to a slow origin's time-out.
@@ -139,11 +140,6 @@ class Metrics:
             "Events that could not be sent, because too many waited.",
             registry=registry,
         )
-        self._events_spared = Counter(
-            "playgate_events_spared_total",
-            "Refusals that are no event, because too many of a kind came in a second.",
-            registry=registry,
-        )
         self._keepalive_entries = Counter(
             "playgate_keepalive_entries_total",
             "Entries of the keepalive stream, by what became of them.",
@@ -160,15 +156,13 @@ class Metrics:
         self.in_flight = Gauge(
             "playgate_in_flight_requests", "Player requests being answered.", registry=registry
         )
-        self._config_loaded = Gauge(
-            "playgate_config_loaded_timestamp_seconds",
-            "When the running configuration was loaded.",
-            registry=registry,
-        )
+        self.config = ConfigMetrics(registry)
         for reason in EndReason:
             self._streams_ended.labels(reason)
-        for origin in origins:
-            self._origin_up.labels(origin).set(1)
+        self._origins: frozenset[str] = frozenset()
+        self._former_origins: frozenset[str] = frozenset()
+        self._key_sources: frozenset[str] = frozenset()
+        self.watch_origins(origins)
         self._keep_children()
 
     def _keep_children(self) -> None:
@@ -245,11 +239,28 @@ class Metrics:
 
     def origin_up(self, origin: str, up: bool) -> None:  # noqa: FBT001  # a callback
         """Note whether an origin is believed well."""
-        self._origin_up.labels(origin).set(up)
+        # A request under way may still tell of one that was taken out since.
+        if origin not in self._former_origins:
+            self._origin_up.labels(origin).set(up)
 
-    def watch_keys(self, source: str, age: Callable[[], float]) -> None:
-        """Show how old a source's keys are (seconds) whenever somebody looks."""
-        self._keys_age.labels(source).set_function(age)
+    def watch_origins(self, origins: Iterable[str]) -> None:
+        """Show the health of these origins, well until it is known better, and of no others."""
+        wanted = frozenset(origins)
+        gone = self._origins - wanted
+        for origin in gone:
+            self._origin_up.remove(origin)
+        for origin in wanted - self._origins:
+            self._origin_up.labels(origin).set(1)
+        self._origins = wanted
+        self._former_origins = (self._former_origins | gone) - wanted
+
+    def watch_keys(self, ages: Mapping[str, Callable[[], float]]) -> None:
+        """Show how old the keys of these sources, and no others, are now (seconds)."""
+        for gone in self._key_sources - ages.keys():
+            self._keys_age.remove(gone)
+        for source, age in ages.items():
+            self._keys_age.labels(source).set_function(age)
+        self._key_sources = frozenset(ages)
 
     def cache_lookup(self, result: str) -> None:
         """Count a look-up of a compiled manifest."""
@@ -258,10 +269,6 @@ class Metrics:
     def events_dropped(self, number: int) -> None:
         """Count events that were lost."""
         self._events_dropped.inc(number)
-
-    def events_spared(self, number: int) -> None:
-        """Count refusals that nobody was told of, on purpose."""
-        self._events_spared.inc(number)
 
     def keepalive_entry(self, result: str) -> None:
         """Count an entry of the keepalive stream."""
@@ -274,7 +281,3 @@ class Metrics:
     def _take_worst_lag(self) -> float:
         worst, self._worst_lag = self._worst_lag, 0.0
         return worst
-
-    def config_loaded(self, timestamp: float) -> None:
-        """Note when the running configuration was loaded (seconds since the epoch)."""
-        self._config_loaded.set(timestamp)

@@ -8,6 +8,7 @@ mistake must not be an open door.
 import hmac
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Protocol
+from urllib.parse import unquote
 
 import structlog
 from aiohttp import web
@@ -28,7 +29,8 @@ from proxy.spelling import shown, unknown
 from proxy.web.replies import SERVER, problem
 
 # Where parts put what is about one account. By itself aiohttp takes no braces in a name.
-ACCOUNT = "/admin/v1/accounts/{account:[^/]+}"
+ACCOUNTS = "/admin/v1/accounts/"
+ACCOUNT = ACCOUNTS + "{account:[^/]+}"
 
 log = structlog.get_logger("playgate")
 
@@ -43,9 +45,12 @@ class Part(Protocol):
 
 
 class AdminApi:
-    """Builds the operators' application; ``token`` opens what its parts have under ``/admin``."""
+    """Builds the operators' application.
 
-    def __init__(self, token: str | None, parts: Iterable[Part]) -> None:
+    ``token`` gives what opens all that its parts have under ``/admin``; None: nothing does.
+    """
+
+    def __init__(self, token: Callable[[], str | None], parts: Iterable[Part]) -> None:
         self._token = token
         self._parts = tuple(parts)
 
@@ -80,18 +85,29 @@ class AdminApi:
         return await handler(request)
 
     def _check(self, authorization: str) -> None:
-        if self._token is None:
+        token = self._token()
+        if token is None:
             raise TokenForbidden("Set admin.token to use the admin API.")
         scheme, _, given = authorization.partition(" ")
         if scheme.lower() != "bearer" or not given:
             raise TokenMissing
-        if not hmac.compare_digest(_bytes(given.strip()), _bytes(self._token)):
+        if not hmac.compare_digest(_bytes(given.strip()), _bytes(token)):
             raise TokenInvalid("This is not the admin token.")
 
 
 def account_of(request: web.Request, accounts: AccountNames) -> str:
-    """Give the hash of the account that a path under ``ACCOUNT`` names."""
-    return accounts.hashed(request.match_info["account"])
+    """Give the hash of the account that a path under ``ACCOUNT`` names.
+
+    Raises:
+        BadRequest: it is no UTF-8, and so nobody's name.
+    """
+    written = request.rel_url.raw_path.removeprefix(ACCOUNTS).partition("/")[0]
+    try:
+        name = unquote(written, errors="strict")
+        name.encode()
+    except UnicodeError as error:
+        raise BadRequest("The account's name is not percent-encoded UTF-8.") from error
+    return accounts.hashed(name)
 
 
 def parameters(request: web.Request, *known: str) -> Mapping[str, str]:

@@ -1,9 +1,9 @@
-"""A player's connection: aiohttp's handler, with three things it lacks.
+"""A player's connection: aiohttp's handler, with four things it lacks.
 
 Its own errors are problem documents like all others. A client that takes nothing of its reply for
-a while is cut off: whoever does not read must not hold what others need. And one that goes away
-while it waits for an origin waits no longer: an answer may be held for many seconds, and players
-give up sooner.
+a while is cut off: whoever does not read must not hold what others need. One that goes away while
+it waits for an origin waits no longer: an answer may be held for many seconds, and players give up
+sooner. And a drain closes connections that nobody uses, so that it waits for requests alone.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ import sys
 import termios
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import structlog
 from aiohttp import web
@@ -24,6 +24,10 @@ from proxy.web.replies import SERVER, problem
 # Seconds in which a client takes some of what waits for it, or is cut off: longer than a phone is
 # in a tunnel, and half of what nginx and others wait, for each one holds a connection to an origin.
 SEND_SECONDS = 30.0
+
+# A connection may be accepted while its port is closed. What its client has to send is nearly
+# always there already, or comes within a second.
+LATE_SECONDS = 1.0
 
 log = structlog.get_logger("playgate")
 
@@ -43,6 +47,11 @@ class PlayerProtocol(RequestHandler):
         self._stall_check: asyncio.TimerHandle | None = None
         self._waiting: asyncio.Task[Any] | None = None
 
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Hear of the connection. Whatever its client does not take is watched, be it a byte."""
+        super().connection_made(transport)
+        cast("asyncio.Transport", transport).set_write_buffer_limits(high=0)
+
     def pause_writing(self) -> None:
         """Hear that more waits to be sent than a connection should hold; watch it from here."""
         super().pause_writing()
@@ -53,6 +62,17 @@ class PlayerProtocol(RequestHandler):
         """Hear that the client took most of what waited."""
         super().resume_writing()
         self._check_no_more()
+
+    def close(self) -> None:
+        """Answer what is under way, and close; at once, where nothing is.
+
+        aiohttp would leave an idle connection open, and not read from it any more: whoever sent a
+        request on it would wait in vain.
+        """
+        idle = not self._messages and not self._request_in_progress
+        super().close()
+        if idle and self.transport is not None:
+            self.transport.close()
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Hear that the connection is gone."""
@@ -153,6 +173,18 @@ class PlayerServer(web.Server):
     ) -> None:
         super().__init__(handler, **options)
         self._send_timeout = send_timeout
+        self._draining = False
+
+    def pre_shutdown(self) -> None:
+        """Have each connection closed once nothing is under way on it."""
+        self._draining = True
+        super().pre_shutdown()
+
+    def connection_made(self, handler: RequestHandler, transport: asyncio.Transport) -> None:
+        """Take note of a connection; one that comes late may send one request."""
+        super().connection_made(handler, transport)
+        if self._draining:
+            self._loop.call_later(LATE_SECONDS, handler.close)
 
     def __call__(self) -> RequestHandler:
         """Make the handler of a new connection."""

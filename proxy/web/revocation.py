@@ -12,7 +12,7 @@ wrongly, nobody would notice who still watches.
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -57,7 +57,9 @@ class Memory:
 class AccountRevocation:
     """Revokes tokens of an account."""
 
-    def __init__(self, accounts: AccountNames, store: Store, memory: Memory, clock: Clock) -> None:
+    def __init__(
+        self, accounts: AccountNames, store: Store, memory: Callable[[], Memory], clock: Clock
+    ) -> None:
         self._accounts = accounts
         self._store = store
         self._memory = memory
@@ -80,20 +82,20 @@ class AccountRevocation:
                 raise BadRequest(f"{shown(name)}: unknown member; known are {known}.")
         if ("jti" in document) == ("issued_before" in document):
             raise BadRequest("Give either jti or issued_before.")
-        now = self._clock()
+        now, memory = self._clock(), self._memory()
         if "jti" in document:
             # Past it, the token is refused anyway.
-            until = _instant(document, "exp", now + MAX_AHEAD, default=now + self._memory.ttl)
+            until = _instant(document, "exp", now + MAX_AHEAD, default=now + memory.ttl)
             return Revocation(
-                until_ms=round((until + self._memory.leeway) * 1000),
+                until_ms=round((until + memory.leeway) * 1000),
                 jti=self._accounts.hashed_jti(_name(document["jti"])),
             )
         if "exp" in document:
             raise BadRequest("exp goes with jti: it is the one token's.")
         is_now = document["issued_before"] == NOW
-        moment = now if is_now else _instant(document, "issued_before", now + self._memory.leeway)
+        moment = now if is_now else _instant(document, "issued_before", now + memory.leeway)
         before_ms = millisecond(moment) + (1000 if moment == int(moment) else 1)
-        kept_ms = round((self._memory.ttl + self._memory.leeway) * 1000)
+        kept_ms = round((memory.ttl + memory.leeway) * 1000)
         return Revocation(max(millisecond(now), before_ms) + kept_ms, before_ms=before_ms)
 
 

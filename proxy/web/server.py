@@ -6,7 +6,8 @@ is told in one form what was wrong with it.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from time import perf_counter
 
 import structlog
@@ -37,7 +38,41 @@ KEEPALIVE_SECONDS = 75
 # they zap, seek, or find another rendition better: it is nobody's failure.
 ABANDONED = "abandoned"
 
+Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+
 log = structlog.get_logger("playgate")
+
+
+class InFlight:
+    """How many requests of players are being answered, by whichever port."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self.number = 0
+
+    @contextmanager
+    def one_more(self) -> Iterator[None]:
+        """Count one while inside."""
+        self.number += 1
+        self._metrics.in_flight.inc()
+        try:
+            yield
+        finally:
+            self.number -= 1
+            self._metrics.in_flight.dec()
+
+
+def player_server(handle: Handler) -> PlayerServer:
+    """Give the server of players' connections, whose requests ``handle`` answers."""
+    return PlayerServer(
+        handle,
+        send_timeout=SEND_SECONDS,
+        access_log=None,
+        keepalive_timeout=KEEPALIVE_SECONDS,
+        max_line_size=MAX_LINE_BYTES,
+        max_field_size=MAX_LINE_BYTES,
+        auto_decompress=False,
+    )
 
 
 class PlayerPort:
@@ -56,9 +91,9 @@ class PlayerPort:
         trusted: TrustedProxies,
         metrics: Metrics,
         journal: Journal,
+        in_flight: InFlight,
         max_in_flight: int,
         package: str | None = None,
-        send_timeout: float = SEND_SECONDS,
     ) -> None:
         self._gateway = gateway
         self._api = api
@@ -69,30 +104,12 @@ class PlayerPort:
         self._journal = journal
         self._max_in_flight = max_in_flight
         self._package = package
-        self._send_timeout = send_timeout
-        self._in_flight = 0
-
-    def server(self) -> PlayerServer:
-        """Give the server whose connections this port answers."""
-        return PlayerServer(
-            self.handle,
-            send_timeout=self._send_timeout,
-            access_log=None,
-            keepalive_timeout=KEEPALIVE_SECONDS,
-            max_line_size=MAX_LINE_BYTES,
-            max_field_size=MAX_LINE_BYTES,
-            auto_decompress=False,
-        )
+        self._in_flight = in_flight
 
     async def handle(self, raw: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
-        self._in_flight += 1
-        self._metrics.in_flight.inc()
-        try:
+        with self._in_flight.one_more():
             return await self._answer(raw)
-        finally:
-            self._in_flight -= 1
-            self._metrics.in_flight.dec()
 
     async def _answer(self, raw: web.BaseRequest) -> web.StreamResponse:
         begun = perf_counter()
@@ -123,7 +140,7 @@ class PlayerPort:
         return problem(error)
 
     async def _reply(self, raw: web.BaseRequest, notes: Notes) -> Reply:
-        if self._in_flight > self._max_in_flight:
+        if self._in_flight.number > self._max_in_flight:
             raise Overloaded
         request = self._read(raw)
         if is_loop(request):  # told before it costs anybody a slot, or counts as an origin's fault

@@ -10,41 +10,40 @@ from aiohttp import web
 from proxy import __version__
 from proxy.listing import rfc3339
 from proxy.model import Clock
-from proxy.settings.effective import effective_mapping, fingerprint
-from proxy.settings.schema import Settings
+from proxy.settings.reload import InForce
+from proxy.settings.urls import MEMORY
 from proxy.telemetry.metrics import Metrics
 from proxy.web.admin_api import parameters, sent
 from proxy.web.health import Health
+from proxy.web.reload import as_json
 from proxy.web.replies import json_reply
 
+Config = Callable[[], InForce]
 # How old the keys are that are in use, in seconds, by where they come from; None: none were had.
 KeyAges = Callable[[], Mapping[str, float | None]]
 
 
 class Stats:
-    """Answers ``/admin/v1/stats`` and ``/admin/v1/config``.
+    """Answers ``/admin/v1/stats`` and ``/admin/v1/config``; ``config`` gives what is in force.
 
-    The configuration counts as loaded, and the process as started, when this is made.
+    The process counts as started when this is made.
     """
 
     def __init__(
         self,
-        settings: Settings,
+        config: Config,
         metrics: Metrics,
         health: Health,
         *,
         key_ages: KeyAges,
         clock: Clock,
     ) -> None:
+        self._config = config
         self._metrics = metrics
         self._health = health
         self._key_ages = key_ages
         self._clock = clock
         self._started = self._now()
-        self._shown = effective_mapping(settings)
-        self._config = {"hash": fingerprint(settings), "loaded_at": self._started}
-        in_memory = settings.store.url.get_secret_value() == "memory://"
-        self._store_kind = "memory" if in_memory else "redis"
 
     def routes(self) -> Iterable[web.RouteDef]:
         """Give what is answered here."""
@@ -55,15 +54,23 @@ class Stats:
 
     async def _stats(self, request: web.Request) -> web.Response:
         parameters(request)
-        totals, health = self._metrics.totals(), self._health
+        totals, health, config = self._metrics.totals(), self._health, self._config()
+        in_memory = config.settings.store.url.get_secret_value() == MEMORY
         document = {
             "version": __version__,
             "started_at": self._started,
             "now": self._now(),
             "ready": health.ready,
             "draining": health.draining,
-            "config": self._config,
-            "store": {"kind": self._store_kind, "up": health.components["store"]},
+            "config": {
+                "hash": config.hash,
+                "loaded_at": rfc3339(round(config.loaded_at * 1000)),
+                "needs_restart": [as_json(change) for change in config.needs_restart],
+            },
+            "store": {
+                "kind": "memory" if in_memory else "redis",
+                "up": health.components["store"],
+            },
             "origins": [{"origin": name, "up": up} for name, up in totals.origins.items()],
             "keys": [
                 {"source": source, "age_seconds": age} for source, age in self._key_ages().items()
@@ -80,7 +87,7 @@ class Stats:
 
     async def _configuration(self, request: web.Request) -> web.Response:
         parameters(request)
-        return sent(json_reply(self._shown))
+        return sent(json_reply(self._config().shown))
 
     def _now(self) -> str:
         return rfc3339(round(self._clock() * 1000))

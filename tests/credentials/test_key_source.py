@@ -15,6 +15,7 @@ from proxy.credentials.key_source import (
 )
 from proxy.credentials.keys import Sought
 from tests.support.issuer import SigningKey, document
+from tests.support.poll import until
 
 OLD, NEW = SigningKey("old"), SigningKey("new")
 FIRST = Document(document(OLD), "v1")
@@ -101,6 +102,46 @@ async def test_the_version_of_the_last_good_set_is_asked_with(world: World) -> N
     await world.source.refresh()
     assert world.reader.versions == [None, "v1", "v1", "v1"]
     assert world.kids == ["old"]
+
+
+async def test_another_begins_with_what_one_had_at_the_same_place(world: World) -> None:
+    await world.source.refresh()
+    world.reader.next = Document(None, "v1")
+    world.now += 20
+    await world.source.refresh()
+    world.now += 100
+    heir = World(world.reader, now=world.now, rules=SourceRules(("ES256",), ("https://id",)))
+    heir.source.inherit(world.source)
+    assert heir.kids == ["old"]
+    assert [key.issuers for key in heir.source.keys] == [("https://id",)]
+    assert heir.source.age == 100
+    await heir.source.refresh()
+    assert world.reader.versions == [None, "v1", "v1"]
+    await heir.source.close()
+
+
+async def test_another_begins_with_nothing_where_nothing_can_be_used_or_was_had(
+    world: World,
+) -> None:
+    heir = World(rules=SourceRules(("RS256",)))
+    heir.source.inherit(world.source)
+    await world.source.refresh()
+    heir.source.inherit(world.source)
+    assert (heir.kids, heir.source.age) == ([], None)
+    await heir.source.close()
+
+
+async def test_who_waits_for_a_look_of_a_source_that_ends_has_looked_in_vain(world: World) -> None:
+    await world.source.refresh()
+    world.reader.gate = asyncio.Event()
+    looking = asyncio.create_task(world.source.look())
+
+    async def begun() -> bool:
+        return len(world.reader.versions) == 2
+
+    await until(begun, "the look")
+    await world.source.close()
+    assert await looking is False
 
 
 @pytest.mark.parametrize(

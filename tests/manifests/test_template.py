@@ -1,3 +1,4 @@
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -35,3 +36,24 @@ def test_rendering_is_the_body_with_each_edit_made(
         position = end
     template = Template(builder.chunks(), None, "text/x", media_playlist=False)
     assert template.render(b"T") == expected + body[position:]
+
+
+@unhurried
+@given(
+    st.lists(st.binary(max_size=30), min_size=1, max_size=6),
+    st.binary(max_size=9),
+    st.integers(0, 250),
+    st.integers(0, 250),
+)
+def test_the_pieces_of_a_range_are_that_range(
+    chunks: list[bytes], ticket: bytes, start: int, length: int
+) -> None:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("proxy.manifests.template.PIECE_BYTES", 8)
+        template = Template(tuple(chunks), None, "text/x", media_playlist=False)
+        whole = template.render(ticket)
+        assert template.size(ticket) == len(whole)
+        wanted = range(min(start, len(whole)), min(start + length, len(whole)))
+        pieces = list(template.pieces(ticket, wanted))
+        assert b"".join(pieces) == whole[wanted.start : wanted.stop]
+        assert all(len(piece) < 8 + 9 for piece in pieces)

@@ -254,3 +254,16 @@ def test_nothing_that_goes_on_can_begin_another_field(
             assert not set(name) & set(" :\t\r\n")
             assert not set(value) & set("\r\n\x00")
             assert f"{name}: {value}".encode()
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        *(("X-Original-URL", "/b"), ("X-Rewrite-Url", "/b"), ("X-HTTP-Method-Override", "PUT")),
+        ("Range", "bytes=0-1,5-6"),
+    ],
+)
+def test_what_would_be_answered_for_something_else_stays_here(field: tuple[str, str]) -> None:
+    passed = segment_request(viewer(field, ("X-Other", "1")))
+    assert field not in passed
+    assert ("X-Other", "1") in passed

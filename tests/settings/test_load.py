@@ -35,8 +35,8 @@ MISTAKES = {
         ["c.yaml:13: listen.rabbit: unknown key"],
     ),
     "key of a feature that does not exist": (
-        "watch: false",
-        ["c.yaml:12: watch: unknown key"],
+        "tracing: false",
+        ["c.yaml:12: tracing: unknown key"],
     ),
     "duration without a unit": (
         "streams: {ttl: 30}",

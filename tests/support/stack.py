@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import aiohttp
+import yaml
 from multidict import CIMultiDictProxy
 from yarl import URL
 
@@ -15,6 +16,8 @@ from proxy.minting import mint
 from proxy.model import Clock
 from proxy.serve import Service
 from proxy.settings.load import from_mapping
+from proxy.settings.reload import ConfigFile
+from proxy.settings.schema import Settings
 from tests.support.origin import TestOrigin
 
 JWT_SECRET = "jwt-secret-canary-0123456789abcdef0123456789"
@@ -78,16 +81,24 @@ def merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
 class Stack:
     """A proxy and its origin; ``settings`` go over the defaults of the tests.
 
-    ``live`` goes over those of the route of that name.
+    ``live`` goes over those of the route of that name. With a ``folder``, the configuration is a
+    file in it, with ``environ`` as its environment, and can be reloaded.
     """
 
     def __init__(
-        self, clock: Clock | None = None, live: dict[str, Any] | None = None, **settings: Any
+        self,
+        clock: Clock | None = None,
+        live: dict[str, Any] | None = None,
+        folder: Path | None = None,
+        **settings: Any,
     ) -> None:
         self.clock = clock
         self.live = live or {}
         self.overrides = settings
         self.origin = TestOrigin()
+        self.file = folder and folder / "playgate.yaml"
+        self.environ: dict[str, str] = {}
+        self.heard: list[Settings] = []
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as opened:
@@ -97,25 +108,12 @@ class Stack:
 
     async def _open(self, opened: AsyncExitStack) -> None:
         await opened.enter_async_context(self.origin)
-        base: dict[str, Any] = {
-            "listen": {"host": "127.0.0.1", "port": 0, "drain_timeout": "1s"},
-            "admin": {"port": 0, "token": ADMIN_TOKEN},
-            "auth": {"keys": [{"algorithm": "HS256", "secret": JWT_SECRET}]},
-            "tickets": {"secret": TICKET_SECRET},
-            # A busy machine may take its time; what a limit does has tests that set it.
-            "origin": {"cache": "0s", "timeout": "1m", "connect_timeout": "30s"},
-            "routes": [
-                {"name": "live", "path": "/live/**", "origins": [self.origin.url], **self.live},
-                {
-                    "name": "open",
-                    "path": "/open/**",
-                    "origins": [self.origin.url],
-                    "segments": "open",
-                },
-            ],
-        }
-        self.settings = from_mapping(merged(base, self.overrides), Path())
-        self.service = Service(self.settings, clock=self.clock)
+        file: ConfigFile | None = None
+        if self.file is not None:
+            self.write()
+            file = ConfigFile(self.file, self.environ)
+        self.settings = file.load() if file else from_mapping(self.mapping(), Path())
+        self.service = Service(self.settings, file=file, heard=self.heard.append, clock=self.clock)
         opened.push_async_callback(self.service.stop)
         await self.service.start()
         self.client = await opened.enter_async_context(
@@ -128,6 +126,40 @@ class Stack:
         self.admin = await opened.enter_async_context(
             aiohttp.ClientSession(f"http://127.0.0.1:{self.service.admin_port}")
         )
+
+    def mapping(self) -> dict[str, Any]:
+        """The configuration, as values of a file."""
+        base: dict[str, Any] = {
+            "listen": {"host": "127.0.0.1", "port": 0, "drain_timeout": "1s"},
+            "admin": {"port": 0, "token": ADMIN_TOKEN},
+            "auth": {"keys": [{"algorithm": "HS256", "secret": JWT_SECRET}]},
+            "tickets": {"secret": TICKET_SECRET},
+            # A busy machine may take its time; what a limit does has tests that set it.
+            "origin": {"cache": "0s", "timeout": "1m"},
+            "routes": [
+                {"name": "live", "path": "/live/**", "origins": [self.origin.url], **self.live},
+                {
+                    "name": "open",
+                    "path": "/open/**",
+                    "origins": [self.origin.url],
+                    "segments": "open",
+                },
+            ],
+        }
+        return merged(base, self.overrides)
+
+    def write(self, **settings: Any) -> None:
+        """Write the file, with other settings over those it has."""
+        assert self.file is not None
+        self.overrides = merged(self.overrides, settings)
+        self.file.write_text(yaml.safe_dump(self.mapping(), sort_keys=False))
+
+    async def reload(self, **settings: Any) -> Answer:
+        """Write the file and have it reloaded; tokens are of the configuration in force."""
+        self.write(**settings)
+        answer = await self.operate("/admin/v1/reload", "POST")
+        self.settings = self.service._inner.config.settings
+        return answer
 
     async def __aexit__(
         self,

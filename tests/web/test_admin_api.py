@@ -1,5 +1,6 @@
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator
 from urllib.parse import quote
 
@@ -227,6 +228,17 @@ async def test_metrics_tell_what_happened_and_name_nobody(stack: Stack) -> None:
         assert secret not in text
 
 
+async def test_the_documented_metrics_exist(stack: Stack) -> None:
+    from pathlib import Path  # noqa: PLC0415  # for this alone
+
+    documented = Path(__file__).parents[2] / "docs" / "http.md"
+    names = set(re.findall(r"`(playgate_[a-z_]+)", documented.read_text()))
+    text = (await stack.operate("/metrics", token=None)).text
+    assert {name for name in names if f"# TYPE {name}" not in text} == set()
+    existing = set(re.findall(r"# TYPE (playgate_\w+) (?!.*_created)", text))
+    assert {name for name in existing if not name.endswith("_created")} == names
+
+
 async def test_open_requests_finish_when_the_proxy_is_stopped() -> None:
     from aiohttp import web  # noqa: PLC0415  # for this alone
 
@@ -246,3 +258,13 @@ async def test_open_requests_finish_when_the_proxy_is_stopped() -> None:
         gate.set()
         assert (await answer).text == "late"
         await stop
+
+
+@pytest.mark.parametrize("name", ["%ff", "sur%ED%A0%80", "a%C3"])
+async def test_an_account_that_is_no_text_is_nobodys(name: str) -> None:
+    async with Stack() as stack:
+        for path, method in (("streams", "GET"), ("streams", "DELETE"), ("revoke", "POST")):
+            answer = await stack.operate(
+                URL(f"/admin/v1/accounts/{name}/{path}", encoded=True), method
+            )
+            assert (answer.status, answer.code) == (400, "bad_request")

@@ -258,3 +258,22 @@ async def test_changes_and_outages_are_logged_once_each_and_without_a_key() -> N
     assert found["event"] == "token keys can be had again"
     assert "canary" not in repr(logs)
     assert OLD.jwk["x"] not in repr(logs)
+
+
+async def test_few_wait_for_a_key_at_a_time_and_hold_a_place_by_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("proxy.credentials.bearer.MAX_LOOKING", 2)
+    monkeypatch.setattr(token_keys, "START_SECONDS", 0.05)
+    server = KeyServer(document(OLD))
+    server.gate = asyncio.Event()
+    async with server, stack(STATIC, by_url(server)) as proxy:
+        asked = [asyncio.create_task(outcome(proxy, OLD.token())) for _ in range(4)]
+
+        async def are_told() -> bool:
+            return sum(one.done() for one in asked) == 2
+
+        await until(are_told, "those for whom there is no room are told at once")
+        assert {one.result() for one in asked if one.done()} == {"issuer_unavailable"}
+        server.gate.set()
+        assert sorted(await asyncio.gather(*asked)) == ["issuer_unavailable"] * 2 + ["ok"] * 2

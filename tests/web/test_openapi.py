@@ -84,7 +84,7 @@ parameters = {{ "query._sid" = "{entry.ticket()}" }}
 
 
 async def test_the_operators_port_does_what_its_description_says(tmp_path: Path) -> None:
-    async with Stack() as stack:
+    async with Stack(folder=tmp_path) as stack:
         serve_channels(stack.origin, "one")
         await stack.watch("/live/one/master.m3u8")
         # Which instants can be meant depends on the clock.
@@ -101,8 +101,7 @@ checks.positive_data_acceptance.expected-statuses = ["204", "400"]
 
 async def test_every_handler_of_the_players_port_is_described_and_nothing_else() -> None:
     async with Stack() as stack:
-        port: Any = stack.service._server.request_handler
-        handlers = port.__self__._api._handlers
+        handlers = stack.service._inner.players._api._handlers
     registered = {
         (method, PREFIX + name + ("{stream}" if name.endswith("/") else ""))
         for name, methods in handlers.items()

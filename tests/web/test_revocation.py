@@ -180,7 +180,7 @@ async def test_what_was_issued_up_to_a_moment_is_revoked_and_a_login_right_after
     second = int(time.time()) - 10
     now = second + moment
     text = datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds")
-    store = {"url": "memory://" if place == "memory" else redis_server.url, "timeout": "10s"}
+    store = {} if place == "memory" else {"url": redis_server.url, "timeout": "10s"}
     async with Stack(clock=lambda: now, store=store) as stack:
         serve_channels(stack.origin, "one")
         await revoke(stack, issued_before={"number": now, "text": text, "now": "now"}[form])

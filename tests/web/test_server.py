@@ -6,7 +6,6 @@ import signal
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from functools import partial
 
 import aiohttp
 import pytest
@@ -21,7 +20,6 @@ from proxy.errors import StoreUnavailable
 from proxy.serve import Service, run
 from proxy.settings.load import from_mapping
 from proxy.telemetry import event_stream
-from proxy.web.server import PlayerPort
 from tests.settings.samples import minimal
 from tests.support.issuer import KeyServer
 from tests.support.origin import HLS
@@ -55,7 +53,7 @@ def in_flight(stack: Stack) -> float:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("proxy.assembly.PlayerPort", partial(PlayerPort, send_timeout=0.3))
+    monkeypatch.setattr("proxy.web.server.SEND_SECONDS", 0.3)
 
 
 @pytest.mark.usefixtures("impatient")
@@ -94,6 +92,16 @@ async def test_a_client_that_never_reads_a_manifest_is_cut_off() -> None:
         with asking(stack.service.port, path):
             await until(lambda: in_flight(stack) == 1)
             await until(lambda: in_flight(stack) == 0)
+
+
+async def test_a_single_byte_that_a_client_leaves_unread_is_noticed() -> None:
+    """So that the watch begins there, too: asyncio by itself tells of 64 KiB and more."""
+    async with Stack() as stack:
+        with asking(stack.service.port, "/open/nothing.ts"):
+            await until(lambda: bool(stack.service._server.connections))
+            (connection,) = stack.service._server.connections
+            assert connection.transport is not None
+            assert connection.transport.get_write_buffer_limits() == (0, 0)
 
 
 @pytest.mark.usefixtures("impatient")
@@ -179,6 +187,57 @@ async def test_a_proxy_that_drains_takes_no_connection_and_says_that_it_is_not_r
         assert not stop.done()
         stack.service.hurry()
         await elapsed(stop)
+
+
+async def read_on(reader: asyncio.StreamReader) -> bytes:
+    async with asyncio.timeout(10):
+        return await reader.read()
+
+
+async def test_a_drain_closes_connections_that_nobody_uses_and_waits_for_none_of_them() -> None:
+    async with Stack(listen={"drain_timeout": "20s"}) as stack:
+        stack.origin.answers["/open/seg.ts"] = ("video/mp2t", b"media")
+        used, unused = [
+            await asyncio.open_connection("127.0.0.1", stack.service.port) for _ in range(2)
+        ]
+        used[1].write(b"GET /open/seg.ts HTTP/1.1\r\nHost: tv.test\r\n\r\n")
+        assert (await used[0].readuntil(b"media")).startswith(b"HTTP/1.1 200")
+        await elapsed(asyncio.create_task(stack.service.stop()))
+        for reader, writer in (used, unused):
+            assert await read_on(reader) == b"", "the client knows that it must send elsewhere"
+            writer.close()
+
+
+async def test_a_drain_ends_a_kept_connection_with_the_request_that_is_under_way() -> None:
+    entered, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow(_: web.Request) -> web.StreamResponse:
+        entered.set()
+        await go_on.wait()
+        return web.Response(body=b"media", content_type="video/mp2t")
+
+    async with Stack(listen={"drain_timeout": "20s"}) as stack:
+        stack.origin.answers["/open/slow.ts"] = slow
+        reader, writer = await asyncio.open_connection("127.0.0.1", stack.service.port)
+        writer.write(b"GET /open/slow.ts HTTP/1.1\r\nHost: tv.test\r\n\r\n")
+        await entered.wait()
+        stop = asyncio.create_task(stack.service.stop())
+        await until(lambda: stack.service.health.draining)
+        go_on.set()
+        assert (await read_on(reader)).endswith(b"media")
+        await elapsed(stop)
+        writer.close()
+
+
+async def test_a_connection_that_is_accepted_while_a_drain_begins_is_answered_and_closed() -> None:
+    async with Stack(listen={"drain_timeout": "20s"}) as stack:
+        stack.origin.answers["/open/seg.ts"] = ("video/mp2t", b"media")
+        stack.service._server.pre_shutdown()
+        reader, writer = await asyncio.open_connection("127.0.0.1", stack.service.port)
+        writer.write(b"GET /open/seg.ts HTTP/1.1\r\nHost: tv.test\r\n\r\n")
+        assert (await reader.readuntil(b"media")).startswith(b"HTTP/1.1 200")
+        assert await read_on(reader) == b""
+        writer.close()
 
 
 async def test_a_second_signal_ends_the_drain() -> None:

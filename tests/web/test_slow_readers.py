@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from functools import partial
 from random import Random
 from typing import Any
 
@@ -12,15 +11,14 @@ import pytest
 from aiohttp import web
 from structlog.testing import capture_logs
 
-from proxy.web.server import PlayerPort
 from tests.support.poll import until
-from tests.web.cinema import FILM, LONG, OTHER, WIDE, Cinema, TurnedAway, cinema
+from tests.web.cinema import FILM, LARGE, LONG, OTHER, WIDE, Cinema, TurnedAway, cinema
 
 
 @pytest.fixture(autouse=True)
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Cut nobody off: who takes a byte each half minute is not, and no test can wait so long."""
-    monkeypatch.setattr("proxy.assembly.PlayerPort", partial(PlayerPort, send_timeout=3600))
+    monkeypatch.setattr("proxy.web.server.SEND_SECONDS", 3600)
 
 
 @pytest.fixture
@@ -79,6 +77,27 @@ async def test_no_number_of_devices_titles_or_tokens_makes_an_accounts_share_lar
         for film in (FILM, OTHER, WIDE):
             token = house.stack.token(device="laptop", claims=["jti=anew"])
             assert await house.refused(f"{film}?token={token}")
+
+
+async def test_a_large_manifest_is_made_as_it_is_taken() -> None:
+    async with cinema() as house:
+        path = f"{LONG}?token={house.stack.token()}"
+        for fields in ([], ["Range: bytes=10-"]):
+            reader = await house.slow(path, *fields)
+            await house.stuck(1)
+            (stuck,) = [
+                connection.transport
+                for connection in house.stack.service._server.connections
+                if connection.writing_paused
+            ]
+            assert stuck is not None
+            assert stuck.get_write_buffer_size() < LARGE / 8
+            await reader.leave()
+            await house.in_flight(0)
+        whole = await house.stack.ask(path)
+        assert len(whole.body) == int(whole.headers["Content-Length"]) > LARGE
+        part = await house.stack.ask(path, Range="bytes=1000000-3000000")
+        assert part.body == whole.body[1_000_000:3_000_001]
 
 
 @pytest.mark.usefixtures("two")

@@ -114,6 +114,18 @@ async def test_a_ticket_opens_nothing_but_its_own_content(stack: Stack) -> None:
     assert len(stack.origin.paths) == 2
 
 
+async def test_a_ticket_opens_no_directory_of_that_name_on_another_host(stack: Stack) -> None:
+    """Where hosts tell channels apart, another route and another origin serve it."""
+    entry = await stack.ask(f"{ONE}?token={stack.token()}", Host="one.test")
+    child = await stack.ask(child_of(ONE, entry), Host="one.test")
+    segment = f"/live/one/low/{child.uris()[0]}"
+    assert (await stack.ask(segment, Host="other.test")).code == "ticket_invalid"
+    assert (await stack.ask(segment, Host="one.test")).status != 401
+    assert [path for path in stack.origin.paths if path.startswith(segment.partition("?")[0])] == [
+        segment.partition("?")[0]
+    ]
+
+
 async def test_a_ticket_that_is_changed_anywhere_is_invalid(stack: Stack) -> None:
     ticket = (await stack.watch(ONE)).ticket()
     for position in range(0, len(ticket), 7):

@@ -1,0 +1,80 @@
+"""What contents and players taught this process: how contents are refreshed, and who comes back.
+
+It stays true when the configuration changes, so it outlives what it is used by.
+"""
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import TypeVar
+
+from proxy.streams import Pace
+
+# Contents whose tempo is remembered, and streams of players that come back with their token. A
+# forgotten one costs one more call to the store at its next start, or is noticed again at its next
+# refresh, so the bound may be far below a large catalogue.
+MAX_REMEMBERED = 20_000
+
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True, slots=True)
+class Tempo:
+    """What a content taught when its manifests were last read."""
+
+    pace: Pace | None = None
+    self_refreshing: bool = False
+
+
+UNKNOWN = Tempo()
+
+
+class Learned:
+    """Tempos by content, and the streams whose players come back with their token."""
+
+    def __init__(self) -> None:
+        self._tempos: OrderedDict[str, Tempo] = OrderedDict()
+        self._returning: OrderedDict[str, None] = OrderedDict()
+
+    def tempo(self, content: str) -> Tempo:
+        """Give what is known of a content's tempo."""
+        return self._tempos.get(content, UNKNOWN)
+
+    def note_tempo(self, content: str, pace: Pace, *, self_refreshing: bool) -> Tempo:
+        """Take in what one of a content's manifests says, and give what is known with it."""
+        tempo = Tempo(_slower(self.tempo(content).pace, pace), self_refreshing and pace.live)
+        _put(self._tempos, content, tempo)
+        return tempo
+
+    def returns(self, stream: str) -> bool:
+        """Tell whether a stream's player comes back with its token."""
+        return stream in self._returning
+
+    def note_return(self, stream: str, *, by_token: bool) -> None:
+        """Take in how a stream's player came back."""
+        if by_token:
+            _put(self._returning, stream, None)
+        else:
+            self._returning.pop(stream, None)
+
+
+def _put(memory: OrderedDict[str, Value], key: str, value: Value) -> None:
+    """Remember, and forget what was longest unused instead."""
+    memory[key] = value
+    memory.move_to_end(key)
+    if len(memory) > MAX_REMEMBERED:
+        memory.popitem(last=False)
+
+
+def _slower(known: Pace | None, read: Pace) -> Pace:
+    """Give the slower of two tempos of one content.
+
+    Its renditions may differ (audio in longer segments than video); a slot must live long enough
+    for the slowest, and must not be corrected back and forth.
+    """
+    if known is None or known.live != read.live:
+        return read
+    return Pace(
+        live=read.live,
+        interval=max(known.interval, read.interval),
+        duration=max(known.duration, read.duration),
+    )

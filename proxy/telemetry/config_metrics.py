@@ -1,0 +1,34 @@
+"""What is measured of the configuration: when it was loaded, and how its reloads went."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+# How a reload can go. Unchanged: the file is good, and what it says is in force already or needs a
+# restart. Failed: it is not good, and what was in force stays so.
+RELOADED, UNCHANGED, FAILED = RESULTS = ("reloaded", "unchanged", "failed")
+
+
+class ConfigMetrics:
+    """Counts in a registry of the process."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._loaded = Gauge(
+            "playgate_config_loaded_timestamp_seconds",
+            "When the running configuration was loaded, or last found to be as it is.",
+            registry=registry,
+        )
+        self._reloads = Counter(
+            "playgate_config_reloads_total",
+            "Reloads of the configuration, by how they went.",
+            ["result"],
+            registry=registry,
+        )
+        for result in RESULTS:
+            self._reloads.labels(result)
+
+    def loaded(self, timestamp: float) -> None:
+        """Note when the running configuration was loaded (seconds since the epoch)."""
+        self._loaded.set(timestamp)
+
+    def reload(self, result: str) -> None:
+        """Count a reload; ``result`` is one of ``RESULTS``."""
+        self._reloads.labels(result).inc()

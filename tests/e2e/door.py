@@ -33,6 +33,11 @@ class Visit:
     ticket: str
 
     @property
+    def answered(self) -> bool:
+        """Whether it was answered before the player gave up, or was killed."""
+        return self.status != 0
+
+    @property
     def kind(self) -> str:
         if self.path == STEERING:
             return "steering"

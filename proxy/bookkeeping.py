@@ -12,6 +12,7 @@ from dataclasses import replace
 import structlog
 
 from proxy import wiring
+from proxy.active_streams import ActiveStreams
 from proxy.admission.memory import MemoryStore
 from proxy.admission.outage import OnOutage, OutageGuard
 from proxy.admission.redis import RedisStore
@@ -63,6 +64,7 @@ class Bookkeeping:
         watch = LapseWatch(clock or time.monotonic)
         self.store = ReportingStore(self._counting, self.journal, watch)
         self._lapses = LapseCollector(self.store, watch)
+        self._active = ActiveStreams(self.store, metrics.streams.active)
         self._keepalive = self._keepalive_stream()
 
     async def start(self) -> None:
@@ -81,7 +83,7 @@ class Bookkeeping:
         await asyncio.gather(*(work.close() for work in works), self.store.close())
 
     def _works(self) -> list[Background]:
-        works = (*self._ended, self._events, self._lapses, self._keepalive)
+        works = (*self._ended, self._events, self._lapses, self._active, self._keepalive)
         return [work for work in works if work is not None]
 
     def govern(self, settings: Settings) -> None:

@@ -67,7 +67,7 @@ class Configured:
         self._caches = ManifestCaches(settings.origin.cache, self.metrics)
         self.players = player_port(settings, self.keys.ring, self._caches, self._lasting)
         self.certificate: Certificate | None = None
-        self._note_sources()
+        self._note_names()
 
     def operators(self, reload: Callable[[], Awaitable[Reread]]) -> AdminApi:
         """Give what answers operators."""
@@ -136,7 +136,7 @@ class Configured:
                 self.certificate.renew(context)
         finally:
             await self.keys.tidy()
-        self._note_sources()
+        self._note_names()
         self._heard(settings)
         await self._books.follow(before)
 
@@ -164,11 +164,12 @@ class Configured:
             reason = "none of the keys can be had now; those in force stay"
             raise ConfigError((Problem("configuration", None, "auth.keys", reason),))
 
-    def _note_sources(self) -> None:
-        """Have metrics and health be about the keys and origins there are."""
+    def _note_names(self) -> None:
+        """Have metrics and health be about the keys, origins and routes there are."""
         self.metrics.watch_keys({source.name: source.alarming_age for source in self.keys.sources})
         self.health.set("keys", well=bool(self.keys.ring.keys))
         self.metrics.watch_origins(wiring.origin_names(self.config.settings))
+        self.metrics.streams.watch_routes(route.name for route in self.config.settings.routes)
         self._origins.keep(wiring.all_origins(self.config.settings))
 
     def _store_well(self, available: bool) -> None:  # noqa: FBT001  # a callback

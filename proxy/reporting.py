@@ -3,7 +3,7 @@
 Whoever asks it cannot forget to count an end or to report a start, because it is done here.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from proxy.admission.revocations import Revocation
 from proxy.admission.store import Store
@@ -93,3 +93,7 @@ class ReportingStore:
     async def streams(self, account: str) -> tuple[Stream, ...]:
         """List the active streams, oldest first."""
         return await self._store.streams(account)
+
+    async def active(self) -> Mapping[str, int]:
+        """How many streams are active, by route."""
+        return await self._store.active()

@@ -6,7 +6,9 @@ stands once in a queue by that time, and each use looks at the few whose time ha
 call ever walks through all accounts.
 """
 
-from collections.abc import Sequence
+import asyncio
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from heapq import heappop, heappush
 
 from proxy.admission import decision
@@ -19,6 +21,8 @@ from proxy.streams import Attempt, Cadence, Decision, Ended, Intent, Lapsed, Str
 # Accounts looked at for each use: more than one, so that forgetting outruns the coming of new
 # ones; few, so that no request pays for many.
 SWEEP = 4
+# Accounts counted at one go, which takes a millisecond.
+COUNTED = 1_000
 # What is remembered of an account that is not known.
 NOTHING = Ledger()
 
@@ -111,6 +115,15 @@ class MemoryStore:
         """List the active streams, oldest first."""
         ledger = self._ledgers.get(account)
         return ledger.listing(self.now_ms()) if ledger else ()
+
+    async def active(self) -> Mapping[str, int]:
+        """How many streams are active, by route; what comes and goes meanwhile counts or not."""
+        numbers: Counter[str] = Counter()
+        for position, ledger in enumerate(list(self._ledgers.values()), 1):
+            numbers.update(slot.route for slot in ledger.active(self.now_ms()))
+            if position % COUNTED == 0:
+                await asyncio.sleep(0)
+        return numbers
 
     def rule(self, attempt: Attempt) -> Decision:
         """Decide without waiting, for there is nothing to wait for."""

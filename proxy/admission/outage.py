@@ -16,7 +16,7 @@ the store is back its word counts again: a stream that was let in meanwhile clai
 with its next beat.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from enum import StrEnum
@@ -234,6 +234,17 @@ class OutageGuard:
         except StoreUnavailable:
             self._insist()
             return await self._shadow.streams(account)
+
+    async def active(self) -> Mapping[str, int]:
+        """How many streams are active, by route: the store's, or while it is away those of here.
+
+        Raises:
+            StoreUnavailable: it did not answer, but does so to requests as far as is known.
+        """
+        if not self.available:
+            return await self._shadow.active()
+        # Not by ``_ask``: as for lapses.
+        return await self._primary.active()
 
     def _decide_alone(self, attempt: Attempt) -> Decision:
         if self._mode is OnOutage.CLOSED:

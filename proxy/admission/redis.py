@@ -3,11 +3,13 @@
     {prefix}:{<account>}:streams    hash: stream id -> slot
     {prefix}:{<account>}:ended      hash: stream id -> tombstone; "churn" -> when it is forgiven
     {prefix}:{<account>}:revoked    hash: a token's id, hashed -> revocation
+    {prefix}:active                 hash: (instant, route) -> how many slots are counted until then
 
 A slot and a tombstone live in hashes of their own: the first stays as small as the account's limit
 and is read whole at each beat, while tombstones live as long as tickets, are many for a viewer who
-zaps, and are read one by one. So are revocations, which few accounts have. All keys carry the
-account as their hash tag, so that a cluster keeps them together, and all always expire.
+zaps, and are read one by one. So are revocations, which few accounts have. An account's keys carry
+it as their hash tag, so that a cluster keeps them together. The last is everybody's (``tally``):
+many proxies over one Redis need one. All always expire.
 
 One script decides, atomically for the account, by Redis's own clock. At this boundary, and only
 here, whatever goes wrong between us and Redis becomes ``StoreUnavailable``; no call lasts longer
@@ -18,7 +20,7 @@ script Redis has forgotten (restart, SCRIPT FLUSH) is sent again.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from time import perf_counter
 
@@ -28,6 +30,7 @@ from proxy.admission import scripts, wire
 from proxy.admission.policy import OnLimit, Policy
 from proxy.admission.revocations import Revocation, too_many
 from proxy.admission.scripts import Script
+from proxy.admission.tally import total
 from proxy.errors import StoreUnavailable
 from proxy.model import Subject
 from proxy.redis_client import client, closed
@@ -192,11 +195,7 @@ class RedisStore:
     async def drop_lapsed(self, accounts: Sequence[str]) -> tuple[Lapsed, ...]:
         """Drop the slots of these accounts whose time is up, and hand them back: in one go."""
         async with self._boundary("drop_lapsed", in_background=True):
-            try:
-                answers = await self._run_for_each(scripts.LAPSE, accounts)
-            except NoScriptError:
-                await self._background.script_load(scripts.LAPSE.text)
-                answers = await self._run_for_each(scripts.LAPSE, accounts)
+            answers = await self._run_for_each(scripts.LAPSE, map(self._keys, accounts))
             return tuple(map(wire.lapsed, answers))
 
     async def revoke(self, account: str, revocation: Revocation) -> tuple[Ended, ...]:
@@ -230,10 +229,20 @@ class RedisStore:
         async with self._boundary("streams"):
             return wire.streams(await self._run(scripts.LIST, account))
 
-    def _keys(self, account: str) -> tuple[str, str, str]:
-        """Build every key there is: an account's slots, its tombstones, its revocations."""
-        account_tag = f"{self._key_prefix}:{{{account}}}"
-        return f"{account_tag}:streams", f"{account_tag}:ended", f"{account_tag}:revoked"
+    async def active(self) -> dict[str, int]:
+        """How many streams are active, by route."""
+        async with self._boundary("active", in_background=True):
+            answers = await self._run_for_each(scripts.ACTIVE, [(self._tally(),)])
+            return total(map(wire.numbers, answers))
+
+    def _keys(self, account: str) -> tuple[str, str, str, str]:
+        """Build an account's keys: its slots, its tombstones, its revocations, and its tally."""
+        tag = f"{self._key_prefix}:{{{account}}}"
+        return f"{tag}:streams", f"{tag}:ended", f"{tag}:revoked", self._tally()
+
+    def _tally(self) -> str:
+        """Build the key of the tally."""
+        return f"{self._key_prefix}:active"
 
     async def _run(self, script: Script, account: str, *args: str | int) -> object:
         keys = self._keys(account)
@@ -245,12 +254,19 @@ class RedisStore:
             # EVAL runs it and leaves it known by its digest.
             return await redis.eval(script.text, len(keys), *keys, now_ms, *args)
 
-    async def _run_for_each(self, script: Script, accounts: Sequence[str]) -> list[object]:
-        """Run a script that takes no arguments for many accounts, in one round trip."""
+    async def _run_for_each(self, script: Script, keys: Iterable[Sequence[str]]) -> list[object]:
+        """Run a script that takes no arguments over each of these sets of keys, in one go."""
+        sets = list(keys)
+        try:
+            return await self._run_all(script, sets)
+        except NoScriptError:
+            await self._background.script_load(script.text)
+            return await self._run_all(script, sets)
+
+    async def _run_all(self, script: Script, sets: list[Sequence[str]]) -> list[object]:
         now_ms = "" if self._now_ms is None else self._now_ms()
         async with self._background.pipeline(transaction=False) as pipe:
-            for account in accounts:
-                keys = self._keys(account)
+            for keys in sets:
                 pipe.evalsha(script.digest, len(keys), *keys, now_ms)
             return await pipe.execute()
 

@@ -1,7 +1,7 @@
-"""The Lua scripts, ready to run: the prelude, then the script's own files, constants filled in.
+"""The Lua scripts, ready to run: what they share, then their own files, constants filled in.
 
 Whatever both languages must agree on is written once: numbers here and in the modules they come
-from, what scripts share in ``prelude.lua``. Constants are written into the text in place of their
+from, what scripts share in files of its own. Constants are written into the text in place of their
 names, because Lua 5.1 pays at each call for each local that a function refers to: as locals they
 took a fifth of a decision's time.
 """
@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from hashlib import sha1
 from importlib.resources import files
 
-from proxy.admission import decision, ledger, revocations, slot
+from proxy.admission import decision, ledger, revocations, slot, tally
 from proxy.admission.policy import Takeover
 from proxy.streams import EndReason
 
 # The fields of a slot, a tombstone and the rest, as the scripts handle them: arrays from 1.
 _SLOT = (
-    *("EXPIRES", "STARTED", "SEEN", "BEATS", "TTL", "HOLD", "INTERVAL"),
+    *("EXPIRES", "COUNTED", "STARTED", "SEEN", "BEATS", "TTL", "HOLD", "INTERVAL"),
     *("SELF_REFRESHING", "STRONG"),
     *("DEVICE", "CONTENT", "ROUTE", "LABEL", "RIVAL", "NETWORKS", "RULES"),
     *("ISSUED", "JTI"),
@@ -46,16 +46,20 @@ _CONSTANTS: dict[str, int | str] = {
     # How they are stored (Lua's struct library): whole numbers in 6 bytes (2^48 ms is the year
     # 10889) or 1, strings after their length in 2. It takes half the time of MessagePack, and
     # what can be read at all has the right types.
-    "SLOT_FORMAT": "'<I6I6I6I6I6I6I6BBHc0Hc0Hc0Hc0Hc0Hc0Hc0I6Hc0'",
+    "SLOT_FORMAT": "'<I6I6I6I6I6I6I6I6BBHc0Hc0Hc0Hc0Hc0Hc0Hc0I6Hc0'",
     "TOMBSTONE_FORMAT": "'<I6I6I6I6I6BHc0'",
     "REVOCATION_FORMAT": "'<I6I6'",
+    "TALLY_FORMAT": "'<I6c0'",
+    "INSTANT_FORMAT": "'<I6'",
     "NETWORK_FORMAT": "'<Hc0I6'",
-    "CHURN_FORMAT": "'<I6'",
     # Beside the hashes of tokens' ids, and the ids of streams, which are hexadecimal.
     "ALL_TOKENS": "'all'",
     "CHURN": "'churn'",
     "CHURN_MS": ledger.CHURN_MS,
     "CROWDED_TOMBSTONES": ledger.CROWDED_TOMBSTONES,
+    "FAR_LATE_MS": tally.FAR_LATE_MS,
+    "FAR_MS": tally.FAR_MS,
+    "LATE_MS": tally.LATE_MS,
     "LINGER_MS": ledger.LINGER_MS,
     # An hour: longer than a caller's own clock may stand still beside the server's.
     "SPARE_MS": 3_600_000,
@@ -67,6 +71,7 @@ _CONSTANTS: dict[str, int | str] = {
     "PROLONGED_MS": ledger.PROLONGED_MS,
     "RECALLED_MS": ledger.RECALLED_MS,
     "RELEASED_MS": ledger.RELEASED_MS,
+    "STEP_MS": tally.STEP_MS,
     "TAKEOVER_PROVISIONAL": Takeover.PROVISIONAL.rank,
     "TAKEOVER_QUIET": Takeover.QUIET.rank,
     "TAKEOVER_STRONG": Takeover.STRONG.rank,
@@ -87,20 +92,23 @@ def _read(name: str) -> str:
 
 
 def _assembled(*names: str) -> Script:
-    source = "\n".join(map(_read, ("prelude", *names)))
+    source = "\n".join(map(_read, ("common", *names)))
     text = _CONSTANT.sub(lambda match: str(_CONSTANTS[match[0]]), source)
     # Redis names scripts by SHA-1; nothing is protected by it.
     return Script(text, sha1(text.encode(), usedforsecurity=False).hexdigest())
 
 
-DECIDE = _assembled("decide", "churn", "ways", "admit")
-AMEND = _assembled("amend")
-RELEASE = _assembled("churn", "release")
-FORGET = _assembled("forget")
-STOP = _assembled("churn", "stop")
-END = _assembled("end")
-LAPSE = _assembled("lapse")
-REVOKE = _assembled("revoke")
-REVOKED = _assembled("revoked")
-LIST = _assembled("list")
-ALL = (DECIDE, AMEND, RELEASE, STOP, FORGET, END, LAPSE, REVOKE, REVOKED, LIST)
+# What each script that is about an account goes on from.
+_ACCOUNT = ("tally", "prelude")
+DECIDE = _assembled(*_ACCOUNT, "decide", "ends", "churn", "ways", "admit")
+AMEND = _assembled(*_ACCOUNT, "amend")
+RELEASE = _assembled(*_ACCOUNT, "ends", "churn", "release")
+FORGET = _assembled(*_ACCOUNT, "forget")
+STOP = _assembled(*_ACCOUNT, "ends", "churn", "stop")
+END = _assembled(*_ACCOUNT, "ends", "end")
+LAPSE = _assembled(*_ACCOUNT, "lapse")
+REVOKE = _assembled(*_ACCOUNT, "ends", "revoke")
+REVOKED = _assembled(*_ACCOUNT, "revoked")
+LIST = _assembled(*_ACCOUNT, "ends", "list")
+ACTIVE = _assembled("active")
+ALL = (DECIDE, AMEND, RELEASE, STOP, FORGET, END, LAPSE, REVOKE, REVOKED, LIST, ACTIVE)

@@ -4,7 +4,7 @@ A store decides by the rules of ``decision``, atomically for an account, whoever
 same time. Nobody waits for it longer than its timeout.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from proxy.admission.revocations import Revocation
@@ -86,3 +86,10 @@ class Store(Protocol):
 
     async def streams(self, account: str) -> tuple[Stream, ...]:
         """List the active streams, oldest first."""
+
+    async def active(self) -> Mapping[str, int]:
+        """How many streams of all accounts are active, by route; a route without any may be absent.
+
+        For who watches, not for who decides: one that lapsed may be counted for a moment longer
+        (``tally``). No request waits for it.
+        """

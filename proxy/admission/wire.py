@@ -69,6 +69,13 @@ def streams(answer: Any) -> tuple[Stream, ...]:
     return tuple(_stream(fields) for fields in answer)
 
 
+def numbers(answer: Any) -> dict[str, int]:
+    """Read the answer of ``active.lua``."""
+    return {
+        _text(route): int(number) for route, number in zip(answer[::2], answer[1::2], strict=True)
+    }
+
+
 def ends(answer: Any) -> tuple[Ended, ...]:
     """Read the answer of ``end.lua`` and ``release.lua``."""
     return tuple(_ended(fields) for fields in answer)

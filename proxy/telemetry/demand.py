@@ -8,7 +8,7 @@ from collections import OrderedDict
 
 from proxy.model import Clock
 from proxy.streams import Decision, Outcome
-from proxy.telemetry.metrics import STARTS
+from proxy.telemetry.stream_metrics import STARTS
 
 # A player that was refused and not heard of for so long has given up (seconds): whoever comes then
 # is somebody who wants to watch.

@@ -14,7 +14,8 @@ from proxy.streams import Attempt, Decision, Ended, Outcome
 from proxy.telemetry import events
 from proxy.telemetry.demand import Demand
 from proxy.telemetry.events import NoSink, Sink
-from proxy.telemetry.metrics import STARTS, Metrics
+from proxy.telemetry.metrics import Metrics
+from proxy.telemetry.stream_metrics import STARTS
 
 TOLD = STARTS | {Outcome.REFUSED}
 NOWHERE = NoSink()
@@ -26,7 +27,7 @@ class Journal:
     """Tells metrics and the sink of events. ``clock`` is in seconds since the epoch."""
 
     def __init__(self, metrics: Metrics, clock: Clock, sink: Sink = NOWHERE) -> None:
-        self._metrics = metrics
+        self._metrics = metrics.streams
         self._clock = clock
         self._sink = sink
         self._demand = Demand(clock)
@@ -50,7 +51,7 @@ class Journal:
     def ended(self, account: str, ends: Iterable[Ended]) -> None:
         """Tell of an account's streams that ended."""
         for end in ends:
-            self._metrics.stream_ended(end.reason)
+            self._metrics.ended(end.reason)
             self._sink.put(events.ended(account, end))
 
     def failed(self, error: PlaygateError, route: str, account: str | None) -> None:

@@ -14,19 +14,14 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.process_collector import ProcessCollector
 
-from proxy.streams import Decision, EndReason, Outcome
 from proxy.telemetry.config_metrics import ConfigMetrics
+from proxy.telemetry.stream_metrics import StreamMetrics
 from proxy.telemetry.totals import Totals, sums, values
 
 # From a cached beat (well under a millisecond) to a slow origin's time-out.
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 # The store answers in tenths of a millisecond and is given up after store.timeout (100 ms).
 STORE_SECONDS = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1)
-# Concurrency: each number of streams a plan may plausibly allow has a bucket of its own.
-STREAMS = (*range(1, 11), 15, 20, 50, 100)
-
-# What gives a stream a new slot.
-STARTS = frozenset({Outcome.ADMITTED, Outcome.TAKEOVER, Outcome.PROVISIONAL, Outcome.OBSERVED})
 
 
 class Metrics:
@@ -36,6 +31,7 @@ class Metrics:
         registry = self.registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         Info("playgate_build", "The running build.", registry=registry).info({"version": version})
+        self.streams = StreamMetrics(registry)
         self._requests = Counter(
             "playgate_requests_total",
             "Requests answered on the player port.",
@@ -54,40 +50,6 @@ class Metrics:
             "Where a request's time goes: auth, store, origin, rewrite.",
             ["phase"],
             buckets=STORE_SECONDS + SECONDS[9:],
-            registry=registry,
-        )
-        self._admissions = Counter(
-            "playgate_admissions_total",
-            "Decisions on streams, by what was decided.",
-            ["route", "result"],
-            registry=registry,
-        )
-        self._refusals = Counter(
-            "playgate_refusals_total",
-            "Requests refused, by the code of the refusal and the rule that asked for it.",
-            ["route", "code", "rule"],
-            registry=registry,
-        )
-        self._observed = Counter(
-            "playgate_observed_total",
-            "Streams let in that would be refused, were their limit or rule enforced.",
-            ["route", "rule"],
-            registry=registry,
-        )
-        self._streams_ended = Counter(
-            "playgate_streams_ended_total", "Streams ended.", ["reason"], registry=registry
-        )
-        self._account_streams = Histogram(
-            "playgate_account_streams",
-            "Active streams of the account at each admission, the admitted one included.",
-            buckets=STREAMS,
-            registry=registry,
-        )
-        self._requested_streams = Histogram(
-            "playgate_requested_streams",
-            "Streams the account asked for at once, at each start, refused ones included: what"
-            " another limit would have done.",
-            buckets=STREAMS,
             registry=registry,
         )
         self._store_up = Gauge(
@@ -157,8 +119,6 @@ class Metrics:
             "playgate_in_flight_requests", "Player requests being answered.", registry=registry
         )
         self.config = ConfigMetrics(registry)
-        for reason in EndReason:
-            self._streams_ended.labels(reason)
         self._origins: frozenset[str] = frozenset()
         self._former_origins: frozenset[str] = frozenset()
         self._key_sources: frozenset[str] = frozenset()
@@ -168,7 +128,6 @@ class Metrics:
     def _keep_children(self) -> None:
         self._requests_of = cache(self._requests.labels)
         self._request_seconds_of = cache(self._request_seconds.labels)
-        self._admissions_of = cache(self._admissions.labels)
         self._phase_of = cache(self._phase_seconds.labels)
         self._store_of = cache(self._store_seconds.labels)
 
@@ -181,11 +140,12 @@ class Metrics:
         """Give how things are, and what was counted so far over all routes."""
         return Totals(
             in_flight=int(values(self.in_flight)[""]),
+            active=self.streams.shown(),
             origins={name: up == 1 for name, up in values(self._origin_up, "origin").items()},
             requests=sums(self._requests, "outcome"),
-            admissions=sums(self._admissions, "result"),
-            refusals=sums(self._refusals, "code"),
-            ended=sums(self._streams_ended, "reason"),
+            admissions=sums(self.streams.admissions, "result"),
+            refusals=sums(self.streams.refusals, "code"),
+            ended=sums(self.streams.ends, "reason"),
         )
 
     def request(self, route: str, kind: str, outcome: str, seconds: float) -> None:
@@ -201,26 +161,6 @@ class Metrics:
             yield
         finally:
             self._phase_of(name).observe(perf_counter() - begun)
-
-    def decision(self, route: str, decision: Decision) -> None:
-        """Count a decision that took effect; not the streams it ended."""
-        self._admissions_of(route, decision.outcome).inc()
-        if decision.outcome is Outcome.OBSERVED:
-            self._observed.labels(route, decision.rule).inc()
-        if decision.outcome in STARTS:
-            self._account_streams.observe(decision.playing)
-
-    def requested(self, streams: int) -> None:
-        """Count a start that was asked for, by how many streams there would be with it."""
-        self._requested_streams.observe(streams)
-
-    def refusal(self, route: str, code: str, rule: str) -> None:
-        """Count a refusal; ``rule`` is empty where no rule on streams asked for it."""
-        self._refusals.labels(route, code, rule).inc()
-
-    def stream_ended(self, reason: EndReason) -> None:
-        """Count a stream that ended."""
-        self._streams_ended.labels(reason).inc()
 
     def store_call(self, op: str, seconds: float, ok: bool) -> None:  # noqa: FBT001  # a callback
         """Count a call to the store."""

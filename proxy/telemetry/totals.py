@@ -12,6 +12,7 @@ class Totals:
     """How things are now, and what was counted since the process began, by one label each."""
 
     in_flight: int
+    active: Mapping[str, int]  # streams by route, on all proxies
     origins: Mapping[str, bool]  # whether it is believed well
     requests: Mapping[str, int]  # by outcome
     admissions: Mapping[str, int]  # by result

@@ -1,6 +1,7 @@
 """One proxy in one document: how it is, and what it has counted; and the configuration in force.
 
-Both are about this process alone. Nothing in them is about an account, and no secret is shown.
+Both are about this process alone, but for the number of active streams. Nothing in them is about an
+account, and no secret is shown.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -76,6 +77,7 @@ class Stats:
                 {"source": source, "age_seconds": age} for source, age in self._key_ages().items()
             ],
             "in_flight": totals.in_flight,
+            "active_streams": totals.active,
             "totals": {
                 "requests": totals.requests,
                 "admissions": totals.admissions,

@@ -41,6 +41,7 @@ def attempt(
     rules: tuple[str, ...] | None = (),
     jti: str | None = None,
     issued_ms: int | None = 0,
+    route: str = "live",
 ) -> Attempt:
     """A request for a stream; unless told, each stream is on a device of its own."""
     playback = Playback(
@@ -48,7 +49,7 @@ def attempt(
         device=device or f"device of {stream}",
         strong=strong,
         content=f"tv.example/{stream}.m3u8",
-        route="live",
+        route=route,
         label=f"label of {stream}",
         network=network,
         agent="agent",

@@ -1,5 +1,9 @@
 """What is particular to the memory store: it forgets, and never by walking through all accounts."""
 
+import asyncio
+
+import pytest
+
 from proxy.admission import memory
 from proxy.admission.ledger import LINGER_MS, RECALLED_MS, RELEASED_MS
 from proxy.admission.memory import MemoryStore
@@ -72,6 +76,30 @@ async def test_asking_of_nobody_remembers_nobody() -> None:
     peek = await home.store.decide(attempt("a", account="nobody", intent=Intent.PEEK))
     assert peek.outcome is Outcome.ADMITTED
     assert len(home.store) == 0
+
+
+async def test_many_are_counted_without_keeping_others_waiting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(memory, "COUNTED", 10)
+    home = Home()
+    for number in range(35):
+        await home.watch(f"{number}")
+    home.passed_ms += 1
+    turns = 0
+
+    async def wait_for_turns() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    others = asyncio.create_task(wait_for_turns())
+    assert await home.store.active() == {"live": 35}
+    assert turns == 3
+    others.cancel()
+    home.passed_ms += TTL - 1
+    assert await home.store.active() == {}
 
 
 async def test_no_use_looks_at_more_than_a_few_accounts() -> None:

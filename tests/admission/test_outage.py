@@ -116,6 +116,43 @@ async def test_what_the_store_told_to_have_lapsed_is_not_told_again_in_an_outage
             await home.guard.drop_lapsed([ACCOUNT])
 
 
+async def test_a_number_that_is_not_to_be_had_is_no_outage(server: RedisServer) -> None:
+    async with guarded(server) as home:
+        await home.watch("a", "b")
+        assert await home.guard.active() == {"live": 2}
+        server.stop()
+        with pytest.raises(StoreUnavailable):
+            await home.guard.active()
+        assert home.guard.available
+        assert home.changes == []
+
+
+@pytest.mark.parametrize("mode", OnOutage)
+async def test_without_the_store_those_that_play_here_are_counted(
+    server: RedisServer, mode: OnOutage
+) -> None:
+    async with guarded(server, mode) as home:
+        await home.watch("a")
+        await home.redis.decide(attempt("b"))
+        assert await home.guard.active() == {"live": 2}
+        server.stop()
+        await home.watch("a")
+        assert await home.guard.active() == {"live": 1}
+        home.now += TTL / 1000
+        assert await home.guard.active() == {}
+
+
+async def test_streams_that_began_without_the_store_are_counted_in_it_when_it_is_back(
+    server: RedisServer,
+) -> None:
+    async with guarded(server) as home:
+        server.stop()
+        await home.watch("a", "b")
+        await home.return_of_redis()
+        await home.watch("a", "b")
+        assert await home.redis.active() == {"live": 2}
+
+
 # --- Known streams ---
 
 

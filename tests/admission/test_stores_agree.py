@@ -1,6 +1,7 @@
 """The model, the memory store and Redis, driven through the same random histories.
 
-What they answer must be equal to the last field. The world is small on purpose, so that streams
+What they answer must be equal to the last field; and the tally in Redis must be of what is stored
+there. The world is small on purpose, so that streams
 meet: one account, a handful of streams on three devices, steps in time around every threshold.
 """
 
@@ -31,14 +32,15 @@ from proxy.admission.policy import OnLimit, Policy, Rule, Takeover
 from proxy.admission.redis import RedisStore
 from proxy.admission.revocations import Revocation
 from proxy.admission.slot import Slot
+from proxy.admission.tally import FAR_LATE_MS, FAR_MS, LATE_MS
 from proxy.model import Stray, Subject
 from proxy.streams import Attempt, Cadence, Decision, Ended, EndReason, Intent, Lapsed, Outcome
 from tests.admission.samples import attempt, policy
 from tests.support.redis_server import RedisServer
 
 START_MS = 1_700_000_000_000
-# Each history is an account of its own, so that none needs an emptied Redis.
-accounts = count()
+# Each history is an account of its own, under keys of its own, so that none needs an emptied Redis.
+accounts, stores = count(), count()
 
 # Stream ids with the device they play on. Capitals and lower case, for an order that must not
 # depend on a locale.
@@ -53,6 +55,7 @@ STREAMS = {
     "astray": ("browser", False),
 }
 STRAY = Stray("astray", "browser")
+ROUTES = {stream: "live" if stream.islower() else "vod" for stream in STREAMS}
 # Long enough that Redis's own clock, by which keys expire, never reaches a slot's end within a
 # history; that they expire is shown elsewhere.
 TTL, HOLD, INTERVAL, SILENT = 30_000, 200_000, 8_001, 20_000
@@ -61,6 +64,7 @@ CADENCES = (
     Cadence(TTL, 0, INTERVAL, self_refreshing=True),
     Cadence(20_000, 0, 1_001),
     Cadence(90_000, HOLD, 30_000),
+    Cadence(90_000, FAR_MS + 1, 30_000),
     Cadence(TTL, 0, INTERVAL, guess=True),
 )
 # Names of which one is a part of the other.
@@ -238,6 +242,12 @@ histories = st.lists(steps, min_size=30, max_size=80)
 OPENED = (Outcome.ADMITTED, Outcome.TAKEOVER, Outcome.PROVISIONAL, Outcome.OBSERVED)
 
 
+def counted_until(slot: Slot) -> int:
+    """The last instant at which the tally in Redis may count a slot."""
+    far = slot.beats == 0 and slot.cadence.hold_ms > FAR_MS
+    return slot.expires_ms + (FAR_LATE_MS if far else LATE_MS)
+
+
 def carrying(rule: Rule, slots: list[Slot]) -> int:
     return sum(rule.name in slot.rules for slot in slots)
 
@@ -304,6 +314,7 @@ class Trio:
             await self.shared.streams(self.account),
         ]
         assert listings == [listings[0]] * 3
+        await self.hold_the_tally()
 
     async def ask(self, step: Ask) -> list[Decision]:
         stream = self.pick(step.target)
@@ -323,6 +334,7 @@ class Trio:
             rules=step.rules,
             jti=step.token.jti,
             issued_ms=step.token.issued_ms,
+            route=ROUTES[stream],
         )
         before = self.ledger.active(self.clock.now_ms)
         told = decide(self.ledger, wanted, self.policy, self.clock.now_ms)
@@ -412,6 +424,15 @@ class Trio:
         assert len(rivals) <= 1
         assert set(rivals) <= set(self.ledger.slots)
 
+    async def hold_the_tally(self) -> None:
+        """All that is active is counted, and for a while what has lapsed and was not noticed."""
+        now_ms, slots = self.clock.now_ms, self.ledger.slots.values()
+        active = Counter(slot.route for slot in slots if slot.expires_ms > now_ms)
+        at_most = Counter(slot.route for slot in slots if counted_until(slot) > now_ms)
+        counted = Counter(await self.shared.active())
+        assert active <= counted <= at_most
+        assert await self.memory.active() == active
+
     def pick(self, target: Target) -> str:
         active = [slot.stream for slot in self.ledger.active(self.clock.now_ms)]
         busy = {self.ledger.slots[stream].device for stream in active}
@@ -472,7 +493,11 @@ class World:
     @asynccontextmanager
     async def shared(self, rules: Policy) -> AsyncIterator[RedisStore]:
         store = RedisStore(
-            self.server.url, rules, key_prefix="agree", timeout=5, now_ms=lambda: self.clock.now_ms
+            self.server.url,
+            rules,
+            key_prefix=f"agree {next(stores)}",
+            timeout=5,
+            now_ms=lambda: self.clock.now_ms,
         )
         await store.start()
         try:

@@ -44,6 +44,7 @@ async def test_traffic_and_health_are_shown_as_they_change(
     await stack.ask(ONE)
     await expect(console.tally("refusals", "token missing")).to_have_text(["1", "1"])
     await expect(console.tally("admissions", "admitted")).to_have_text(["1", "1"])
+    await expect(console.fact("Active streams")).to_have_text("1")
     refusals = console.page.locator(".chart[data-series=refusals]")
     await expect(refusals.locator(".total")).to_have_text("1 since start")
     await expect(refusals.locator(".line")).to_have_attribute("d", re.compile("^M.+L"))

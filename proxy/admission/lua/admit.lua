@@ -1,6 +1,27 @@
 -- A new slot, or none: the rest of decision.py in Lua. Goes on where ways.lua ends.
 
+-- --- Still 2: a stream that was ended ---
+
+if over and tombstone[REASON] ~= LOST then
+  local wait = 0
+  if not instance then
+    if self_refreshing == 1 then
+      -- It has not understood yet: its silence begins anew.
+      local held = math.min(now + 2 * patience(interval), tombstone[AT] + PROLONGED_MS)
+      tombstone[UNTIL] = math.max(tombstone[UNTIL], held)
+      tombstone[HELD_UNTIL] = math.max(tombstone[HELD_UNTIL], held)
+      lay(id, tombstone)
+    end
+    wait = tombstone[HELD_UNTIL] - now
+  end
+  return answer('ended', 0, {reason = tombstone[REASON], by = tombstone[BY], wait = wait})
+end
+
 -- --- Still 3: a stream that has a slot, where one of the account's is provisional ---
+
+local function put_an_end_to(victim, reason, by, hold_until)
+  ended[#ended + 1] = bury(victim, reason, by, hold_until or 0, tombstone_ms)
+end
 
 -- Lets the stream that was just heard of settle who of a provisional pair stays.
 local function settle()
@@ -52,7 +73,7 @@ end
 local function open(outcome, way, met)
   local started = tombstone and first_instance(tombstone) or now
   local rival = way.rival and slots[way.rival] and way.rival or ''
-  local slot = {now, started, now, beat, ttl, hold, interval, self_refreshing, strong,
+  local slot = {now, 0, started, now, beat, ttl, hold, interval, self_refreshing, strong,
     device, content, route, label, rival, seen_here({}), rules == '?' and '' or rules,
     issued or 0, jti}
   pace(slot, ttl, hold, interval, self_refreshing)

@@ -4,7 +4,7 @@
 local function forgiven()
   local packed = redis.pcall('HGET', KEYS[2], CHURN)
   if is_no_hash(packed) or not packed then return 0 end
-  local fields = all_of(#packed, pcall(struct.unpack, CHURN_FORMAT, packed))
+  local fields = all_of(#packed, pcall(struct.unpack, INSTANT_FORMAT, packed))
   return fields and fields[1] or 0
 end
 
@@ -15,5 +15,5 @@ end
 local function churn()
   if dry then return end
   local until_ms = math.max(forgiven(), now) + CHURN_MS
-  put_beside(CHURN, struct.pack(CHURN_FORMAT, until_ms), until_ms)
+  put_beside(CHURN, struct.pack(INSTANT_FORMAT, until_ms), until_ms)
 end

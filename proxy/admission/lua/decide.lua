@@ -34,14 +34,6 @@ local function answer(outcome, started, told)
   }
 end
 
-local function put_an_end_to(victim, reason, by, hold_until)
-  ended[#ended + 1] = bury(victim, reason, by, hold_until or 0, tombstone_ms)
-end
-
-local function overdue_at(slot)
-  return slot[SEEN] + patience(slot[INTERVAL]) + 1
-end
-
 local function provisional()
   for newcomer, slot in pairs(slots) do
     if slot[RIVAL] ~= '' then return newcomer, slot[RIVAL] end
@@ -116,20 +108,6 @@ if tombstone then
     over = tombstone[HELD_UNTIL] > now
   end
   over = over and (tombstone[REASON] == KILLED or not observes)
-  if over and tombstone[REASON] ~= LOST then
-    local wait = 0
-    if not instance then
-      if self_refreshing == 1 then
-        -- It has not understood yet: its silence begins anew.
-        local held = math.min(now + 2 * patience(interval), tombstone[AT] + PROLONGED_MS)
-        tombstone[UNTIL] = math.max(tombstone[UNTIL], held)
-        tombstone[HELD_UNTIL] = math.max(tombstone[HELD_UNTIL], held)
-        lay(id, tombstone)
-      end
-      wait = tombstone[HELD_UNTIL] - now
-    end
-    return answer('ended', 0, {reason = tombstone[REASON], by = tombstone[BY], wait = wait})
-  end
 end
 local mine = not over and slots[id]
 if mine then

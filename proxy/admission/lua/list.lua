@@ -1,3 +1,5 @@
 -- Lists the active streams, oldest first. ARGV: now. Stores nothing.
 
-return listing()
+local streams = {}
+for i, id in ipairs(oldest_first()) do streams[i] = stream(id, slots[id]) end
+return streams

@@ -5,11 +5,12 @@ import { byId, fill, keep, made, say } from "./dom.js";
 
 export function showHealth(stats) {
   pill(...stateOf(stats));
-  const { version, started_at: started, in_flight: inFlight, store, config } = stats;
+  const { version, started_at: started, in_flight: inFlight, active_streams: active, store, config } = stats;
   keep(
     byId("facts"),
     [
       { name: "Store", text: `${store.kind}, ${store.up ? "up" : "away"}`, good: store.up },
+      { name: "Active streams", text: streams(active, store), title: byRoute(active) },
       { name: "Requests in flight", text: inFlight.toLocaleString("en") },
       { name: "Running for", text: span(secondsSince(started)), title: moment(started) },
       { name: "Version", text: version },
@@ -27,6 +28,14 @@ export function showHealth(stats) {
   list(byId("origins"), origins, "No route has an origin.");
   list(byId("keys"), keys, "All keys are in the configuration; none is fetched.");
 }
+
+// Every proxy knows those of all, unless the store is away.
+const streams = (active, { kind, up }) => {
+  const number = Object.values(active).reduce((sum, one) => sum + one, 0);
+  return `${number.toLocaleString("en")}${kind === "redis" && up ? " on all proxies" : ""}`;
+};
+
+const byRoute = (active) => Object.entries(active).map(([route, number]) => `${route}: ${number}`).join(", ");
 
 export function showLost() {
   pill("no connection", "bad");

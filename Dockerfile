@@ -4,7 +4,7 @@ WORKDIR /src
 COPY pyproject.toml README.md LICENSE ./
 COPY proxy ./proxy
 RUN python -m venv /opt/playgate \
- && /opt/playgate/bin/pip install --no-cache-dir '.[cat]'
+ && /opt/playgate/bin/pip install --no-cache-dir '.[cat,otel]'
 
 FROM python:3.13-slim-bookworm
 LABEL org.opencontainers.image.title="Playgate" \

@@ -14,15 +14,21 @@ import pyperf
 from proxy.admission.memory import MemoryStore
 from proxy.admission.policy import OnLimit, Policy, Takeover
 from proxy.credentials.account import AccountNames
+from proxy.credentials.encrypted import Decrypter
 from proxy.credentials.keys import Key, KeyRing
+from proxy.credentials.networks import Networks
+from proxy.credentials.signed_uri import SignedUris
 from proxy.credentials.ticket import Tickets
 from proxy.credentials.token import TokenRules, TokenVerifier
 from proxy.manifests.hls import compile_hls
 from proxy.manifests.links import Links, Place
-from proxy.model import Subject, Token
+from proxy.model import Kind, Subject, Token
 from proxy.playback.device import Hints
 from proxy.playback.identity import resume, start
 from proxy.streams import Attempt, Cadence
+from proxy.telemetry.metrics import Metrics
+from proxy.telemetry.notes import CURRENT, Notes
+from proxy.trace import Trace
 
 SECRET = b"b" * 64
 PLAYLIST = (
@@ -38,6 +44,7 @@ def links(tickets: Tickets) -> Links:
     place = Place("signed", None, lambda path, query: f"tv.example{path}?{query}")
     return Links(
         base="/live/one/index.m3u8",
+        public_scheme="https",
         public_host="tv.example",
         origin_hosts=frozenset({"origin:8000"}),
         param="_sid",
@@ -51,7 +58,10 @@ def main() -> None:
     runner = pyperf.Runner(processes=3)
     tickets = Tickets(SECRET, 43200, time.time)
     verifier = TokenVerifier(
-        KeyRing((Key.symmetric("HS256", SECRET),)), TokenRules(), AccountNames(SECRET)
+        KeyRing((Key.symmetric("HS256", SECRET),)),
+        TokenRules(),
+        AccountNames(SECRET),
+        SignedUris(Networks(SECRET), Decrypter(), frozenset(), time.time),
     )
     token = jwt.encode({"sub": "alice", "exp": 4_000_000_000}, SECRET)
     playback = start(Token(SUBJECT, 0.0), HINTS, content=CONTENT, route="live")
@@ -69,12 +79,26 @@ def main() -> None:
             await store.decide(attempt)
         return time.perf_counter() - begun
 
+    metrics = Metrics("0", ())
+    notes = Notes(Trace("0" * 32), route="live", kind=Kind.CHILD)
+    CURRENT.set(notes.trace)
+
+    def count() -> None:
+        now = time.perf_counter()
+        metrics.request(notes, now - 0.004, now)
+
+    def measure() -> None:
+        with metrics.phase("auth"):
+            pass
+
     runner.bench_func("verify a token", verifier.verify, token)
     runner.bench_func("read a ticket", tickets.read, text)
     runner.bench_func("identify the playback", resume, ticket, HINTS)
     runner.bench_time_func("decide in memory", lambda loops: asyncio.run(decide(loops)))
     runner.bench_func("compile a live playlist", compile_hls, PLAYLIST, around)
     runner.bench_func("render it", template.render, ticket.text.encode())
+    runner.bench_func("count a request", count)
+    runner.bench_func("measure a phase", measure)
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from proxy.settings.reload import Reread
 from proxy.settings.schema import Settings
 from proxy.telemetry.journal import Journal
 from proxy.telemetry.metrics import Metrics
+from proxy.telemetry.spans import Spans
 from proxy.walker import Walkers
 from proxy.web.account_streams import AccountStreams
 from proxy.web.addresses import TrustedProxies
@@ -46,6 +47,7 @@ class Lasting:
     store: Store
     origins: OriginClient
     metrics: Metrics
+    spans: Spans
     journal: Journal
     clock: Clock
     in_flight: InFlight
@@ -102,6 +104,7 @@ def player_port(
         cors=Cors(settings.cors.origins),
         trusted=TrustedProxies(settings.listen.trusted_proxies),
         metrics=metrics,
+        spans=lasting.spans,
         journal=lasting.journal,
         in_flight=lasting.in_flight,
         max_in_flight=settings.listen.max_in_flight,

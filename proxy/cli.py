@@ -28,6 +28,7 @@ from proxy.settings.reload import ConfigFile
 from proxy.settings.schema import Settings
 from proxy.settings.types import parse_duration
 from proxy.telemetry import logs
+from proxy.wiring import private_names
 
 WRONG_INPUT = 1
 UNREACHABLE = 3
@@ -182,8 +183,7 @@ class _Logging:
         self._private: set[str] = set()
 
     def follow(self, settings: Settings) -> None:
-        auth = settings.auth
-        self._private |= {*auth.query_params, *auth.cookies, settings.tickets.param}
+        self._private |= private_names(settings)
         logs.configure(settings.log.format, settings.log.level, self._private)
 
 
@@ -213,7 +213,7 @@ async def _served(service: Coroutine[Any, Any, None]) -> None:
 def _run(service: Coroutine[Any, Any, None]) -> None:
     try:
         uvloop.run(_served(service))
-    except ConfigError as error:  # the demo's settings come from its options
+    except ConfigError as error:  # the demo's settings come from its options, traces' from OTEL_*
         _fail("\n".join(str(problem) for problem in error.problems), WRONG_INPUT)
     except StoreUnavailable as error:
         _fail(f"the store cannot be reached: {error.detail}", UNREACHABLE)

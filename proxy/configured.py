@@ -21,6 +21,7 @@ from proxy.credentials.account import AccountNames
 from proxy.manifest_source import ManifestCaches
 from proxy.model import Clock
 from proxy.origin.client import OriginClient
+from proxy.origin_reports import OriginReports
 from proxy.playback.device import warm_up
 from proxy.settings.load import ConfigError, Problem
 from proxy.settings.reload import InForce, Reread
@@ -50,16 +51,18 @@ class Configured:
         self._heard = heard
         self.config = InForce(settings, self._clock())
         self.health = Health()
-        self.metrics = Metrics(__version__, wiring.origin_names(settings))
+        self._spans = wiring.spans(lambda: self.config.settings)
+        self.metrics = Metrics(__version__, wiring.origin_names(settings), self._spans)
         self._books = Bookkeeping(settings, self.metrics, clock=clock, on_store=self._store_well)
         self.store = self._books.store
         self.keys = TokenKeys(settings.auth, self._keys_changed)
-        self._origins = OriginClient(wiring.OriginMetrics(self.metrics), clock=time.monotonic)
+        self._origins = OriginClient(OriginReports(self.metrics, self._spans), clock=time.monotonic)
         self._lasting = Lasting(
             accounts=AccountNames(settings.tickets.key),
             store=self.store,
             origins=self._origins,
             metrics=self.metrics,
+            spans=self._spans,
             journal=self._books.journal,
             clock=self._clock,
             in_flight=InFlight(self.metrics),
@@ -103,7 +106,9 @@ class Configured:
 
     async def close(self) -> None:
         """Let go of everything: in a second or so, whatever store, issuers and origins do."""
-        await asyncio.gather(self._books.close(), self.keys.close(), self._origins.close())
+        await asyncio.gather(
+            self._books.close(), self.keys.close(), self._origins.close(), self._spans.close()
+        )
 
     async def adopt(self, reread: Reread) -> None:
         """Put another configuration in force, and let go of what only the last one needed.

@@ -16,7 +16,7 @@ origin.
 
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from proxy import attendance
@@ -33,29 +33,19 @@ from proxy.errors import (
 from proxy.manifest_source import Manifest, ManifestSource
 from proxy.manifests.kinds import is_manifest_path, is_manifest_type
 from proxy.manifests.template import Template
-from proxy.model import Kind, Playback, Reply, Request, Subject
+from proxy.model import Kind, Reply, Request
 from proxy.origin.exchange import Opened
 from proxy.origin.patience import unblocked
 from proxy.rendering import rendered
 from proxy.routing import Route, RouteTable
 from proxy.streams import Decision, Intent
 from proxy.telemetry.metrics import Metrics
+from proxy.telemetry.notes import Notes
 from proxy.walker import Walker, Walkers
 
 T = TypeVar("T")
 
 READING = ("GET", "HEAD", "OPTIONS")
-
-
-@dataclass(slots=True)
-class Notes:
-    """What is learned about a request on its way, for metrics and logs."""
-
-    route: str = "none"
-    kind: Kind = Kind.API
-    subject: Subject | None = None
-    playback: Playback | None = None
-    decision: Decision | None = None
 
 
 class Gateway:
@@ -85,7 +75,7 @@ class Gateway:
             PlaygateError: what is to be answered instead.
         """
         route = self._routes.match(request)
-        notes.route = route.name
+        notes.route, notes.pattern = route.name, str(route.pattern)
         if request.method not in READING:
             raise MethodNotAllowed(READING)
         answer = self._manifest if is_manifest_path(request.path) else self._segment

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from proxy.trace import UNTRACED, Trace
+
 
 def millisecond(instant: float) -> int:
     """Give the millisecond that an instant (in seconds) is in.
@@ -41,6 +43,7 @@ class Request:
     segments, so that two spellings of a path can never be two things. ``query`` is the raw query
     string. ``address`` is the viewer's address after ``listen.trusted_proxies`` was applied.
     ``package`` is a signed URI's token that came as a parameter of the path, and is in it no more.
+    ``trace`` is what it is known by to those who are asked on its behalf.
     """
 
     method: str
@@ -51,6 +54,7 @@ class Request:
     headers: Mapping[str, str]
     address: str
     package: str | None = None
+    trace: Trace = UNTRACED
 
 
 @dataclass(frozen=True, slots=True)

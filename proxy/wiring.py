@@ -1,7 +1,9 @@
 """Values of the rooms, built from the settings, so that no room knows how it is configured."""
 
 import time
+from collections.abc import Callable
 from dataclasses import astuple
+from functools import lru_cache
 
 from proxy.admission.policy import Lifetimes, OnLimit, Policy, Rule, Takeover
 from proxy.admission.rules import Rulebook, Where
@@ -18,9 +20,35 @@ from proxy.model import Clock
 from proxy.origin.upstream import Origin, OriginConfig, Upstream
 from proxy.routing import Route, RouteTable
 from proxy.settings.limits import WhereSettings
+from proxy.settings.problems import ConfigError, Problem
 from proxy.settings.schema import Settings
 from proxy.settings.signing import SECRET_LENGTHS, UriSigningSettings
-from proxy.telemetry.metrics import Metrics
+from proxy.telemetry.logs import Redactor
+from proxy.telemetry.spans import NoSpans, Spans
+
+
+def private_names(settings: Settings) -> frozenset[str]:
+    """Give the names of parameters and cookies whose values open something."""
+    auth = settings.auth
+    return frozenset({*auth.query_params, *auth.cookies, settings.tickets.param})
+
+
+def spans(in_force: Callable[[], Settings]) -> Spans:
+    """Build what records spans, without what is private by the settings in force at the time.
+
+    Raises:
+        ConfigError: the environment, which says how, says what cannot be done.
+    """
+    if not in_force().tracing.enabled:
+        return NoSpans()
+    # Only with the extra playgate[otel], which the settings have seen to.
+    from proxy.telemetry.otel.environment import recorder  # noqa: PLC0415
+
+    redactor = lru_cache(maxsize=2)(Redactor)
+    try:
+        return recorder(lambda text: redactor(private_names(in_force())).text(text)) or NoSpans()
+    except ValueError as error:
+        raise ConfigError((Problem("environment", None, "OTEL_*", str(error)),)) from error
 
 
 def route_table(settings: Settings) -> RouteTable:
@@ -83,21 +111,6 @@ def upstreams(settings: Settings) -> dict[str, Upstream]:
         route.name: Upstream(route.name, tuple(map(Origin.parse, route.origins)), config)
         for route in settings.routes
     }
-
-
-class OriginMetrics:
-    """Counts what the origin room reports."""
-
-    def __init__(self, metrics: Metrics) -> None:
-        self._metrics = metrics
-
-    def request(self, route: str, origin: str, result: str) -> None:
-        """Count one attempt."""
-        self._metrics.origin_request(route, origin, result)
-
-    def up(self, origin: str, *, healthy: bool) -> None:
-        """Note whether an origin is in use."""
-        self._metrics.origin_up(origin, healthy)
 
 
 def policy(settings: Settings) -> Policy:

@@ -19,7 +19,7 @@ from aiohttp import ClientResponse
 from proxy.errors import OriginError, OriginInvalid, OriginUnreachable
 from proxy.model import Request
 from proxy.origin.body import Body
-from proxy.origin.exchange import Attempt, Exchange, Fetched, Observer, Opened, until
+from proxy.origin.exchange import Asked, Attempt, Exchange, Fetched, Observer, Opened, until
 from proxy.origin.headers import (
     Fields,
     Validators,
@@ -27,10 +27,12 @@ from proxy.origin.headers import (
     manifest_response,
     segment_request,
     segment_response,
+    trace_fields,
 )
 from proxy.origin.health import Health
 from proxy.origin.transport import Transport
 from proxy.origin.upstream import Origin, Target, Upstream
+from proxy.trace import Trace
 
 
 class OriginClient:
@@ -91,7 +93,9 @@ class OriginClient:
         """
         fields = manifest_request(request, validators)
         deadline = asyncio.get_running_loop().time() + upstream.config.timeout + hold
-        exchange = await self._begin("GET", upstream, target, fields, hold)
+        exchange = await self._begin(
+            "GET", upstream, target, fields, trace=request.trace, hold=hold
+        )
         try:
             response = exchange.response
             _check_manifest(response, conditional=validators is not None)
@@ -118,7 +122,9 @@ class OriginClient:
         config = upstream.config
         fields = segment_request(request, config.private_cookies, config.private_headers)
         method = "HEAD" if request.method == "HEAD" else "GET"
-        exchange = await self._begin(method, upstream, target, fields, hold)
+        exchange = await self._begin(
+            method, upstream, target, fields, trace=request.trace, hold=hold
+        )
         try:
             response = exchange.response
             if not 200 <= response.status < 600:
@@ -135,6 +141,8 @@ class OriginClient:
         upstream: Upstream,
         target: Target,
         fields: Fields,
+        *,
+        trace: Trace,
         hold: float,
     ) -> Exchange:
         """Send a request until an answer begins: once, and once more for each retry."""
@@ -143,12 +151,14 @@ class OriginClient:
         tried: list[Origin] = []
         while True:
             origin = self._health.choose(upstream.origins, tried)
-            attempt = Attempt(upstream.route, origin, self._health, self._observer, held=hold > 0)
+            asked = Asked(upstream.route, origin, method, target, again=len(tried))
+            watch = self._observer.watch(asked, trace)
+            attempt = Attempt(origin, self._health, watch, held=hold > 0)
             try:
                 response = await self._transport.send(
                     method,
                     origin.url(target),
-                    fields,
+                    (*fields, *trace_fields(watch.trace)),
                     upstream.config,
                     deadline=deadline,
                     again=bool(tried),
@@ -158,6 +168,9 @@ class OriginClient:
                 tried.append(origin)
                 if not isinstance(error, OriginUnreachable) or len(tried) > upstream.config.retries:
                     raise
+            except asyncio.CancelledError:
+                attempt.forsaken()
+                raise
             else:
                 return Exchange(response, attempt, patience)
 

@@ -20,7 +20,8 @@ from proxy.errors import OriginError, OriginInvalid, OriginTimeout, OriginUnreac
 from proxy.origin.freshness import Freshness, freshness
 from proxy.origin.headers import Fields, Validators, first
 from proxy.origin.health import Health, HealthObserver
-from proxy.origin.upstream import Origin
+from proxy.origin.upstream import Origin, Target
+from proxy.trace import Trace
 
 BROKE_OFF = "The origin's answer broke off."
 
@@ -37,11 +38,31 @@ class Result(StrEnum):
     INVALID = "invalid"
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What one attempt asks of whom; ``again`` counts those before it that failed."""
+
+    route: str
+    origin: Origin
+    method: str
+    target: Target
+    again: int = 0
+
+
+class Watch(Protocol):
+    """Follows one attempt; the origin is told of ``trace``."""
+
+    trace: Trace
+
+    def over(self, result: Result | None, status: int | None) -> None:
+        """Hear how it went, once: None where nobody waited for the answer to begin."""
+
+
 class Observer(HealthObserver, Protocol):
     """Hears of every attempt and of every origin's health, so that this room knows no metrics."""
 
-    def request(self, route: str, origin: str, result: Result) -> None:
-        """Note one attempt, once it is over."""
+    def watch(self, asked: Asked, trace: Trace) -> Watch:
+        """Follow an attempt that is about to be made for a request of that trace."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,22 +113,19 @@ class Attempt:
     ``held`` says that the origin was free to hold it until there is something new.
     """
 
-    def __init__(
-        self, route: str, origin: Origin, health: Health, observer: Observer, *, held: bool
-    ) -> None:
-        self._route = route
+    def __init__(self, origin: Origin, health: Health, watch: Watch, *, held: bool) -> None:
         self._held = held
         self._origin = origin
         self._health = health
-        self._observer = observer
+        self._watch = watch
         self._open = True
 
     def answered(self, status: int) -> None:
         """Report an answer that came whole."""
-        if self._report(Result.ERROR if status >= 500 else Result.OK):
+        if self._report(Result.ERROR if status >= 500 else Result.OK, status):
             self._health.succeeded(self._origin)
 
-    def failed(self, error: OriginError) -> None:
+    def failed(self, error: OriginError, status: int | None = None) -> None:
         """Report an answer that did not come, or cannot be used.
 
         Only what befell the connection counts against the origin's health: a manifest that is
@@ -116,25 +134,29 @@ class Attempt:
         """
         match error:
             case OriginInvalid():
-                if self._report(Result.INVALID):
+                if self._report(Result.INVALID, status):
                     self._health.succeeded(self._origin)
                 return
             case OriginTimeout():
-                news = self._report(Result.TIMEOUT) and not self._held
+                news = self._report(Result.TIMEOUT, status) and not self._held
             case _:
-                news = self._report(Result.ERROR)
+                news = self._report(Result.ERROR, status)
         if news:
             self._health.failed(self._origin)
 
     def abandoned(self, status: int) -> None:
         """Report an answer whose rest nobody waits for; of the origin's health it says nothing."""
-        self._report(Result.ERROR if status >= 500 else Result.OK)
+        self._report(Result.ERROR if status >= 500 else Result.OK, status)
 
-    def _report(self, result: Result) -> bool:
-        """Count the attempt, unless that was done."""
+    def forsaken(self) -> None:
+        """Report that nobody waits for an answer that has not begun."""
+        self._report(None, None)
+
+    def _report(self, result: Result | None, status: int | None) -> bool:
+        """Report the attempt, unless that was done."""
         first_report, self._open = self._open, False
         if first_report:
-            self._observer.request(self._route, self._origin.name, result)
+            self._watch.over(result, status)
         return first_report
 
 
@@ -191,7 +213,7 @@ class Exchange(AsyncIterator[bytes]):
 
     def fail(self, error: OriginError) -> None:
         """Report that the answer cannot be used, and break the connection."""
-        self._attempt.failed(error)
+        self._attempt.failed(error, self.response.status)
         self.response.close()
 
     def close(self) -> None:

@@ -12,7 +12,9 @@ from email.utils import parsedate_to_datetime
 
 # The fields of a manifest request that differ between two viewers of one manifest, and so the
 # only ones a Vary can make a difference by; the others are fixed or part of the cache's key.
-VIEWER_FIELDS = frozenset({"x-forwarded-for", "forwarded", "via", "*"})
+VIEWER_FIELDS = frozenset(
+    {"x-forwarded-for", "forwarded", "via", "x-request-id", "traceparent", "tracestate", "*"}
+)
 
 # A name, and perhaps a value that is a quoted string or a token (RFC 9111 §5.2).
 DIRECTIVE = re.compile(r'([\w!#$%&\'*+.^`|~-]+)(?:=(?:"((?:[^"\\]|\\.)*)"|([^\s,;"]*)))?')

@@ -3,8 +3,8 @@
 To the origin
 - A *manifest* is fetched once for many viewers, so the request says nothing of one of them: a
   fixed set of fields, the public scheme and host, and, for the origin's log, the address of the
-  viewer who came first. An origin whose answer depends on that address says so (``Vary``,
-  ``Cache-Control: private``), and ``freshness`` heeds it.
+  viewer who came first and what that request is known by. An origin whose answer depends on those
+  says so (``Vary``, ``Cache-Control: private``), and ``freshness`` heeds it.
 - A *segment* is fetched for its viewer: all end-to-end fields go on, Range and conditions too,
   less what authenticates the viewer here and what only a trusted proxy may claim.
 - ``Host`` is the origin's own, set by the HTTP client. Origins choose a site by it, buckets and
@@ -26,6 +26,7 @@ from typing import TypeAlias
 
 from proxy.model import Request
 from proxy.origin.upstream import Upstream
+from proxy.trace import Trace
 
 Fields: TypeAlias = tuple[tuple[str, str], ...]
 
@@ -42,7 +43,8 @@ HOP_BY_HOP = frozenset(
 )
 
 # Not for the origin: what the client here sets itself, credentials, the framing of a body that is
-# never sent, and claims about the viewer that only the proxy itself can make.
+# never sent, claims about the viewer that only the proxy itself can make, and what the request was
+# known by before the proxy looked at it.
 NOT_UPSTREAM = HOP_BY_HOP | {
     *("host", "via", "forwarded", "x-real-ip", "authorization", "cookie", "referer"),
     *("dash-if-ietf-token", "cta-common-access-token"),
@@ -50,6 +52,7 @@ NOT_UPSTREAM = HOP_BY_HOP | {
     # Would have some servers answer for another path, or method, than the one that was checked.
     *("x-original-url", "x-rewrite-url"),
     *("x-http-method", "x-http-method-override", "x-method-override"),
+    *("x-request-id", "traceparent", "tracestate"),
 }
 
 # Not for the viewer: what names the software or another way to the machine behind.
@@ -114,6 +117,16 @@ def segment_request(
     if cookies := _cookies(request, private_cookies):
         fields.append(("Cookie", cookies))
     return (*fields, *_forwarded(request))
+
+
+def trace_fields(trace: Trace) -> Fields:
+    """Give the fields that say what a request is known by: its id, and its place in a trace."""
+    fields = [("X-Request-Id", trace.request_id)] if trace.request_id else []
+    if trace.context is not None:
+        fields.append(("traceparent", trace.context.traceparent))
+        if trace.context.state:
+            fields.append(("tracestate", trace.context.state))
+    return tuple(fields)
 
 
 def segment_response(fields: Iterable[tuple[str, str]], upstream: Upstream) -> Fields:

@@ -18,11 +18,12 @@ from proxy.settings.files import MAX_FILE_SIZE, Digests, digest_of
 from proxy.settings.load import MAX_BYTES, ConfigError, Draft, Problem, read
 from proxy.settings.schema import Settings
 
-# By section and key. A ticket's name stands in the URLs of all who are watching.
+# By section and key. A ticket's name stands in the URLs of all who are watching; the environment,
+# which says how spans are recorded, stays what it was.
 BOUND = (
     *(("listen", "host"), ("listen", "port")),
     *(("admin", "host"), ("admin", "port")),
-    *(("store", "key_prefix"), ("tickets", "param")),
+    *(("store", "key_prefix"), ("tickets", "param"), ("tracing", "enabled")),
 )
 
 

@@ -28,6 +28,7 @@ from proxy.settings.streams import (
     lost_with_one_beat,
 )
 from proxy.settings.telemetry import EventSettings, LogSettings, hidden_events, without_redis
+from proxy.settings.tracing import TracingSettings
 
 
 class Settings(Section):
@@ -69,6 +70,9 @@ class Settings(Section):
         description="Which paths go to which origins; the first that matches serves."
     )
     log: LogSettings = Field(default_factory=LogSettings, description="What is logged.")
+    tracing: TracingSettings = Field(
+        default_factory=TracingSettings, description="Whether spans of requests are recorded."
+    )
     watch: bool = Field(
         default=False, description="Reload when this file changes, or one that it names."
     )

@@ -1,6 +1,7 @@
 """Structured logs, with nothing in them that opens anything.
 
-Every event passes through ``redact``: query strings lose the values of the parameters that carry
+Every event of a request has its id (``with_request``), and its trace's where it is part of one.
+Every event passes through ``Redactor``: query strings lose the values of the parameters that carry
 credentials, and anything shaped like a JSON Web Token is cut out wherever it stands, so that a
 careless log line (ours, or a library's traceback) cannot leak one. Accounts appear only as the
 keyed hash the rest of the system knows them by.
@@ -15,6 +16,8 @@ from typing import Any, Literal
 import structlog
 from structlog.typing import Processor
 
+from proxy.telemetry.notes import CURRENT
+
 # Three base64url parts (RFC 7515 §3.1), the first of which begins like every JSON object does.
 JWT = re.compile(r"eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*\.?[A-Za-z0-9_-]*")
 AUTHORIZATION = re.compile(r"(?i)\b(bearer|basic)\s+[^\s'\",;]+")
@@ -24,7 +27,7 @@ REDACTED = "[redacted]"
 def configure(form: Literal["json", "text"], level: str, private_params: Collection[str]) -> None:
     """Set up logging for the process: ours by structlog, libraries' by the same processors."""
     shared: list[Processor] = [
-        structlog.contextvars.merge_contextvars,
+        with_request,
         structlog.stdlib.add_logger_name,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -59,6 +62,18 @@ def configure(form: Literal["json", "text"], level: str, private_params: Collect
 
 def _number(level: str) -> int:
     return logging.getLevelNamesMapping()[level.upper()]
+
+
+def with_request(
+    _logger: object, _method: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """Add what the request is known by that the event happened to; a structlog processor."""
+    trace = CURRENT.get()
+    if trace is not None:
+        event["request_id"] = trace.request_id
+        if trace.context is not None:
+            event["trace_id"] = trace.context.trace_id
+    return event
 
 
 class Redactor:

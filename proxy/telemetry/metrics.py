@@ -5,16 +5,18 @@ a stream, a path or an address. Children are looked up once and kept, so that a 
 increment and not a search.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
-from time import perf_counter
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.process_collector import ProcessCollector
 
 from proxy.telemetry.config_metrics import ConfigMetrics
+from proxy.telemetry.exemplars import Exemplified
+from proxy.telemetry.notes import Notes
+from proxy.telemetry.phases import Phases
+from proxy.telemetry.spans import NoSpans, Spans
 from proxy.telemetry.stream_metrics import StreamMetrics
 from proxy.telemetry.totals import Totals, sums, values
 
@@ -22,12 +24,17 @@ from proxy.telemetry.totals import Totals, sums, values
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 # The store answers in tenths of a millisecond and is given up after store.timeout (100 ms).
 STORE_SECONDS = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1)
+PHASE_SECONDS = STORE_SECONDS + SECONDS[10:]
 
 
 class Metrics:
-    """All metrics of one process, in a registry of their own."""
+    """All metrics of one process, in a registry of their own.
 
-    def __init__(self, version: str, origins: Iterable[str]) -> None:
+    ``phase(name)`` gives the context in which a phase of a request is measured. ``spans`` hears of
+    phases, and of where a manifest came from.
+    """
+
+    def __init__(self, version: str, origins: Iterable[str], spans: Spans | None = None) -> None:
         registry = self.registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         Info("playgate_build", "The running build.", registry=registry).info({"version": version})
@@ -45,13 +52,15 @@ class Metrics:
             buckets=SECONDS,
             registry=registry,
         )
-        self._phase_seconds = Histogram(
+        phase_seconds = Histogram(
             "playgate_phase_seconds",
             "Where a request's time goes: auth, store, origin, rewrite.",
             ["phase"],
-            buckets=STORE_SECONDS + SECONDS[9:],
+            buckets=PHASE_SECONDS,
             registry=registry,
         )
+        self._spans = spans or NoSpans()
+        self.phase = Phases(phase_seconds, PHASE_SECONDS, self._spans)
         self._store_up = Gauge(
             "playgate_store_up", "Whether the store answers (1) or not (0).", registry=registry
         )
@@ -127,9 +136,11 @@ class Metrics:
 
     def _keep_children(self) -> None:
         self._requests_of = cache(self._requests.labels)
-        self._request_seconds_of = cache(self._request_seconds.labels)
-        self._phase_of = cache(self._phase_seconds.labels)
+        self._request_seconds_of = cache(
+            lambda route, kind: Exemplified(self._request_seconds.labels(route, kind), SECONDS)
+        )
         self._store_of = cache(self._store_seconds.labels)
+        self._cache_of = cache(self._cache.labels)
 
     def exposition(self, accept: str) -> tuple[bytes, str]:
         """Give all metrics and their content type, as OpenMetrics or in Prometheus's own form."""
@@ -148,19 +159,10 @@ class Metrics:
             ended=sums(self.streams.ends, "reason"),
         )
 
-    def request(self, route: str, kind: str, outcome: str, seconds: float) -> None:
-        """Count a request that was answered."""
-        self._requests_of(route, kind, outcome).inc()
-        self._request_seconds_of(route, kind).observe(seconds)
-
-    @contextmanager
-    def phase(self, name: str) -> Iterator[None]:
-        """Measure one phase of a request."""
-        begun = perf_counter()
-        try:
-            yield
-        finally:
-            self._phase_of(name).observe(perf_counter() - begun)
+    def request(self, notes: Notes, begun: float, now: float) -> None:
+        """Count a request that was answered; it began and ended at these instants, in seconds."""
+        self._requests_of(notes.route, notes.kind, notes.outcome).inc()
+        self._request_seconds_of(notes.route, notes.kind).observe(now - begun, now, notes.trace)
 
     def store_call(self, op: str, seconds: float, ok: bool) -> None:  # noqa: FBT001  # a callback
         """Count a call to the store."""
@@ -204,7 +206,8 @@ class Metrics:
 
     def cache_lookup(self, result: str) -> None:
         """Count a look-up of a compiled manifest."""
-        self._cache.labels(result).inc()
+        self._cache_of(result).inc()
+        self._spans.note("playgate.manifest", result)
 
     def events_dropped(self, number: int) -> None:
         """Count events that were lost."""

@@ -13,7 +13,8 @@ SERVER = "playgate"
 # Personal, or true for this moment only.
 NO_STORE = ("Cache-Control", "no-store")
 EXPOSED = (
-    "Playgate-Stream, Playgate-Decision, Playgate-Streams, Retry-After, WWW-Authenticate, "
+    "Playgate-Stream, Playgate-Decision, Playgate-Streams, X-Request-Id, "
+    "Retry-After, WWW-Authenticate, "
     "Content-Length, Content-Range, Accept-Ranges, Date"
 )
 # What a browser may keep a preflight's answer for; Chromium caps it at two hours.

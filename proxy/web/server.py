@@ -8,6 +8,7 @@ is told in one form what was wrong with it.
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from random import getrandbits
 from time import perf_counter
 
 import structlog
@@ -15,12 +16,15 @@ from aiohttp import web
 from multidict import CIMultiDict
 
 from proxy.errors import BadRequest, InternalError, Overloaded, PlaygateError, StreamLimit
-from proxy.gateway import READING, Gateway, Notes
+from proxy.gateway import READING, Gateway
 from proxy.manifest_source import STEERING_PATH
 from proxy.model import Reply, Request
 from proxy.origin.headers import is_loop
 from proxy.telemetry.journal import Journal
 from proxy.telemetry.metrics import Metrics
+from proxy.telemetry.notes import CURRENT, Notes
+from proxy.telemetry.spans import RequestSpan, Spans
+from proxy.trace import Trace, request_id, trace_context
 from proxy.web import viewer_api
 from proxy.web.addresses import TrustedProxies
 from proxy.web.connections import SEND_SECONDS, PlayerServer, waiting
@@ -90,6 +94,7 @@ class PlayerPort:
         cors: Cors,
         trusted: TrustedProxies,
         metrics: Metrics,
+        spans: Spans,
         journal: Journal,
         in_flight: InFlight,
         max_in_flight: int,
@@ -101,6 +106,7 @@ class PlayerPort:
         self._cors = cors
         self._trusted = trusted
         self._metrics = metrics
+        self._spans = spans
         self._journal = journal
         self._max_in_flight = max_in_flight
         self._package = package
@@ -108,30 +114,51 @@ class PlayerPort:
 
     async def handle(self, raw: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
-        with self._in_flight.one_more():
-            return await self._answer(raw)
+        trace, span = self._received(raw)
+        notes = Notes(trace)
+        before = CURRENT.set(trace)
+        try:
+            with self._in_flight.one_more():
+                return await self._answer(raw, notes)
+        finally:
+            CURRENT.reset(before)
+            span.end(notes)
 
-    async def _answer(self, raw: web.BaseRequest) -> web.StreamResponse:
+    def _received(self, raw: web.BaseRequest) -> tuple[Trace, RequestSpan]:
+        """Give what a request is known by from here on, and begin its span.
+
+        Its id is what a trusted proxy calls it, or that of the trace it belongs to, or a new one.
+        """
+        ids, parents = raw.headers.getall("X-Request-Id", ()), raw.headers.getall("traceparent", ())
+        trusted = bool(ids or parents) and self._trusted.trusts(raw.remote or "")
+        states = raw.headers.getall("tracestate", ())
+        span = self._spans.request(trace_context(parents, states, trusted=trusted))
+        given = request_id(ids) if trusted else None
+        own = span.context.trace_id if span.context else new_id()
+        return Trace(given or own, span.context), span
+
+    async def _answer(self, raw: web.BaseRequest, notes: Notes) -> web.StreamResponse:
         begun = perf_counter()
-        notes = Notes()
-        outcome = "ok"
         try:
             reply = await self._reply(raw, notes)
-            outcome = _outcome(reply.status)
+            notes.outcome = _outcome(reply.status)
         except PlaygateError as error:
-            reply, outcome = self._told(raw, error), error.outcome
+            reply, notes.outcome, notes.code = self._told(raw, error), error.outcome, error.code
             self._note(error, notes)
         except Exception:
             # The last line: a bug must cost one request, be seen, and say nothing to the client.
             log.exception("a request failed", route=notes.route, kind=notes.kind)
-            reply, outcome = self._told(raw, InternalError()), InternalError.outcome
+            bug = InternalError()
+            reply, notes.outcome, notes.code = self._told(raw, bug), bug.outcome, bug.code
         except asyncio.CancelledError:
             log.debug("a client went away")
-            outcome = ABANDONED
+            notes.outcome = ABANDONED
             raise
         finally:
-            self._metrics.request(notes.route, notes.kind, outcome, perf_counter() - begun)
-        return await send(raw, reply, self._cors.headers(raw.headers))
+            self._metrics.request(notes, begun, perf_counter())
+        notes.status = reply.status
+        extra = (("X-Request-Id", notes.trace.request_id), *self._cors.headers(raw.headers))
+        return await send(raw, reply, extra)
 
     def _told(self, raw: web.BaseRequest, error: PlaygateError) -> Reply:
         """Put an error into the form its asker can read: no player survives one of steering."""
@@ -142,7 +169,7 @@ class PlayerPort:
     async def _reply(self, raw: web.BaseRequest, notes: Notes) -> Reply:
         if self._in_flight.number > self._max_in_flight:
             raise Overloaded
-        request = self._read(raw)
+        request = notes.request = self._read(raw, notes.trace)
         if is_loop(request):  # told before it costs anybody a slot, or counts as an origin's fault
             raise BadRequest("The request has come through this proxy too often (Via).")
         ours = request.path.startswith(viewer_api.PREFIX)
@@ -154,7 +181,7 @@ class PlayerPort:
         with waiting(raw):
             return await self._gateway.reply(request, notes)
 
-    def _read(self, raw: web.BaseRequest) -> Request:
+    def _read(self, raw: web.BaseRequest, trace: Trace) -> Request:
         peer = raw.remote or ""
         self._trusted.check(peer, raw.headers)
         scheme = self._trusted.scheme(peer, raw.scheme, raw.headers)
@@ -174,6 +201,7 @@ class PlayerPort:
             headers=raw.headers,
             address=self._trusted.viewer(peer, raw.headers),
             package=target.package,
+            trace=trace,
         )
 
     def _note(self, error: PlaygateError, notes: Notes) -> None:
@@ -192,6 +220,11 @@ class PlayerPort:
             stream=notes.playback.stream if notes.playback else None,
             rule=rule,
         )
+
+
+def new_id() -> str:
+    """Make a request's id: no secret, so it need not be drawn from the system at each request."""
+    return f"{getrandbits(128):032x}"
 
 
 def _outcome(status: int) -> str:

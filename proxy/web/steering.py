@@ -15,7 +15,6 @@ from urllib.parse import quote
 from proxy.admit import Admission
 from proxy.credentials.bearer import Credentials
 from proxy.errors import PlaygateError, TicketInvalid
-from proxy.gateway import Notes
 from proxy.manifest_source import STEERING_PATH
 from proxy.manifests.steering import (
     PATHWAY,
@@ -31,6 +30,7 @@ from proxy.playback.device import hints
 from proxy.query import is_bounded, value_of
 from proxy.rendering import decision_headers
 from proxy.streams import Intent
+from proxy.telemetry.notes import Notes
 from proxy.web.replies import json_reply
 
 # When to ask again where there is nothing to keep alive (seconds; a player that was told nothing

@@ -11,7 +11,6 @@ from collections.abc import Awaitable, Callable
 from proxy.admit import Admission
 from proxy.credentials.bearer import Credentials
 from proxy.errors import BadRequest, MethodNotAllowed, NotFound, TokenForbidden
-from proxy.gateway import Notes
 from proxy.listing import as_json
 from proxy.model import Kind, Playback, Reply, Request, Subject, Ticket
 from proxy.playback import identity
@@ -19,6 +18,7 @@ from proxy.playback.device import hints
 from proxy.query import values_of
 from proxy.rendering import decision_headers
 from proxy.streams import Intent, Outcome
+from proxy.telemetry.notes import Notes
 from proxy.web.description import described
 from proxy.web.replies import empty_reply, json_reply
 from proxy.web.steering import Steering
@@ -68,6 +68,7 @@ class ViewerApi:
         """
         notes.route = "playgate"
         handlers, stream = self._handlers_of(request.path)
+        notes.pattern = request.path.removesuffix(stream) + "{id}" * bool(stream)
         if request.method not in handlers:
             raise MethodNotAllowed((*handlers, "OPTIONS"))
         return await handlers[request.method](request, notes, stream)

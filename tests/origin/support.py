@@ -12,8 +12,9 @@ from typing import Any, Self, TypeAlias
 from multidict import CIMultiDict
 
 from proxy.model import Request
-from proxy.origin.exchange import Result
+from proxy.origin.exchange import Asked, Result
 from proxy.origin.upstream import Origin, OriginConfig, Target, Upstream
+from proxy.trace import Trace
 
 PLAYLIST = Target("/live/a.m3u8")
 SEGMENT = Target("/live/a.ts")
@@ -25,16 +26,31 @@ class Observed:
     """An observer that remembers."""
 
     results: list[Result] = field(default_factory=list)
+    statuses: list[int | None] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
     healthy: dict[str, bool] = field(default_factory=dict)
 
-    def request(self, route: str, origin: str, result: Result) -> None:
-        assert route == "live"
-        self.asked.append(origin)
-        self.results.append(result)
+    def watch(self, asked: Asked, trace: Trace) -> "Watched":
+        assert asked.route == "live"
+        return Watched(self, asked, trace)
 
     def up(self, origin: str, *, healthy: bool) -> None:
         self.healthy[origin] = healthy
+
+
+@dataclass
+class Watched:
+    """An attempt that is remembered once it is over."""
+
+    by: Observed
+    asked: Asked
+    trace: Trace
+
+    def over(self, result: Result | None, status: int | None) -> None:
+        self.by.statuses.append(status)
+        if result is not None:
+            self.by.asked.append(self.asked.origin.name)
+            self.by.results.append(result)
 
 
 def viewer(

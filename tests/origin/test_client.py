@@ -2,6 +2,7 @@ import asyncio
 import gzip
 import time
 from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -13,6 +14,7 @@ from proxy.origin.exchange import Result
 from proxy.origin.headers import Validators
 from proxy.origin.health import FAILURES
 from proxy.origin.upstream import Target
+from proxy.trace import Trace, TraceContext
 from tests.origin.conftest import Serve
 from tests.origin.support import (
     PLAYLIST,
@@ -347,6 +349,26 @@ async def test_a_fetch_that_is_called_off_closes_its_connection_and_counts_as_no
         await fetch
     await until(lambda: not origin.tasks)
     assert observed.results == []
+    assert observed.statuses == [None]  # whoever follows the attempt hears of its end
+
+
+async def test_each_attempt_tells_the_origin_what_it_is_known_by(
+    serve: Serve, client: OriginClient
+) -> None:
+    async def silent_once(talk: Talk) -> None:
+        await talk.request()
+        if talk.number > 1:
+            await talk.send(response(BODY))
+
+    origin = await serve(silent_once)
+    context = TraceContext("0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331", 1, "a=1")
+    request = replace(viewer(), trace=Trace("one", context))
+    assert (await client.fetch(upstream(origin.url), PLAYLIST, request)).body == BODY
+    for received in origin.requests:
+        assert received.all("X-Request-Id") == ["one"]
+        assert received.all("traceparent") == [context.traceparent]
+        assert received.all("tracestate") == ["a=1"]
+    assert len(origin.requests) == 2
 
 
 async def test_a_closed_client_is_not_connected(serve: Serve, observed: Observed) -> None:

@@ -58,5 +58,5 @@ def test_every_key_of_the_example_is_explained() -> None:
     """A comment stands above each key, or above the first of a group that it explains together."""
     lines = EXAMPLE.read_text(encoding="utf-8").splitlines()
     sections = [index for index, line in enumerate(lines) if re.match(r"[a-z]+:", line)]
-    assert len(sections) == 14
+    assert len(sections) == 15
     assert all(lines[index - 1].startswith("# ") for index in sections)

@@ -62,6 +62,7 @@ def test_a_file_that_says_the_same_is_no_change(reread: Callable[..., Reread]) -
         ("admin", "port", 9091, 9092),
         ("store", "url", "redis://:canary@a", "redis://:other-canary@b"),
         ("tickets", "param", "_a", "_b"),
+        ("tracing", "enabled", False, True),
         ("tickets", "secret", SECRET, f"canary{SECRET}"),
     ],
 )

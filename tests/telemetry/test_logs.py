@@ -3,14 +3,16 @@ import logging
 import sys
 from collections.abc import Iterator
 from io import StringIO
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 import structlog
 
 from proxy.telemetry.events import Event, EventType
 from proxy.telemetry.logs import Redactor, configure
+from proxy.telemetry.notes import CURRENT
 from proxy.telemetry.sinks import LogSink
+from proxy.trace import Trace
 from tests.support.playlists import serve_channels
 from tests.support.stack import ADMIN_TOKEN, JWT_SECRET, TICKET_SECRET, Stack
 
@@ -93,6 +95,57 @@ async def test_a_running_proxy_logs_neither_secret_nor_account(logged: StringIO)
     signature, seal = token.rpartition(".")[2], ticket.partition(".")[0]
     for secret in ("canary", signature, seal, JWT_SECRET, TICKET_SECRET, ADMIN_TOKEN):
         assert secret not in written
+
+
+def entries(logged: StringIO, event: str) -> list[dict[str, Any]]:
+    """Give the entries of that event, and forget all there are."""
+    lines = [json.loads(line) for line in logged.getvalue().splitlines()]
+    logged.seek(0)
+    logged.truncate()
+    return [line for line in lines if line["event"] == event]
+
+
+async def test_whatever_is_logged_of_a_request_has_its_id(logged: StringIO) -> None:
+    async with Stack(listen={"trusted_proxies": ["127.0.0.1"]}) as stack:
+        (listening,) = entries(logged, "listening")
+        assert "request_id" not in listening
+        answer = await stack.ask("/nowhere")
+        (refused,) = entries(logged, "refused")
+        assert refused["request_id"] == answer.headers["X-Request-Id"]
+        assert "trace_id" not in refused
+        # Nothing is left of a request on the connection that the next one comes by.
+        async with stack.client.get("/nowhere", headers={"X-Request-Id": "one"}):
+            pass
+        trace = "0af7651916cd43dd8448eb211c80319c"
+        headers = {"X-Request-Id": "two", "traceparent": f"00-{trace}-b7ad6b7169203331-01"}
+        async with stack.client.get("/nowhere", headers=headers):
+            pass
+        one, two = entries(logged, "refused")
+        assert (one["request_id"], one.get("trace_id")) == ("one", None)
+        assert (two["request_id"], two["trace_id"]) == ("two", trace)
+    (draining,) = entries(logged, "draining")
+    assert "request_id" not in draining
+
+
+async def test_a_bug_is_logged_with_the_id_of_its_request(
+    logged: StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with Stack() as stack:
+        monkeypatch.setattr("proxy.web.server.is_loop", lambda _: 1 / 0)
+        answer = await stack.ask("/live/x")
+    assert answer.code == "internal_error"
+    (failed,) = entries(logged, "a request failed")
+    assert failed["request_id"] == answer.headers["X-Request-Id"]
+
+
+async def test_what_libraries_log_of_a_request_has_its_id_too(logged: StringIO) -> None:
+    before = CURRENT.set(Trace("mine"))
+    try:
+        logging.getLogger("library").warning("hm")
+    finally:
+        CURRENT.reset(before)
+    (said,) = entries(logged, "hm")
+    assert said["request_id"] == "mine"
 
 
 def test_a_log_that_cannot_be_written_does_not_print_what_it_held(

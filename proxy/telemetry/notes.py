@@ -1,0 +1,32 @@
+"""What is learned about a request while it is answered, and which one that is."""
+
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+from proxy.model import Kind, Playback, Request, Subject
+from proxy.streams import Decision
+from proxy.trace import Trace
+
+# The request that is being answered, also in tasks that were begun for it; None beside them.
+CURRENT: ContextVar[Trace | None] = ContextVar("request", default=None)
+
+
+@dataclass(slots=True)
+class Notes:
+    """What is learned about a request on its way, for metrics, logs and spans.
+
+    ``pattern`` is what its path matched: a route's, or that of our own API. ``status`` is 0 and
+    ``request`` None for as long as nobody knows; ``code`` is that of the error it ended with.
+    """
+
+    trace: Trace
+    request: Request | None = None
+    route: str = "none"
+    pattern: str = ""
+    kind: Kind = Kind.API
+    subject: Subject | None = None
+    playback: Playback | None = None
+    decision: Decision | None = None
+    outcome: str = "ok"
+    status: int = 0
+    code: str = ""

@@ -1,0 +1,1 @@
+"""Spans by OpenTelemetry, with the extra ``playgate[otel]``: all that knows it is in here."""

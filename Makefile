@@ -7,10 +7,10 @@ PYTEST ?=
 # Rows of the players' matrix at a time: players wait more than they work.
 ROWS   ?= 3
 
-.PHONY: help demo test unit e2e players bench lint format node up clean
+.PHONY: help demo test unit e2e players dashboards bench lint format node up clean
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.installed  ## proxy, origin, token issuer and a page, in one process
 	$(BIN)/playgate demo --port $(PORT)
@@ -28,6 +28,9 @@ e2e: $(VENV)/.installed-test  ## the matrix: every real player in all it plays, 
 
 players: e2e  ## the same, and the matrix in docs/players.md is written anew
 	$(BIN)/python -m tests.e2e.table --write
+
+dashboards: $(VENV)/.installed-test  ## the pictures of docs/dashboards.md are drawn anew, in four minutes
+	$(BIN)/python -m tests.dashboards.pictures docs/dashboards
 
 bench: $(VENV)/.installed-bench  ## what the parts of a request cost
 	$(BIN)/python bench/parts.py --quiet

@@ -148,7 +148,7 @@ class Bookkeeping:
         return self._spared(LogSink()) if self._settings.events.sink == "log" else NoSink()
 
     def _spared(self, sink: Sink) -> Sink:
-        return Sparing(sink, self._clock or time.monotonic, self._metrics.events_dropped)
+        return Sparing(sink, self._clock or time.monotonic, self._metrics.events_spared)
 
     def _keepalive_stream(self) -> KeepaliveStream | None:
         settings = self._settings

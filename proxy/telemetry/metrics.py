@@ -111,6 +111,11 @@ class Metrics:
             "Events that could not be sent, because too many waited.",
             registry=registry,
         )
+        self._events_spared = Counter(
+            "playgate_events_spared_total",
+            "Refusals that are no event, because too many of a kind came in a second.",
+            registry=registry,
+        )
         self._keepalive_entries = Counter(
             "playgate_keepalive_entries_total",
             "Entries of the keepalive stream, by what became of them.",
@@ -212,6 +217,10 @@ class Metrics:
     def events_dropped(self, number: int) -> None:
         """Count events that were lost."""
         self._events_dropped.inc(number)
+
+    def events_spared(self, number: int) -> None:
+        """Count refusals that nobody was told of, on purpose."""
+        self._events_spared.inc(number)
 
     def keepalive_entry(self, result: str) -> None:
         """Count an entry of the keepalive stream."""

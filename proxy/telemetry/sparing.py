@@ -20,17 +20,17 @@ STRANGERS_PER_SECOND = 1
 class Sparing:
     """Spares a sink what is refused too often. ``clock`` is in seconds."""
 
-    def __init__(self, sink: Sink, clock: Clock, dropped: Callable[[int], None]) -> None:
+    def __init__(self, sink: Sink, clock: Clock, spared: Callable[[int], None]) -> None:
         self._sink = sink
         self._clock = clock
-        self._dropped = dropped
+        self._spared = spared
         self._second = 0
         self._told: Counter[tuple[str | None, str | None]] = Counter()
 
     def put(self, event: Event) -> None:
-        """Pass an event on, or count it as dropped."""
+        """Pass an event on, or count it as spared."""
         if event.event in LESSER and self._is_too_much(event):
-            self._dropped(1)
+            self._spared(1)
         else:
             self._sink.put(event)
 

@@ -7,19 +7,19 @@ TS = "2026-03-14T19:30:00.000Z"
 
 
 class Ear:
-    """Hears events, and how many were dropped; its clock stands until it is moved."""
+    """Hears events, and how many were spared; its clock stands until it is moved."""
 
     def __init__(self) -> None:
         self.now = 1000.0
         self.heard: list[Event] = []
-        self.dropped = 0
+        self.spared = 0
         self.sparing = Sparing(self, lambda: self.now, self.drop)
 
     def put(self, event: Event) -> None:
         self.heard.append(event)
 
     def drop(self, number: int) -> None:
-        self.dropped += number
+        self.spared += number
 
     def told(self, event: Event, times: int = 1) -> int:
         """Give how many of so many equal events came through."""
@@ -36,7 +36,7 @@ def rejected(reason: str, account: str | None = None) -> Event:
 def test_of_strangers_one_in_a_second_is_told_for_each_reason() -> None:
     ear = Ear()
     assert ear.told(rejected("token_invalid"), 3000) == 1
-    assert ear.dropped == 2999
+    assert ear.spared == 2999
     assert ear.told(rejected("token_expired")) == 1
     ear.now += 1
     assert ear.told(rejected("token_invalid")) == 1
@@ -55,7 +55,7 @@ def test_starts_and_ends_are_all_told() -> None:
     ear = Ear()
     for kind in (EventType.STARTED, EventType.ENDED):
         assert ear.told(Event(kind, TS, account="alice", reason="admitted"), 100) == 100
-    assert ear.dropped == 0
+    assert ear.spared == 0
 
 
 def test_a_clock_that_is_set_back_silences_nobody() -> None:

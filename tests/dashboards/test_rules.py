@@ -1,0 +1,142 @@
+"""What Prometheus and Alertmanager are given is what they understand, and does what it says."""
+
+import os
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+import yaml
+
+from proxy.settings.load import load
+from tests.dashboards import boards, names, rules
+from tests.dashboards.names import ROOT
+from tests.dashboards.rules import ALERTS
+from tests.issuer.compose import SECRETS, services
+from tests.support import needs
+
+TESTS = tuple(sorted((ROOT / "dashboards" / "tests").glob("*.yaml")))
+
+
+def promtool(*arguments: str | Path) -> None:
+    program = needs.program("promtool", install="apt-get install prometheus")
+    done = subprocess.run([program, *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("file", TESTS, ids=lambda file: file.stem)
+def test_alerts_are_silent_fire_and_resolve(file: Path) -> None:
+    promtool("test", "rules", file)
+
+
+def moments() -> dict[str, list[list[Any]]]:
+    """Give what is expected of each alert at one moment after the other, scenario by scenario."""
+    found: dict[str, list[list[Any]]] = {}
+    for file in TESTS:
+        for scenario in yaml.safe_load(file.read_text())["tests"]:
+            of_scenario: dict[str, list[Any]] = {}
+            for moment in scenario["alert_rule_test"]:
+                of_scenario.setdefault(moment["alertname"], []).append(moment["exp_alerts"])
+            for name, expected in of_scenario.items():
+                found.setdefault(name, []).append(expected)
+    return found
+
+
+@pytest.mark.parametrize("name", sorted({alert.name for alert in ALERTS}))
+def test_each_alert_is_tried_out_well_before_its_time_firing_and_over(name: str) -> None:
+    courses = moments()[name]
+    shapes = ["".join("!" if expected else "." for expected in course) for course in courses]
+    assert any(re.match(r"\.\.+!+.*\.$", shape) for shape in shapes), shapes
+    told = {
+        tuple(sorted(one["exp_labels"].items()))
+        for course in courses
+        for expected in course
+        for one in expected
+    }
+    for alert in ALERTS:
+        if alert.name == name:
+            assert any(set(alert.labels.items()) <= set(labels) for labels in told), alert.labels
+
+
+def test_what_alerts_are_tried_out_on_is_what_a_proxy_shows() -> None:
+    for file in TESTS:
+        for scenario in yaml.safe_load(file.read_text())["tests"]:
+            for each in scenario["input_series"]:
+                name, labels = each["series"].rstrip("}").split("{")
+                given = set(re.findall(r"(\w+)=\"", labels))
+                assert given == names.series()[name], each["series"]
+
+
+def test_time_runs_faster_in_a_copy_and_nothing_else_changes() -> None:
+    text = 'a:b:rate5m\n  expr: x[1h] offset 10m > 14.4 # 5m\n  for: 2m\n  le="0.25"'
+    assert rules.faster(text, 60) == (
+        'a:b:rate5m\n  expr: x[60s] offset 10s > 14.4 # 5m\n  for: 2s\n  le="0.25"'
+    )
+    text = "".join(file.read_text() for file in rules.FILES)
+    assert all(f"{age}{limit}" in text for age, limit in rules.AGES.items())
+    faster = rules.faster(text, 60)
+    assert not re.search(r"(\[|offset |for: )\d+[mhd]", faster)
+    assert not any(f"{age}{limit}" in faster for age, limit in rules.AGES.items())
+
+
+def test_prometheus_takes_its_configuration_finds_the_rules_and_scrapes_the_admin_port() -> None:
+    file = ROOT / "config/prometheus/prometheus.yml"
+    promtool("check", "config", file)
+    config = yaml.safe_load(file.read_text())
+    found = {path.resolve() for each in config["rule_files"] for path in file.parent.glob(each)}
+    assert found == set(rules.FILES)
+    (job,) = config["scrape_configs"]
+    (static,) = job["static_configs"]
+    settings = load(ROOT / "config/compose/playgate.yaml", SECRETS)
+    assert static["targets"] == [f"proxy:{settings.admin.port}"]
+    assert set(services()) >= {"proxy"}
+
+
+def test_compose_puts_the_examples_where_they_look_for_each_other() -> None:
+    of_prometheus = mounts("prometheus")
+    config = ROOT / "config/prometheus/prometheus.yml"
+    (argument,) = [one for one in services()["prometheus"]["command"] if "config.file" in one]
+    there = Path(argument.partition("=")[2])
+    assert of_prometheus[there.parent] == config.parent
+    for each in yaml.safe_load(config.read_text())["rule_files"]:
+        folder = Path(os.path.normpath(there.parent / each)).parent
+        assert of_prometheus[folder.parent] / folder.name == rules.FOLDER / "rules"
+    of_grafana = mounts("grafana")
+    provisioning = of_grafana[Path("/etc/grafana/provisioning")]
+    (provider,) = yaml.safe_load((provisioning / "dashboards/playgate.yaml").read_text())[
+        "providers"
+    ]
+    assert of_grafana[Path(provider["options"]["path"])] == boards.FOLDER
+    (source,) = yaml.safe_load((provisioning / "datasources/prometheus.yaml").read_text())[
+        "datasources"
+    ]
+    assert urlsplit(source["url"]).hostname == "prometheus"
+    assert set(mounts("alertmanager").values()) == {ROOT / "config/alertmanager/alertmanager.yml"}
+
+
+def mounts(service: str) -> dict[Path, Path]:
+    """Give what a service is given of the repository, by where it finds it."""
+    volumes = [volume.split(":") for volume in services()[service]["volumes"]]
+    found = {Path(there): (ROOT / here).resolve() for here, there, *_ in volumes if here[0] == "."}
+    assert all(path.exists() for path in found.values())
+    return found
+
+
+def test_alertmanager_takes_its_configuration_and_tells_somebody_of_every_alert() -> None:
+    file = ROOT / "config/alertmanager/alertmanager.yml"
+    amtool = needs.program("amtool", install="apt-get install prometheus-alertmanager")
+    for severity in {alert.labels["severity"] for alert in ALERTS}:
+        route = [
+            amtool,
+            "config",
+            "routes",
+            "test",
+            f"--config.file={file}",
+            f"severity={severity}",
+        ]
+        told = subprocess.run(route, capture_output=True, text=True, check=True).stdout.split()
+        assert told == [{"critical": "now", "warning": "today"}[severity]]
+    inhibited = " ".join(re.findall(r'alertname =~? "(.+?)"', file.read_text()))
+    assert set(re.findall(r"\w+", inhibited)) <= {alert.name for alert in ALERTS}

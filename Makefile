@@ -7,7 +7,7 @@ PYTEST ?=
 # Rows of the players' matrix at a time: players wait more than they work.
 ROWS   ?= 3
 
-.PHONY: help demo test unit e2e players dashboards bench lint format node up clean
+.PHONY: help demo test unit e2e players dashboards reference docs bench lint format node up clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,13 @@ players: e2e  ## the same, and the matrix in docs/players.md is written anew
 
 dashboards: $(VENV)/.installed-test  ## the pictures of docs/dashboards.md are drawn anew, in four minutes
 	$(BIN)/python -m tests.dashboards.pictures docs/dashboards
+
+reference: $(VENV)/.installed  ## docs/reference.md is written anew from the settings
+	$(BIN)/python -m handbook.reference --write
+
+docs: $(VENV)/.installed-docs  ## the documentation as a site, in build/site
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	@echo "build/site: $(BIN)/python -m http.server --bind 127.0.0.1 --directory build/site"
 
 bench: $(VENV)/.installed-bench  ## what the parts of a request cost
 	$(BIN)/python bench/parts.py --quiet
@@ -68,6 +75,10 @@ $(VENV)/.installed-test: pyproject.toml | $(VENV)/bin/python
 
 $(VENV)/.installed-bench: pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --editable ".[bench]"
+	@touch $@
+
+$(VENV)/.installed-docs: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --editable ".[docs]"
 	@touch $@
 
 $(VENV)/.installed-dev: pyproject.toml | $(VENV)/bin/python

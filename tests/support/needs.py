@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NoReturn
 
@@ -22,6 +23,12 @@ def node_module(path: str) -> Path:
     if not file.exists():
         _missing(f"{path} is not installed: make node")
     return file
+
+
+def package(name: str, *, install: str) -> None:
+    """See that a Python package is there; skip with the command that installs it, or fail in CI."""
+    if find_spec(name) is None:
+        _missing(f"{name} is not installed: {install}")
 
 
 def _missing(reason: str) -> NoReturn:

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections import Counter
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -17,6 +18,8 @@ ROOT = Path(__file__).parents[2]
 FETCHED = {"script": "src", "link": "href", "img": "src", "iframe": "src", "source": "src"}
 # Links of <link> that nothing is fetched for.
 ONLY_SAID = {"canonical", "next", "prev", "alternate"}
+# What MkDocs and a forge could read differently: a list in a list, or right behind a line.
+COUNTED = ("ul", "ol", "li", "table", "tr", "pre", "h2", "h3", "strong", "img")
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +51,18 @@ class Fetches(HTMLParser):
             self.found.append(address)
 
 
+class Parts(HTMLParser):
+    """How many of each part a page has."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.counts: Counter[str] = Counter()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        del attrs
+        self.counts.update({tag} & set(COUNTED))
+
+
 def test_every_page_is_there_and_those_from_outside_docs(site: Path) -> None:
     pages = [path.name for path in (ROOT / "docs").glob("*.md")]
     shown = {"README.md": "index.html"}
@@ -55,6 +70,24 @@ def test_every_page_is_there_and_those_from_outside_docs(site: Path) -> None:
         assert (site / shown.get(name, f"{name.removesuffix('.md')}.html")).is_file(), name
     assert "Unreleased" in (site / "changelog.html").read_text()
     assert "def for_the_site" not in (site / "search/search_index.json").read_text()
+
+
+@pytest.mark.parametrize(
+    "page",
+    [*sorted((ROOT / "docs").glob("*.md")), ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md"],
+    ids=lambda page: page.name,
+)
+def test_a_page_is_made_of_the_same_parts_on_the_site_as_on_a_forge(page: Path, site: Path) -> None:
+    needs.package("markdown_it", install="make docs")
+    from markdown_it import MarkdownIt  # noqa: PLC0415  # only where it is installed
+
+    on_forge = Parts()
+    on_forge.feed(MarkdownIt("commonmark").enable("table").render(page.read_text("utf-8")))
+    name = "index" if page.name == "README.md" else page.stem.lower()
+    html = (site / f"{name}.html").read_text(encoding="utf-8")
+    on_site = Parts()
+    on_site.feed(html[html.index("<article") : html.index("</article>")])
+    assert on_site.counts == on_forge.counts
 
 
 def test_nothing_is_fetched_from_another_host(site: Path) -> None:

@@ -7,16 +7,18 @@ PYTEST ?=
 # Rows of the players' matrix at a time: players wait more than they work.
 ROWS   ?= 3
 
-.PHONY: help demo test unit e2e players dashboards reference docs bench lint format node up clean
+.PHONY: help demo test environment unit e2e players dashboards reference docs bench lint format node up clean
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.installed  ## proxy, origin, token issuer and a page, in one process
 	$(BIN)/playgate demo --port $(PORT)
 
 test: $(VENV)/.installed-test  ## every test but the players' matrix; what needs a browser or ffmpeg is skipped without it
 	$(BIN)/pytest -n auto --dist loadgroup -m "not matrix" $(PYTEST)
+
+environment: $(VENV)/.installed-test  ## what the tests need, and nothing run
 
 unit: $(VENV)/.installed-test  ## every test but those that drive real players
 	$(BIN)/pytest -n auto --dist loadgroup -m "not e2e" $(PYTEST)

@@ -102,6 +102,38 @@ def test_a_new_ticket_lives_at_least_half_its_ttl_and_never_longer_than_it(offse
     assert 300 <= ticket.expires_at - time.now <= 600
 
 
+def test_a_ticket_that_was_good_is_invalid_once_it_has_expired() -> None:
+    time = Time()
+    tickets = Tickets(SECRET, 600, time)
+    ticket = sealed(tickets, "/x")
+    time.now = ticket.expires_at - 0.001
+    assert tickets.read(f"{ticket.seal}.{ticket.text}") == ticket
+    time.now = ticket.expires_at
+    with pytest.raises(TicketInvalid, match="expired"):
+        tickets.read(f"{ticket.seal}.{ticket.text}")
+
+
+def test_a_ticket_is_verified_once_and_each_of_its_seals_by_itself(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tickets = Tickets(SECRET, 600, Time())
+    ticket = sealed(tickets, "/x")
+    monkeypatch.setattr(jwt, "decode", None)
+    other = tickets.read(f"{tickets.sealer(PLAYBACK.content)('/y')}.{ticket.text}")
+    assert [tickets.fits(one, "/x") for one in (ticket, other)] == [True, False]
+    assert [tickets.fits(one, "/y") for one in (ticket, other)] == [False, True]
+
+
+def test_what_does_not_verify_is_never_known() -> None:
+    tickets = Tickets(SECRET, 600, Time())
+    ticket = sealed(tickets, "/x")
+    forged = f"{ticket.text[:-4]}AAAA"
+    for _ in range(2):
+        with pytest.raises(TicketInvalid):
+            tickets.read(f"{ticket.seal}.{forged}")
+    assert tickets._verified.cache_info().currsize == 1
+
+
 def test_an_expired_ticket_is_invalid() -> None:
     time = Time()
     tickets = Tickets(SECRET, 600, time)

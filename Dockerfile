@@ -27,8 +27,8 @@ LABEL org.opencontainers.image.title="Playgate" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}" \
       org.opencontainers.image.base.name="${BASE}"
-RUN groupadd --system --gid 10001 playgate \
- && useradd --system --uid 10001 --gid 10001 --no-create-home playgate
+RUN groupadd --gid 10001 playgate \
+ && useradd --uid 10001 --gid 10001 --no-create-home --shell /usr/sbin/nologin playgate
 COPY --from=build /opt/playgate /opt/playgate
 ENV PATH=/opt/playgate/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \

@@ -56,6 +56,7 @@ class Engine:
         self._finished: set[str] = set()
 
     async def __aenter__(self) -> Self:
+        needs.address(next(iter(self.addresses.values())))
         return self
 
     async def __aexit__(

@@ -11,6 +11,8 @@ from tests.containers.files import DOCKERFILES, ROOT, instruction
 
 PLAYGATE = ROOT / "Dockerfile"
 
+pytestmark = pytest.mark.deploy
+
 every_dockerfile = pytest.mark.parametrize("file", DOCKERFILES, ids=lambda file: file.parent.name)
 
 

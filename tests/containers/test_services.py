@@ -30,6 +30,8 @@ ISSUER = ROOT / "config/compose/issuer"
 NGINX = (ROOT / "config/nginx/nginx.conf").read_text()
 PROXIES = ("proxy-a", "proxy-b")
 
+pytestmark = pytest.mark.deploy
+
 every_service = pytest.mark.parametrize("name", services())
 
 

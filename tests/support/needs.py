@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import socket
 from pathlib import Path
 from typing import NoReturn
 
@@ -25,6 +26,15 @@ def node_module(path: str) -> Path:
     if not file.exists():
         _missing(f"{path} is not installed: make node")
     return file
+
+
+def address(address: str) -> None:
+    """Skip where an address of loopback is none of this machine's: Linux has 127.0.0.0/8."""
+    with socket.socket() as probe:
+        try:
+            probe.bind((address, 0))
+        except OSError:
+            _missing(f"{address} is no address of this machine")
 
 
 def _missing(reason: str) -> NoReturn:

@@ -216,6 +216,14 @@ def test_the_issuers_image_has_the_libraries_that_it_is_tested_with() -> None:
     assert set(wanted) <= set(project["dependencies"])
 
 
+def test_the_documentation_knows_what_is_published() -> None:
+    documented = re.findall(
+        r"<https?://localhost:(\d+)>", (ROOT / "docs/containers.md").read_text()
+    )
+    published = [port.split(":")[1] for s in services().values() for port in s.get("ports", [])]
+    assert sorted(documented) == sorted(published)
+
+
 def test_every_image_that_is_built_here_is_one_of_a_service() -> None:
     assert {dockerfile(s) for s in services().values()} - {None} == set(DOCKERFILES)
 

@@ -9,16 +9,18 @@ PLACEHOLDER := 0123456789abcdef0123456789abcdef
 # Rows of the players' matrix at a time: players wait more than they work.
 ROWS   ?= 3
 
-.PHONY: help demo test unit e2e players dashboards bench lint format node up clean
+.PHONY: help demo test environment unit e2e players dashboards reference docs bench lint format node up clean
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.installed  ## proxy, origin, token issuer and a page, in one process
 	$(BIN)/playgate demo --port $(PORT)
 
 test: $(VENV)/.installed-test  ## every test but the players' matrix; what needs a browser or ffmpeg is skipped without it
 	$(BIN)/pytest -n auto --dist loadgroup -m "not matrix" $(PYTEST)
+
+environment: $(VENV)/.installed-test  ## what the tests need, and nothing run
 
 unit: $(VENV)/.installed-test  ## every test but those that drive real players
 	$(BIN)/pytest -n auto --dist loadgroup -m "not e2e" $(PYTEST)
@@ -33,6 +35,13 @@ players: e2e  ## the same, and the matrix in docs/players.md is written anew
 
 dashboards: $(VENV)/.installed-test  ## the pictures of docs/dashboards.md are drawn anew, in four minutes
 	$(BIN)/python -m tests.dashboards.pictures docs/dashboards
+
+reference: $(VENV)/.installed  ## docs/reference.md is written anew from the settings
+	$(BIN)/python -m handbook.reference --write
+
+docs: $(VENV)/.installed-docs  ## the documentation as a site, in build/site
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	@echo "build/site: $(BIN)/python -m http.server --bind 127.0.0.1 --directory build/site"
 
 bench: $(VENV)/.installed-bench  ## what the parts of a request cost
 	$(BIN)/python bench/parts.py --quiet
@@ -83,6 +92,10 @@ $(VENV)/.installed-test: pyproject.toml | $(VENV)/bin/python
 
 $(VENV)/.installed-bench: pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --editable ".[bench]"
+	@touch $@
+
+$(VENV)/.installed-docs: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --editable ".[docs]"
 	@touch $@
 
 $(VENV)/.installed-dev: pyproject.toml | $(VENV)/bin/python

@@ -21,33 +21,13 @@ from redis.asyncio import Redis
 
 from proxy.admission.policy import OnLimit, Policy, Takeover
 from proxy.admission.redis import RedisStore
-from proxy.model import Playback
-from proxy.streams import Attempt, Cadence
+from tests.support.crowd import INTERVAL_MS, START_MS, beat
 from tests.support.redis_server import RedisServer
 
 ACCOUNTS = 300
-INTERVAL_MS = 6_000
-LIVE = Cadence(30_000, 0, INTERVAL_MS)
 POLICY = Policy(Takeover.QUIET, OnLimit.REJECT, 120_000, 3, 43_200_000)
-START_MS = 1_700_000_000_000
 # Beats under way at once: few, so that the driver's work does not make them wait.
 AT_ONCE = 16
-
-
-def beat(account: int, stream: int) -> Attempt:
-    playback = Playback(
-        stream=f"{account:016x}{stream:016x}",
-        device=f"{account:032x}",
-        strong=False,
-        content=f"tv.example/live/{account % 50}/master.m3u8",
-        route=f"route-{account % 3}",
-        label="Chrome on Linux",
-        network="0123456789abcdef",
-        agent="0123456789abcdef",
-        instance_ms=START_MS,
-    )
-    account_hash = f"{account:032x}"
-    return Attempt(account_hash, playback, 3, "default", LIVE, beat=True, issued_ms=START_MS)
 
 
 async def drive(url: str, name: str) -> None:

@@ -117,7 +117,7 @@ class Bookkeeping:
             await self._ended[-1].close()
             self._ended.pop()
         if self._redis is not None:
-            await self._redis.wait_for(self._settings.store.timeout)
+            self._redis.wait_for(self._settings.store.timeout)
 
     async def insist_on_store(self) -> None:
         """Return if the store answers.

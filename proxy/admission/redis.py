@@ -13,16 +13,16 @@ many proxies over one Redis need one. All always expire.
 
 One script decides, atomically for the account, by Redis's own clock. At this boundary, and only
 here, whatever goes wrong between us and Redis becomes ``StoreUnavailable``; no call lasts longer
-than the timeout. What a script hands over once is lost with an answer that nobody waits for any
-more: so a call that no request waits for is given longer, and a connection of its own. A call that
-is cancelled takes its connection with it, so that its answer cannot be read by the next one. A
-script Redis has forgotten (restart, SCRIPT FLUSH) is sent again.
+than the timeout. All requests share one connection (``redis_pipe``), on which nobody waits for
+another's answer. What a script hands over once is lost with an answer that nobody waits for any
+more: so a call that no request waits for is given longer, and a connection of its own. A script
+Redis has forgotten (restart, SCRIPT FLUSH) is sent again.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterable, Sequence
 from time import perf_counter
+from types import TracebackType
 
 from redis.exceptions import NoScriptError
 
@@ -34,11 +34,9 @@ from proxy.admission.tally import total
 from proxy.errors import StoreUnavailable
 from proxy.model import Subject
 from proxy.redis_client import client, closed
+from proxy.redis_pipe import Pipes, packed, run
 from proxy.streams import Attempt, Cadence, Decision, Ended, Lapsed, Stream
 
-# Each call holds a connection for as long as Redis takes, a fraction of a millisecond: this many
-# carry more than one Redis can answer. Calls above it wait their turn, within their timeout.
-CONNECTIONS = 32
 # For what no request waits for, seconds: longer than Redis pauses for a fork or a slow command.
 BACKGROUND_SECONDS = 5.0
 
@@ -70,15 +68,12 @@ class RedisStore:
         observe: Observe = unobserved,
         now_ms: Callable[[], int] | None = None,
     ) -> None:
-        self._url = url
         self._key_prefix = key_prefix
-        self._timeout = timeout
         self._observe = observe
         self._now_ms = now_ms
-        self._turns = asyncio.Semaphore(CONNECTIONS)
-        self._background_turn = asyncio.Semaphore(1)
         # All scripts may run twice: the second run finds what the first one stored.
-        self._redis = client(url, timeout=timeout, connections=CONNECTIONS)
+        self._pipes = Pipes(client(url, timeout=BACKGROUND_SECONDS, connections=1), timeout)
+        self._background_turn = asyncio.Semaphore(1)
         self._background = client(url, timeout=BACKGROUND_SECONDS, connections=1)
         self.govern(policy)
 
@@ -94,40 +89,29 @@ class RedisStore:
         )
         self._rule_args = wire.rule_args(policy)
 
-    async def wait_for(self, timeout: float) -> None:  # noqa: ASYNC109  # of the calls to come
-        """Let calls take another time from now on (seconds); returns when the last old one is over.
-
-        By connections of their own: redis-py gives each its own time for being made.
-        """
-        if timeout == self._timeout:
-            return
-        old, patience = self._redis, self._timeout
-        self._redis = client(self._url, timeout=timeout, connections=CONNECTIONS)
-        self._timeout = timeout
-        try:
-            await asyncio.sleep(patience)
-        finally:
-            await closed(old)
+    def wait_for(self, timeout: float) -> None:
+        """Let calls take another time from now on (seconds)."""
+        self._pipes.wait_for(timeout)
 
     async def start(self) -> None:
         """Connect and hand over the scripts."""
-        async with self._boundary("start"):
+        with self._boundary("start"):
             for script in scripts.ALL:
-                await self._redis.script_load(script.text)
+                await self._pipes.ask(packed("SCRIPT", "LOAD", script.text))
 
     async def close(self) -> None:
         """Close the connections."""
-        await asyncio.gather(closed(self._redis), closed(self._background))
+        await asyncio.gather(self._pipes.close(), closed(self._background))
 
     async def ping(self) -> None:
         """Return if Redis answers."""
-        async with self._boundary("ping"):
-            await self._redis.ping()
+        with self._boundary("ping"):
+            await self._pipes.ask(packed("PING"))
 
     async def decide(self, attempt: Attempt) -> Decision:
         """Decide on an attempt, and note what follows."""
         playback, cadence, stray = attempt.playback, attempt.cadence, attempt.playback.stray
-        async with self._boundary("decide"):
+        with self._boundary("decide"):
             policy = self._policy
             answer = await self._run(
                 scripts.DECIDE,
@@ -156,27 +140,27 @@ class RedisStore:
 
     async def amend(self, account: str, stream: str, cadence: Cadence) -> None:
         """Correct how long a stream's slot lives, counted from now."""
-        async with self._boundary("amend"):
+        with self._boundary("amend"):
             await self._run(scripts.AMEND, account, stream, *wire.cadence_args(cadence))
 
     async def release(
         self, account: str, stream: str, instance_ms: int | None = None
     ) -> Ended | None:
         """Give back the slot of a stream; None where it has none."""
-        async with self._boundary("release"):
+        with self._boundary("release"):
             instance = "" if instance_ms is None else instance_ms
             answer = await self._run(scripts.RELEASE, account, stream, instance)
             return next(iter(wire.ends(answer)), None)
 
     async def stop(self, account: str, stream: str, *, by: str) -> tuple[Ended, ...]:
         """Kill one stream, as a viewer of the account asked."""
-        async with self._boundary("stop"):
+        with self._boundary("stop"):
             answer = await self._run(scripts.STOP, account, stream, by, self._policy.tombstone_ms)
             return wire.ends(answer)
 
     async def forget(self, account: str, stream: str, started_ms: int) -> Ended | None:
         """Take back the slot of an instance that could not be served; None where it has none."""
-        async with self._boundary("forget"):
+        with self._boundary("forget"):
             answer = await self._run(scripts.FORGET, account, stream, started_ms)
             return next(iter(wire.ends(answer)), None)
 
@@ -186,7 +170,7 @@ class RedisStore:
         """Kill one stream or all of them (None), oldest first."""
         which = "all" if stream is None else "one"
         tombstone_ms = self._policy.tombstone_ms
-        async with self._boundary("end"):
+        with self._boundary("end"):
             answer = await self._run(
                 scripts.END, account, which, stream or "", by, hold_ms, tombstone_ms
             )
@@ -194,7 +178,7 @@ class RedisStore:
 
     async def drop_lapsed(self, accounts: Sequence[str]) -> tuple[Lapsed, ...]:
         """Drop the slots of these accounts whose time is up, and hand them back: in one go."""
-        async with self._boundary("drop_lapsed", in_background=True):
+        with self._boundary("drop_lapsed"):
             answers = await self._run_for_each(scripts.LAPSE, map(self._keys, accounts))
             return tuple(map(wire.lapsed, answers))
 
@@ -204,7 +188,7 @@ class RedisStore:
         Raises:
             BadRequest: more tokens of the account are revoked than can be remembered.
         """
-        async with self._boundary("revoke"):
+        with self._boundary("revoke"):
             answer = await self._run(
                 scripts.REVOKE,
                 account,
@@ -221,17 +205,17 @@ class RedisStore:
     async def is_revoked(self, subject: Subject) -> bool:
         """Tell whether a credential's token is revoked."""
         jti, issued_ms = subject.jti or "", subject.issued_ms
-        async with self._boundary("is_revoked"):
+        with self._boundary("is_revoked"):
             return await self._run(scripts.REVOKED, subject.account, jti, issued_ms) == 1
 
     async def streams(self, account: str) -> tuple[Stream, ...]:
         """List the active streams, oldest first."""
-        async with self._boundary("streams"):
+        with self._boundary("streams"):
             return wire.streams(await self._run(scripts.LIST, account))
 
     async def active(self) -> dict[str, int]:
         """How many streams are active, by route."""
-        async with self._boundary("active", in_background=True):
+        with self._boundary("active"):
             answers = await self._run_for_each(scripts.ACTIVE, [(self._tally(),)])
             return total(map(wire.numbers, answers))
 
@@ -247,21 +231,17 @@ class RedisStore:
     async def _run(self, script: Script, account: str, *args: str | int) -> object:
         keys = self._keys(account)
         now_ms = "" if self._now_ms is None else self._now_ms()
-        redis = self._redis
-        try:
-            return await redis.evalsha(script.digest, len(keys), *keys, now_ms, *args)
-        except NoScriptError:
-            # EVAL runs it and leaves it known by its digest.
-            return await redis.eval(script.text, len(keys), *keys, now_ms, *args)
+        return await run(self._pipes, script.text, script.digest, (len(keys), *keys, now_ms, *args))
 
     async def _run_for_each(self, script: Script, keys: Iterable[Sequence[str]]) -> list[object]:
         """Run a script that takes no arguments over each of these sets of keys, in one go."""
         sets = list(keys)
-        try:
-            return await self._run_all(script, sets)
-        except NoScriptError:
-            await self._background.script_load(script.text)
-            return await self._run_all(script, sets)
+        async with asyncio.timeout(BACKGROUND_SECONDS), self._background_turn:
+            try:
+                return await self._run_all(script, sets)
+            except NoScriptError:
+                await self._background.script_load(script.text)
+                return await self._run_all(script, sets)
 
     async def _run_all(self, script: Script, sets: list[Sequence[str]]) -> list[object]:
         now_ms = "" if self._now_ms is None else self._now_ms()
@@ -270,20 +250,31 @@ class RedisStore:
                 pipe.evalsha(script.digest, len(keys), *keys, now_ms)
             return await pipe.execute()
 
-    @asynccontextmanager
-    async def _boundary(
-        self, operation: str, *, in_background: bool = False
-    ) -> AsyncIterator[None]:
-        """Bound a call in time, hear of it, and give its failure the one name it has outside."""
-        started = perf_counter()
-        limit = BACKGROUND_SECONDS if in_background else self._timeout
-        turns = self._background_turn if in_background else self._turns
-        try:
-            async with asyncio.timeout(limit), turns:
-                yield
+    def _boundary(self, operation: str) -> "_Boundary":
+        return _Boundary(self._observe, operation)
+
+
+class _Boundary:
+    """Hears of a call, and gives its failure the one name it has outside."""
+
+    __slots__ = ("_begun", "_observe", "_operation")
+
+    def __init__(self, observe: Observe, operation: str) -> None:
+        self._observe = observe
+        self._operation = operation
+
+    def __enter__(self) -> None:
+        self._begun = perf_counter()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         # Anything: a client library may raise what it likes, and so may the reading of an answer
         # that is none (another server on that port). None of it may become a 500.
-        except Exception as error:
-            self._observe(operation, perf_counter() - started, False)  # noqa: FBT003  # a callback
+        if error is None or isinstance(error, Exception):
+            self._observe(self._operation, perf_counter() - self._begun, error is None)
+        if isinstance(error, Exception):
             raise StoreUnavailable from error
-        self._observe(operation, perf_counter() - started, True)  # noqa: FBT003  # a callback

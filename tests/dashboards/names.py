@@ -7,6 +7,7 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
+from handbook.links import slug
 from proxy.serve import Service
 from proxy.settings.load import from_mapping
 from tests.dashboards import promql
@@ -73,6 +74,4 @@ def anchors(page: str) -> dict[str, str]:
     """Give the sections of a page under ``docs/``, by the anchors of their headings."""
     parts = re.split(r"^#+ (.+)$", (ROOT / "docs" / page).read_text(), flags=re.MULTILINE)
     headings = zip(parts[1::2], parts[2::2], strict=True)
-    return {
-        re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-"): text for title, text in headings
-    }
+    return {slug(title): text for title, text in headings}

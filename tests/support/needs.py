@@ -3,6 +3,7 @@
 import os
 import shutil
 import socket
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NoReturn
 
@@ -35,6 +36,12 @@ def address(address: str) -> None:
             probe.bind((address, 0))
         except OSError:
             _missing(f"{address} is no address of this machine")
+
+
+def package(name: str, *, install: str) -> None:
+    """See that a Python package is there; skip with the command that installs it, or fail in CI."""
+    if find_spec(name) is None:
+        _missing(f"{name} is not installed: {install}")
 
 
 def _missing(reason: str) -> NoReturn:

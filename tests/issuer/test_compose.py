@@ -1,28 +1,27 @@
 """Log in, watch, log out: the services of docker compose together, each a process of its own."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from urllib.parse import urljoin
 
 import aiohttp
 import pytest
+import pytest_asyncio
+from yarl import URL
 
 from tests.issuer.compose import Compose, up
 from tests.support.poll import until
-from tests.support.redis_server import RedisServer
 
 # Together, so that the processes are started once.
-pytestmark = pytest.mark.xdist_group("compose")
+pytestmark = [pytest.mark.xdist_group("compose"), pytest.mark.asyncio(loop_scope="module")]
 
 FILM = "/vod/tidewater/master.m3u8"
 PASSWORDS = {"alice": "tidewater", "bob": "redmesa"}
 
 
-@pytest.fixture(scope="module")
-def compose(
-    tmp_path_factory: pytest.TempPathFactory, redis_server: RedisServer
-) -> Iterator[Compose]:
-    with up(tmp_path_factory.mktemp("compose"), redis_server.url) as services:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def compose(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Compose]:
+    async with up(tmp_path_factory.mktemp("compose")) as services:
         yield services
 
 
@@ -44,10 +43,12 @@ class Browser:
 
     @property
     def session(self) -> str:
-        return next(kept.value for kept in self.client.cookie_jar if kept.key == "session")
+        return next((kept.value for kept in self.client.cookie_jar if kept.key == "session"), "")
 
     async def ask(self, path: str, session: str = "") -> tuple[str, str]:
         """Ask the proxy; gives what was decided and the playlist, or a code and nothing."""
+        # In front of both stands nginx, whose one host the cookie is for.
+        session = session or self.session
         headers = {"Cookie": f"session={session}"} if session else {}
         async with self.client.get(f"{self.compose.proxy}{path}", headers=headers) as answer:
             if answer.status != 200:
@@ -64,12 +65,12 @@ class Browser:
 
 @asynccontextmanager
 async def browser(compose: Compose) -> AsyncIterator[Browser]:
-    jar = aiohttp.CookieJar(unsafe=True)
+    # Its cookies are for https, which nginx would add.
+    jar = aiohttp.CookieJar(unsafe=True, treat_as_secure_origin=URL(compose.issuer))
     async with aiohttp.ClientSession(cookie_jar=jar) as client:
         yield Browser(compose, client)
 
 
-@pytest.mark.usefixtures("redis")
 async def test_who_logs_out_stops_watching_there_or_everywhere(compose: Compose) -> None:
     async with (
         browser(compose) as phone,
@@ -107,7 +108,6 @@ async def test_who_logs_out_stops_watching_there_or_everywhere(compose: Compose)
         await phone.watch()
 
 
-@pytest.mark.usefixtures("redis")
 async def test_a_new_key_is_published_and_logs_nobody_out(compose: Compose) -> None:
     async with browser(compose) as phone:
         await phone.log_in("alice")

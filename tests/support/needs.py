@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import socket
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NoReturn
@@ -9,11 +10,14 @@ from typing import NoReturn
 import pytest
 
 NODE_MODULES = Path(__file__).parents[2] / "node_modules"
+# Servers lie where only an administrator's shell looks.
+SERVERS = "/usr/sbin"
 
 
 def program(*names: str, install: str) -> str:
     """Find a program; skip with the command that installs it, or fail in CI."""
-    found = next(filter(None, map(shutil.which, names)), None)
+    path = f"{os.environ['PATH']}:{SERVERS}"
+    found = next(filter(None, (shutil.which(name, path=path) for name in names)), None)
     return found or _missing(f"{names[0]} is not installed: {install}")
 
 
@@ -23,6 +27,15 @@ def node_module(path: str) -> Path:
     if not file.exists():
         _missing(f"{path} is not installed: make node")
     return file
+
+
+def address(address: str) -> None:
+    """Skip where an address of loopback is none of this machine's: Linux has 127.0.0.0/8."""
+    with socket.socket() as probe:
+        try:
+            probe.bind((address, 0))
+        except OSError:
+            _missing(f"{address} is no address of this machine")
 
 
 def package(name: str, *, install: str) -> None:

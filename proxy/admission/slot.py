@@ -49,27 +49,32 @@ class Slot:
 
     def paced(self, cadence: Cadence, now_ms: int) -> "Slot":
         """Live by another cadence from now on."""
-        holds = self.beats == 0 and cadence.hold_ms > 0
-        span = cadence.hold_ms if holds else cadence.ttl_ms
-        return replace(self, cadence=cadence, expires_ms=now_ms + span)
+        return replace(self, cadence=cadence, expires_ms=now_ms + _span_ms(cadence, self.beats))
 
     def renewed(self, attempt: Attempt, max_networks: int, now_ms: int) -> "Slot":
         """Take a sign of life: the slot lives on from now."""
         beats = self.beats + attempt.beat
         cadence = self.cadence if attempt.cadence.guess else attempt.cadence
-        slot = replace(self, seen_ms=now_ms, beats=beats).paced(cadence, now_ms)
-        here = attempt.playback.network
-        others = [entry for entry in slot.fresh_networks(now_ms) if entry[0] != here]
-        networks = ((here, now_ms), *others)[:max_networks] if here else slot.networks
-        rules = self.rules if attempt.rules is None else attempt.rules
-        slot = replace(slot, networks=networks, rules=rules)
-        if attempt.issued_ms is None:
-            return slot
-        return replace(slot, jti=attempt.jti, issued_ms=attempt.issued_ms)
+        here, networks = attempt.playback.network, self.networks
+        if here:
+            others = (entry for entry in _fresh(networks, cadence, now_ms) if entry[0] != here)
+            networks = ((here, now_ms), *others)[:max_networks]
+        # One copy for all: it is made at each beat.
+        return replace(
+            self,
+            expires_ms=now_ms + _span_ms(cadence, beats),
+            seen_ms=now_ms,
+            beats=beats,
+            cadence=cadence,
+            networks=networks,
+            rules=self.rules if attempt.rules is None else attempt.rules,
+            jti=self.jti if attempt.issued_ms is None else attempt.jti,
+            issued_ms=self.issued_ms if attempt.issued_ms is None else attempt.issued_ms,
+        )
 
     def fresh_networks(self, now_ms: int) -> list[tuple[str, int]]:
         """The networks the stream was seen on within its TTL."""
-        return [entry for entry in self.networks if entry[1] + self.cadence.ttl_ms > now_ms]
+        return _fresh(self.networks, self.cadence, now_ms)
 
     def overdue_at(self) -> int:
         """The first instant at which the next beat is overdue."""
@@ -88,6 +93,18 @@ class Slot:
             beats=self.beats,
             on_demand=self.cadence.hold_ms > 0,
         )
+
+
+def _span_ms(cadence: Cadence, beats: int) -> int:
+    """Give how long a slot lives from now: to the end of what it loads until its first beat."""
+    holds = beats == 0 and cadence.hold_ms > 0
+    return cadence.hold_ms if holds else cadence.ttl_ms
+
+
+def _fresh(
+    networks: tuple[tuple[str, int], ...], cadence: Cadence, now_ms: int
+) -> list[tuple[str, int]]:
+    return [entry for entry in networks if entry[1] + cadence.ttl_ms > now_ms]
 
 
 @dataclass(frozen=True, slots=True)

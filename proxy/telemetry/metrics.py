@@ -146,6 +146,7 @@ class Metrics:
         )
         self._store_of = cache(self._store_seconds.labels)
         self._cache_of = cache(self._cache.labels)
+        self._origin_requests_of = cache(self._origin_requests.labels)
 
     def exposition(self, accept: str) -> tuple[bytes, str]:
         """Give all metrics and their content type, as OpenMetrics or in Prometheus's own form."""
@@ -182,7 +183,7 @@ class Metrics:
 
     def origin_request(self, route: str, origin: str, result: str) -> None:
         """Count a request to an origin."""
-        self._origin_requests.labels(route, origin, result).inc()
+        self._origin_requests_of(route, origin, result).inc()
 
     def origin_up(self, origin: str, up: bool) -> None:  # noqa: FBT001  # a callback
         """Note whether an origin is believed well."""

@@ -72,6 +72,7 @@ class StreamMetrics:
         self._streams: Mapping[str, int] = {}
         self.active({})
         self._admissions_of = cache(self.admissions.labels)
+        self._refusals_of = cache(self.refusals.labels)
 
     def decision(self, route: str, decision: Decision) -> None:
         """Count a decision that took effect; not the streams it ended."""
@@ -87,7 +88,7 @@ class StreamMetrics:
 
     def refusal(self, route: str, code: str, rule: str) -> None:
         """Count a refusal; ``rule`` is empty where no rule on streams asked for it."""
-        self.refusals.labels(route, code, rule).inc()
+        self._refusals_of(route, code, rule).inc()
 
     def ended(self, reason: EndReason) -> None:
         """Count a stream that ended."""

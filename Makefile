@@ -9,7 +9,7 @@ PLACEHOLDER := 0123456789abcdef0123456789abcdef
 # Rows of the players' matrix at a time: players wait more than they work.
 ROWS   ?= 3
 
-.PHONY: help demo test environment unit e2e players dashboards reference docs bench lint format node up clean
+.PHONY: help demo test environment unit e2e players dashboards reference docs bench soak lint format node up clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ docs: $(VENV)/.installed-docs  ## the documentation as a site, in build/site
 
 bench: $(VENV)/.installed-bench  ## what the parts of a request cost
 	$(BIN)/python bench/parts.py --quiet
+
+soak: $(VENV)/.installed-soak  ## an hour's requests in minutes; fails if memory or descriptors grow
+	$(BIN)/python bench/soak.py --out bench/results/soak
 
 lint: export PLAYGATE_JWT_SECRET = $(PLACEHOLDER)
 lint: export PLAYGATE_TICKET_SECRET = $(PLACEHOLDER)
@@ -92,6 +95,10 @@ $(VENV)/.installed-test: pyproject.toml | $(VENV)/bin/python
 
 $(VENV)/.installed-bench: pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --editable ".[bench]"
+	@touch $@
+
+$(VENV)/.installed-soak: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --editable ".[test,bench]"
 	@touch $@
 
 $(VENV)/.installed-docs: pyproject.toml | $(VENV)/bin/python

@@ -8,7 +8,6 @@ import asyncio
 import json
 import os
 import sys
-import threading
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -21,19 +20,19 @@ from proxy.admin_client import AdminClient, AdminError, AdminUnreachable
 from proxy.demo.app import run_demo
 from proxy.errors import StoreUnavailable
 from proxy.minting import MintError, mint
-from proxy.serve import run
+from proxy.running import run, to_the_end
 from proxy.settings.effective import effective, json_schema
 from proxy.settings.load import ConfigError
 from proxy.settings.reload import ConfigFile
 from proxy.settings.schema import Settings
 from proxy.settings.types import parse_duration
+from proxy.settings.urls import MEMORY
 from proxy.telemetry import logs
 from proxy.wiring import private_names
+from proxy.workers.board import PLACES
 
 WRONG_INPUT = 1
 UNREACHABLE = 3
-# For how long what cannot be broken off may keep a process that has done everything (seconds).
-LINGER_SECONDS = 0.5
 
 app = typer.Typer(
     name="playgate",
@@ -77,16 +76,49 @@ def _options(
 def serve(
     config: ConfigPath,
     *,
+    workers: Annotated[
+        int,
+        typer.Option(
+            envvar="PLAYGATE_WORKERS",
+            min=1,
+            max=PLACES,
+            help="How many processes serve: one for each core, say. They need Redis.",
+        ),
+    ] = 1,
     require_store: Annotated[
         bool, typer.Option(help="Exit with 3 if the store cannot be reached at start.")
     ] = False,
+    pid_file: Annotated[
+        Path | None,
+        typer.Option(help="With workers: a file for the process id of their master."),
+    ] = None,
 ) -> None:
-    """Run the proxy until SIGTERM, then finish what is under way. SIGHUP reloads the file."""
+    """Run the proxy until SIGTERM, then finish what is under way. SIGHUP reloads the file.
+
+    With several workers, SIGUSR2 starts a new master beside the running one, on the same ports.
+    """
     file = ConfigFile(config, os.environ)
     settings = _loaded(file)
     logging = _Logging()
     logging.follow(settings)
-    _run(run(settings, file=file, heard=logging.follow, require_store=require_store))
+    if workers == 1:
+        if pid_file is not None:
+            raise typer.BadParameter("--pid-file is of the master of several --workers")
+        _run(run(settings, file=file, heard=logging.follow, require_store=require_store))
+        return
+    if settings.store.url.get_secret_value() == MEMORY:
+        message = (
+            f"{MEMORY} counts in one process, so each of the {workers} --workers would count alone"
+        )
+        _fail(f"{config}: store.url: {message}; use Redis, or one worker", WRONG_INPUT)
+    from proxy.workers.master import serve_by_workers  # noqa: PLC0415  # one process needs no gunicorn
+    from proxy.workers.plan import Wanted  # noqa: PLC0415
+
+    wanted = Wanted(settings, file, logging.follow, workers, require_store, pid_file)
+    try:
+        serve_by_workers(wanted)
+    except OSError as error:
+        _fail(error.strerror or str(error), WRONG_INPUT)
 
 
 @app.command()
@@ -198,21 +230,9 @@ def _loaded(file: ConfigFile) -> Settings:
         _fail("\n".join(str(problem) for problem in error.problems), WRONG_INPUT)
 
 
-async def _served(service: Coroutine[Any, Any, None]) -> None:
-    """Serve, and see that the process ends then.
-
-    A thread that waits for a name server cannot be broken off, and an event loop is not closed
-    before it is done.
-    """
-    await service
-    last = threading.Timer(LINGER_SECONDS, os._exit, (0,))
-    last.daemon = True  # where nothing keeps the process, neither does this
-    last.start()
-
-
 def _run(service: Coroutine[Any, Any, None]) -> None:
     try:
-        uvloop.run(_served(service))
+        uvloop.run(to_the_end(service))
     except ConfigError as error:  # the demo's settings come from its options, traces' from OTEL_*
         _fail("\n".join(str(problem) for problem in error.problems), WRONG_INPUT)
     except StoreUnavailable as error:

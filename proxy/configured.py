@@ -27,6 +27,7 @@ from proxy.settings.load import ConfigError, Problem
 from proxy.settings.reload import InForce, Reread
 from proxy.settings.schema import Settings
 from proxy.telemetry.metrics import Metrics
+from proxy.telemetry.shared_metrics import SharedMetrics
 from proxy.token_keys import Keys, TokenKeys
 from proxy.web.admin_api import AdminApi
 from proxy.web.certificate import Certificate, loaded
@@ -44,15 +45,24 @@ class Configured:
     """Everything that answers and counts, but for the ports it answers on.
 
     ``heard`` is told of each configuration that takes the place of another, once it is in force.
+    ``shared`` has the metrics of all workers, where there are several.
     """
 
-    def __init__(self, settings: Settings, *, clock: Clock | None, heard: Heard = unheard) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        clock: Clock | None,
+        heard: Heard = unheard,
+        shared: SharedMetrics | None = None,
+    ) -> None:
         self._clock = clock or time.time
         self._heard = heard
         self.config = InForce(settings, self._clock())
         self.health = Health()
         self._spans = wiring.spans(lambda: self.config.settings)
-        self.metrics = Metrics(__version__, wiring.origin_names(settings), self._spans)
+        origins = wiring.origin_names(settings)
+        self.metrics = Metrics(__version__, origins, self._spans, shared)
         self._books = Bookkeeping(settings, self.metrics, clock=clock, on_store=self._store_well)
         self.store = self._books.store
         self.keys = TokenKeys(settings.auth, self._keys_changed)

@@ -5,26 +5,28 @@ The only place, beside the command line, where concrete things meet.
 
 import asyncio
 import contextlib
-import signal
+import os
+import socket
 import ssl
 import time
-from collections.abc import Callable
 from functools import partial
 
 import structlog
 from aiohttp import web
 
-from proxy.background import Repeated
+from proxy.background import in_thread
 from proxy.configured import Configured, Heard, unheard
 from proxy.errors import NotFound, StoreUnavailable
 from proxy.file_watch import FileWatch
 from proxy.model import Clock
 from proxy.reloading import Reloader
-from proxy.settings.load import ConfigError
 from proxy.settings.reload import ConfigFile, Reread
 from proxy.settings.schema import Settings
-from proxy.web.connections import OperatorRunner
+from proxy.team import Team
+from proxy.web.connections import LATE_SECONDS, OperatorRunner
+from proxy.web.doors import Doors
 from proxy.web.server import player_server
+from proxy.web.sockets import Sockets, bound
 
 # How often the event loop's lag and the store's health are looked at, in seconds.
 WATCH_SECONDS = 0.5
@@ -42,8 +44,9 @@ class Service:
     """One proxy: built from settings, started, and stopped with what is under way finished.
 
     ``file`` is what the settings were loaded from, if it may be read again; ``heard`` is told of
-    all settings that come in force later. ``clock`` replaces the one that streams and tickets live
-    by, Redis's included; for tests.
+    all settings that come in force later. ``team`` is what it has in common with other processes
+    that are one proxy with it. ``clock`` replaces the one that streams and tickets live by, Redis's
+    included; for tests.
     """
 
     def __init__(
@@ -52,9 +55,14 @@ class Service:
         *,
         file: ConfigFile | None = None,
         heard: Heard = unheard,
+        team: Team | None = None,
         clock: Clock | None = None,
     ) -> None:
-        self._inner = inner = Configured(settings, clock=clock, heard=heard)
+        self._team = team
+        shared = team.metrics if team else None
+        with shared.joined() if shared else contextlib.nullcontext():
+            inner = Configured(settings, clock=clock, heard=heard, shared=shared)
+        self._inner = inner
         self.health, self.metrics = inner.health, inner.metrics
         self.store, self.keys = inner.store, inner.keys
         self._server = player_server(inner.handle)
@@ -63,12 +71,15 @@ class Service:
         self._watch: FileWatch | None = None
         if file is not None:
             self._reloader = Reloader(file, self._settings, inner.adopt, self.metrics.config)
-            self._watch = FileWatch(
-                file, lambda: self._settings().watch, partial(self.reload, by="the watch")
-            )
-        self._runners: list[web.BaseRunner | web.AppRunner] = []
+            watched = partial(self.reload, by="the watch")
+            if team is None or team.watches:
+                self._watch = FileWatch(file, lambda: self._settings().watch, watched)
+        self._runners: list[web.BaseRunner] = []
         self._watchers: list[asyncio.Task[None]] = []
         self._hurried = asyncio.Event()
+        self._stopping = False
+        self._doors: Doors | None = None
+        self._side_doors: Doors | None = None
         self.port = settings.listen.port
         self.admin_port = settings.admin.port
 
@@ -87,11 +98,17 @@ class Service:
         certificate = self._inner.certificate
         context = certificate.context if certificate else None
         players = web.ServerRunner(self._server, shutdown_timeout=ABORT_SECONDS)
-        self.port = await self._open(players, listen.host, listen.port, context)
+        team = self._team
+        given = team.players if team else await _bound(listen.host, listen.port)
+        self._doors = await self._open(players, given, context)
+        await self.tend()
         operators = OperatorRunner(
             self._admin.application(), access_log=None, shutdown_timeout=ABORT_SECONDS
         )
-        self.admin_port = await self._open(operators, admin.host, admin.port, None)
+        given = team.operators if team else await _bound(admin.host, admin.port)
+        self._side_doors = await self._open(operators, given, None)
+        await self._side_doors.open(range(len(given)))
+        self.port, self.admin_port = self._doors.port, self._side_doors.port
         self._watchers = [
             asyncio.create_task(self._watch_loop()),
             asyncio.create_task(self._watch_store()),
@@ -99,45 +116,70 @@ class Service:
         if self._watch is not None:
             await self._watch.start()
         self.health.set("server", well=True)
-        log.info("listening", host=listen.host, port=self.port, admin_port=self.admin_port)
+        ports = {"port": self.port, "admin_port": self.admin_port}
+        log.info("listening", host=listen.host, **ports, pid=os.getpid())
 
     async def reload(self, *, by: str) -> Reread:
         """Read the configuration's file again and put it in force; ``by`` tells the log for whom.
 
-        Requests under way end as they began. No connection is closed, no stream forgotten.
+        Requests under way end as they began. No connection is closed, no stream forgotten. Other
+        workers do the same, and are waited for.
 
         Raises:
             ConfigError: it is no good, and nothing was changed.
             NotFound: the configuration came from no file.
         """
+        reread = await self.follow(by=by)
+        if self._team is not None:
+            await self._team.follow()
+        return reread
+
+    async def follow(self, *, by: str) -> Reread:
+        """Reload as ``reload`` does, and leave other workers alone, who were told as well."""
         if self._reloader is None:
             raise NotFound("This proxy was started without a configuration file.")
         return await self._reloader.reload(by)
 
     async def _open(
         self,
-        runner: "web.ServerRunner | web.AppRunner",
-        host: str,
-        port: int,
+        runner: web.BaseRunner,
+        sockets: Sockets,
         tls: ssl.SSLContext | None,
-    ) -> int:
+    ) -> Doors:
         await runner.setup()
         self._runners.append(runner)
-        await web.TCPSite(runner, host, port, ssl_context=tls, backlog=1024).start()
-        return int(runner.addresses[0][1])
+        return Doors(runner, sockets, tls)
+
+    async def tend(self) -> None:
+        """Accept players from the sockets that are this process's to tend, as it is now."""
+        if self._doors is not None and not self._stopping:
+            all_of_them = range(len(self._doors))
+            await self._doors.open(self._team.tended() if self._team else all_of_them)
+
+    async def step_back(self) -> None:
+        """Leave operators to the other workers: to them, a proxy is not ending that has others."""
+        if self._side_doors is not None:
+            await self._side_doors.open(())
+            if (server := self._runners[-1].server) is not None:
+                server.pre_shutdown()
 
     async def stop(self) -> None:
         """Say so at ``/readyz``, let open requests finish within the drain time, and close.
 
         Closing takes a second or so, whatever the store, issuers and origins do.
         """
-        self.health.draining = True
+        self._stopping = True
+        # Where others go on, the proxy is ready.
+        self.health.draining = self._team is None or self._team.ends()
         for watcher in self._watchers:
             watcher.cancel()
         await asyncio.gather(*self._watchers, return_exceptions=True)
         if self._watch is not None:
             await self._watch.close()
         await self._drain()
+        if self._side_doors is not None:
+            for one in await self._side_doors.close():
+                one.close()
         for runner in self._runners:
             await runner.cleanup()
         await self._inner.close()
@@ -148,13 +190,11 @@ class Service:
 
     async def _drain(self) -> None:
         """Take no more players' requests, and wait until those under way are answered and sent."""
-        if not self._runners:
+        if self._doors is None:
             return
-        for site in list(self._runners[0].sites):
-            await site.stop()
-        # What has just arrived is begun, before connections on which nothing is are closed.
-        await asyncio.sleep(0)
+        waiting = await self._doors.close()
         self._server.pre_shutdown()
+        await asyncio.gather(*map(self._take, waiting))
         at_most = self._settings().listen.drain_timeout
         log.info("draining", at_most=at_most)
         with contextlib.suppress(TimeoutError):
@@ -164,6 +204,16 @@ class Service:
         for connection in self._server.connections:
             if connection.transport is not None:
                 connection.transport.abort()
+
+    async def _take(self, connection: socket.socket) -> None:
+        """Take a connection that was made before the port was closed."""
+        certificate = self._inner.certificate
+        context = certificate.context if certificate else None
+        with contextlib.suppress(OSError, TimeoutError):
+            async with asyncio.timeout(LATE_SECONDS):
+                await asyncio.get_running_loop().connect_accepted_socket(
+                    self._server, connection, ssl=context
+                )
 
     async def _watch_loop(self) -> None:
         """Measure how late timers run: what every request waits when something blocks the loop."""
@@ -177,59 +227,10 @@ class Service:
         while True:
             with contextlib.suppress(StoreUnavailable):
                 await self.store.ping()
+            self.metrics.refresh()
             await asyncio.sleep(STORE_CHECK_SECONDS)
 
 
-async def run(
-    settings: Settings,
-    *,
-    file: ConfigFile | None = None,
-    heard: Heard = unheard,
-    require_store: bool = False,
-    ready: Callable[[Service], None] | None = None,
-) -> None:
-    """Serve until SIGTERM or SIGINT, then drain until done, or told a second time.
-
-    SIGHUP reloads, where the settings came from a ``file``. ``ready`` is called once both ports are
-    open. Who is told to stop before that starts no further.
-
-    Raises:
-        OSError: a port could not be opened.
-        StoreUnavailable: the store was required, and is away.
-    """
-    service = Service(settings, file=file, heard=heard)
-    stop, hung_up = asyncio.Event(), asyncio.Event()
-    loop = asyncio.get_running_loop()
-    starting = loop.create_task(service.start(require_store=require_store))
-
-    def told() -> None:
-        if stop.is_set():
-            service.hurry()
-        stop.set()
-        starting.cancel()  # nothing happens where it is done
-
-    async def reload() -> None:
-        """Reload once for all signals that came meanwhile."""
-        await hung_up.wait()
-        hung_up.clear()
-        with contextlib.suppress(ConfigError):  # it is logged
-            await service.reload(by="SIGHUP")
-
-    for name in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(name, told)
-    if file is not None:
-        loop.add_signal_handler(signal.SIGHUP, hung_up.set)
-    reloads = Repeated("reloads", reload)
-    try:
-        await asyncio.wait((starting,))
-        if not starting.cancelled():
-            starting.result()
-            await reloads.start()
-            if ready is not None:
-                ready(service)
-            await stop.wait()
-    finally:
-        starting.cancel()
-        await asyncio.wait((starting,))
-        await reloads.close()
-        await service.stop()
+async def _bound(host: str, port: int) -> Sockets:
+    """Bind a port; a name may have to be asked for."""
+    return await asyncio.wrap_future(in_thread(lambda: bound(host, port)))

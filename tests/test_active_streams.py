@@ -164,18 +164,19 @@ async def test_what_was_seen_last_stands_where_there_is_no_answer() -> None:
 
     metrics.streams.active({"live": 3})
     await ActiveStreams(Silent(policy(), Clock()), metrics.streams.active).look()
-    assert metrics.streams.shown() == {"live": 3, "none": 0}
+    assert metrics.totals().active == {"live": 3, "none": 0}
 
 
 def test_routes_come_and_go_and_their_streams_are_shown_all_the_same() -> None:
-    streams = Metrics("0", ()).streams
+    metrics = Metrics("0", ())
+    streams = metrics.streams
     streams.watch_routes(["live", "films"])
     streams.active({"live": 3, "films": 2, "old": 1})
-    assert streams.shown() == {"live": 3, "films": 2, "none": 1}
+    assert metrics.totals().active == {"live": 3, "films": 2, "none": 1}
     streams.watch_routes(["live", "old", "none"])
-    assert streams.shown() == {"live": 3, "old": 1, "none": 2}
+    assert metrics.totals().active == {"live": 3, "old": 1, "none": 2}
     streams.watch_routes(["live"])
-    assert streams.shown() == {"live": 3, "none": 3}
+    assert metrics.totals().active == {"live": 3, "none": 3}
 
 
 def test_a_lapse_is_seen_within_ten_seconds() -> None:

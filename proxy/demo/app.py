@@ -24,7 +24,8 @@ from proxy.demo.origin import build_origin
 from proxy.demo.request_log import RequestLog
 from proxy.demo.site import COOKIE, build_site
 from proxy.model import Clock
-from proxy.serve import Service, run
+from proxy.running import run
+from proxy.serve import Service
 from proxy.settings.load import from_mapping
 from proxy.settings.urls import MEMORY
 

@@ -1,5 +1,7 @@
 """What is measured of the configuration: when it was loaded, and how its reloads went."""
 
+from math import inf
+
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 # How a reload can go. Unchanged: the file is good, and what it says is in force already or needs a
@@ -10,12 +12,15 @@ RELOADED, UNCHANGED, FAILED = RESULTS = ("reloaded", "unchanged", "failed")
 class ConfigMetrics:
     """Counts in a registry of the process."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+    def __init__(self, registry: CollectorRegistry, *, shared: bool = False) -> None:
         self._loaded = Gauge(
             "playgate_config_loaded_timestamp_seconds",
             "When the running configuration was loaded, or last found to be as it is.",
             registry=registry,
+            multiprocess_mode="livemin",
         )
+        if shared:
+            self._loaded.set(inf)  # of no worker that is starting
         self._reloads = Counter(
             "playgate_config_reloads_total",
             "Reloads of the configuration, by how they went.",

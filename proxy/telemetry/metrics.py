@@ -5,40 +5,72 @@ a stream, a path or an address. Children are looked up once and kept, so that a 
 increment and not a search.
 """
 
+import asyncio
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
+from typing import TypeVar
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.process_collector import ProcessCollector
 
+from proxy.background import in_thread
 from proxy.telemetry.config_metrics import ConfigMetrics
 from proxy.telemetry.exemplars import Exemplified
+from proxy.telemetry.named_gauge import NamedGauge
 from proxy.telemetry.notes import Notes
 from proxy.telemetry.phases import Phases
+from proxy.telemetry.process_share import ProcessShare
+from proxy.telemetry.shared_metrics import SharedMetrics
 from proxy.telemetry.spans import NoSpans, Spans
 from proxy.telemetry.stream_metrics import StreamMetrics
-from proxy.telemetry.totals import Totals, sums, values
+from proxy.telemetry.totals import Totals, totals
+
+T = TypeVar("T")
 
 # From a cached beat (well under a millisecond) to a slow origin's time-out.
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 # The store answers in tenths of a millisecond and is given up after store.timeout (100 ms).
 STORE_SECONDS = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1)
 PHASE_SECONDS = STORE_SECONDS + SECONDS[10:]
+# Of how many looks at the event loop's lag the worst is shown: those of 15 seconds, which is how
+# often Prometheus comes where nobody says otherwise.
+LAGS = 30
 
 
 class Metrics:
     """All metrics of one process, in a registry of their own.
 
     ``phase(name)`` gives the context in which a phase of a request is measured. ``spans`` hears of
-    phases, and of where a manifest came from.
+    phases, and of where a manifest came from. ``shared`` has the metrics of all workers, where
+    there are several; what is shown is then of all of them.
     """
 
-    def __init__(self, version: str, origins: Iterable[str], spans: Spans | None = None) -> None:
+    def __init__(
+        self,
+        version: str,
+        origins: Iterable[str],
+        spans: Spans | None = None,
+        shared: SharedMetrics | None = None,
+    ) -> None:
         registry = self.registry = CollectorRegistry()
-        ProcessCollector(registry=registry)
-        Info("playgate_build", "The running build.", registry=registry).info({"version": version})
-        self.streams = StreamMetrics(registry)
+        self._shared = shared
+        # Since when others have counted what is shown; None: it is counted from now on, and here.
+        self.began = shared.began if shared else None
+        self._shown = shared.registry if shared else registry
+        self._process = ProcessShare(registry) if shared else None
+        if shared is None:
+            ProcessCollector(registry=registry)
+        build = Gauge(
+            "playgate_build_info",
+            "The running build.",
+            ["version"],
+            registry=registry,
+            multiprocess_mode="livemax",
+        )
+        build.labels(version).set(1)
+        self.streams = StreamMetrics(registry, shared=shared is not None)
         self._requests = Counter(
             "playgate_requests_total",
             "Requests answered on the player port.",
@@ -62,12 +94,16 @@ class Metrics:
         self._spans = spans or NoSpans()
         self.phase = Phases(phase_seconds, PHASE_SECONDS, self._spans)
         self._store_up = Gauge(
-            "playgate_store_up", "Whether the store answers (1) or not (0).", registry=registry
+            "playgate_store_up",
+            "Whether the store answers (1) or not (0).",
+            registry=registry,
+            multiprocess_mode="livemin",
         )
         self._degraded = Gauge(
             "playgate_degraded",
             "Whether decisions are made without the store (1) or with it (0).",
             registry=registry,
+            multiprocess_mode="liveall",  # the worst is shown; active streams depend on each
         )
         self._store_seconds = Histogram(
             "playgate_store_seconds",
@@ -88,11 +124,13 @@ class Metrics:
             ["route", "origin", "result"],
             registry=registry,
         )
-        self._origin_up = Gauge(
+        self._origin_up = NamedGauge(
             "playgate_origin_up",
             "Whether an origin is believed well (1) or not (0).",
-            ["origin"],
-            registry=registry,
+            "origin",
+            registry,
+            mode="livemin",
+            shared=shared is not None,
         )
         self._cache = Counter(
             "playgate_manifest_cache_total",
@@ -100,11 +138,13 @@ class Metrics:
             ["result"],
             registry=registry,
         )
-        self._keys_age = Gauge(
+        self._keys_age = NamedGauge(
             "playgate_keys_age_seconds",
             "Time since the keys of a source were last found to be in force.",
-            ["source"],
-            registry=registry,
+            "source",
+            registry,
+            mode="livemax",
+            shared=shared is not None,
         )
         self._events_dropped = Counter(
             "playgate_events_dropped_total",
@@ -124,18 +164,21 @@ class Metrics:
         )
         self._loop_lag = Gauge(
             "playgate_event_loop_lag_seconds",
-            "How late the event loop ran a timer, at worst since the last look.",
+            "How late the event loop ran a timer, at worst within 15 seconds.",
             registry=registry,
+            multiprocess_mode="livemax",
         )
-        self._worst_lag = 0.0
-        self._loop_lag.set_function(self._take_worst_lag)
+        self._lags: deque[float] = deque(maxlen=LAGS)
         self.in_flight = Gauge(
-            "playgate_in_flight_requests", "Player requests being answered.", registry=registry
+            "playgate_in_flight_requests",
+            "Player requests being answered.",
+            registry=registry,
+            multiprocess_mode="livesum",
         )
-        self.config = ConfigMetrics(registry)
+        self.config = ConfigMetrics(registry, shared=shared is not None)
         self._origins: frozenset[str] = frozenset()
         self._former_origins: frozenset[str] = frozenset()
-        self._key_sources: frozenset[str] = frozenset()
+        self._key_ages: Mapping[str, Callable[[], float]] = {}
         self.watch_origins(origins)
         self._keep_children()
 
@@ -148,22 +191,28 @@ class Metrics:
         self._cache_of = cache(self._cache.labels)
         self._origin_requests_of = cache(self._origin_requests.labels)
 
+    async def ask(self, look: Callable[[], T]) -> T:
+        """Give what a look at all metrics finds; in a thread, where files are to be read."""
+        if self._shared is None:
+            return look()
+        return await asyncio.wrap_future(in_thread(look))
+
     def exposition(self, accept: str) -> tuple[bytes, str]:
         """Give all metrics and their content type, as OpenMetrics or in Prometheus's own form."""
+        self.refresh()
         encode, content_type = choose_encoder(accept)
-        return encode(self.registry), content_type
+        return encode(self._shown), content_type
 
     def totals(self) -> Totals:
         """Give how things are, and what was counted so far over all routes."""
-        return Totals(
-            in_flight=int(values(self.in_flight)[""]),
-            active=self.streams.shown(),
-            origins={name: up == 1 for name, up in values(self._origin_up, "origin").items()},
-            requests=sums(self._requests, "outcome"),
-            admissions=sums(self.streams.admissions, "result"),
-            refusals=sums(self.streams.refusals, "code"),
-            ended=sums(self.streams.ends, "reason"),
-        )
+        return totals(self._shown.collect())
+
+    def refresh(self) -> None:
+        """Show what nobody tells of when it changes: how old keys are, what the process takes."""
+        for source, age in self._key_ages.items():
+            self._keys_age.set(source, age())
+        if self._process is not None:
+            self._process.look()
 
     def request(self, notes: Notes, begun: float, now: float) -> None:
         """Count a request that was answered; it began and ended at these instants, in seconds."""
@@ -189,26 +238,25 @@ class Metrics:
         """Note whether an origin is believed well."""
         # A request under way may still tell of one that was taken out since.
         if origin not in self._former_origins:
-            self._origin_up.labels(origin).set(up)
+            self._origin_up.set(origin, up)
 
     def watch_origins(self, origins: Iterable[str]) -> None:
         """Show the health of these origins, well until it is known better, and of no others."""
         wanted = frozenset(origins)
         gone = self._origins - wanted
         for origin in gone:
-            self._origin_up.remove(origin)
+            self._origin_up.drop(origin)
         for origin in wanted - self._origins:
-            self._origin_up.labels(origin).set(1)
+            self._origin_up.set(origin, 1)
         self._origins = wanted
         self._former_origins = (self._former_origins | gone) - wanted
 
     def watch_keys(self, ages: Mapping[str, Callable[[], float]]) -> None:
         """Show how old the keys of these sources, and no others, are now (seconds)."""
-        for gone in self._key_sources - ages.keys():
-            self._keys_age.remove(gone)
-        for source, age in ages.items():
-            self._keys_age.labels(source).set_function(age)
-        self._key_sources = frozenset(ages)
+        for gone in self._key_ages.keys() - ages.keys():
+            self._keys_age.drop(gone)
+        self._key_ages = dict(ages)
+        self.refresh()
 
     def cache_lookup(self, result: str) -> None:
         """Count a look-up of a compiled manifest."""
@@ -228,9 +276,6 @@ class Metrics:
         self._keepalive_entries.labels(result).inc()
 
     def loop_lag(self, seconds: float) -> None:
-        """Note how late the event loop ran; the worst counts, until somebody looks."""
-        self._worst_lag = max(self._worst_lag, seconds)
-
-    def _take_worst_lag(self) -> float:
-        worst, self._worst_lag = self._worst_lag, 0.0
-        return worst
+        """Note how late the event loop ran; the worst counts for a while."""
+        self._lags.append(seconds)
+        self._loop_lag.set(max(self._lags))

@@ -7,10 +7,10 @@ from collections import Counter as Tally
 from collections.abc import Iterable, Mapping
 from functools import cache
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from proxy.streams import Decision, EndReason, Outcome
-from proxy.telemetry.totals import values
+from proxy.telemetry.named_gauge import NamedGauge
 
 # Concurrency: each number of streams a plan may plausibly allow has a bucket of its own.
 STREAMS = (*range(1, 11), 15, 20, 50, 100)
@@ -24,7 +24,7 @@ NO_ROUTE = "none"
 class StreamMetrics:
     """The metrics of streams, in a registry of the process."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+    def __init__(self, registry: CollectorRegistry, *, shared: bool = False) -> None:
         self.admissions = Counter(
             "playgate_admissions_total",
             "Decisions on streams, by what was decided.",
@@ -59,12 +59,14 @@ class StreamMetrics:
             buckets=STREAMS,
             registry=registry,
         )
-        self._active = Gauge(
+        self._active = NamedGauge(
             "playgate_active_streams",
             "Active streams of all proxies that share the store: each shows the same number, so"
             " take max by (route), not sum. While the store is away: those of this proxy.",
-            ["route"],
-            registry=registry,
+            "route",
+            registry,
+            mode="liveall",
+            shared=shared,
         )
         for reason in EndReason:
             self.ends.labels(reason)
@@ -98,13 +100,9 @@ class StreamMetrics:
         """Show the streams on these routes by their names, and on no others."""
         wanted = frozenset(routes)
         for gone in self._routes - wanted:
-            self._active.remove(gone)
+            self._active.drop(gone)
         self._routes = wanted
         self.active(self._streams)
-
-    def shown(self) -> dict[str, int]:
-        """How many streams are shown to be active, by route."""
-        return {route: int(number) for route, number in values(self._active, "route").items()}
 
     def active(self, streams: Mapping[str, int]) -> None:
         """Note how many streams are active by route; those on other routes are shown as on none."""
@@ -113,4 +111,4 @@ class StreamMetrics:
         for route, number in streams.items():
             numbers[route if route in self._routes else NO_ROUTE] += number
         for route, number in numbers.items():
-            self._active.labels(route).set(number)
+            self._active.set(route, number)

@@ -1,10 +1,10 @@
 """The metrics in a few numbers, for who looks at one proxy and has no Prometheus at hand."""
 
 from collections import Counter as Tally
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from prometheus_client import Counter, Gauge
+from prometheus_client import Metric
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,20 +20,32 @@ class Totals:
     ended: Mapping[str, int]  # by reason
 
 
-def sums(counter: Counter, label: str) -> dict[str, int]:
+def totals(families: Iterable[Metric]) -> Totals:
+    """Sum up all that is measured."""
+    found = {family.name: family for family in families}
+    active = _values(found.get("playgate_active_streams"), "route")
+    origins = _values(found.get("playgate_origin_up"), "origin")
+    return Totals(
+        in_flight=int(_values(found.get("playgate_in_flight_requests")).get("", 0)),
+        active={route: int(number) for route, number in active.items()},
+        origins={name: up == 1 for name, up in origins.items()},
+        requests=_sums(found.get("playgate_requests"), "outcome"),
+        admissions=_sums(found.get("playgate_admissions"), "result"),
+        refusals=_sums(found.get("playgate_refusals"), "code"),
+        ended=_sums(found.get("playgate_streams_ended"), "reason"),
+    )
+
+
+def _sums(counter: Metric | None, label: str) -> dict[str, int]:
     """Sum a counter's children by one of its labels."""
     tally: Tally[str] = Tally()
-    for metric in counter.collect():
-        for sample in metric.samples:
-            if sample.name.endswith("_total"):  # the others say when each child was made
-                tally[sample.labels[label]] += int(sample.value)
+    for sample in counter.samples if counter else ():
+        if sample.name.endswith("_total"):  # the others say when each child was made
+            tally[sample.labels[label]] += int(sample.value)
     return dict(sorted(tally.items()))
 
 
-def values(gauge: Gauge, label: str = "") -> dict[str, float]:
+def _values(gauge: Metric | None, label: str = "") -> dict[str, float]:
     """Give a gauge's values as they stand, by one of its labels ("" where it has none)."""
-    return {
-        sample.labels.get(label, ""): sample.value
-        for metric in gauge.collect()
-        for sample in metric.samples
-    }
+    samples = gauge.samples if gauge else ()
+    return {sample.labels.get(label, ""): sample.value for sample in samples}

@@ -25,8 +25,9 @@ from proxy.web.replies import SERVER, problem
 # in a tunnel, and half of what nginx and others wait, for each one holds a connection to an origin.
 SEND_SECONDS = 30.0
 
-# A connection may be accepted while its port is closed. What its client has to send is nearly
-# always there already, or comes within a second.
+# How long a connection that is to be closed is kept for one more request. One that was just
+# accepted has it nearly always there already. On one that was used, it may be under way: who closes
+# at once answers it with a reset, and only some clients send it again.
 LATE_SECONDS = 1.0
 
 log = structlog.get_logger("playgate")
@@ -39,13 +40,14 @@ class PlayerProtocol(RequestHandler):
     whoever awaits a write then learns that the connection is lost.
     """
 
-    __slots__ = ("_send_timeout", "_stall_check", "_waiting")
+    __slots__ = ("_send_timeout", "_stall_check", "_waiting", "ends")
 
     def __init__(self, manager: web.Server, *, send_timeout: float, **options: Any) -> None:
         super().__init__(manager, **options)
         self._send_timeout = send_timeout
         self._stall_check: asyncio.TimerHandle | None = None
         self._waiting: asyncio.Task[Any] | None = None
+        self.ends = False  # whether the next answer is the last, and says so
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Hear of the connection. Whatever its client does not take is watched, be it a byte."""
@@ -73,6 +75,11 @@ class PlayerProtocol(RequestHandler):
         super().close()
         if idle and self.transport is not None:
             self.transport.close()
+
+    def end(self) -> None:
+        """Answer what is under way, or one more request that comes soon, and close."""
+        self.ends = True
+        self._loop.call_later(LATE_SECONDS, self.close)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Hear that the connection is gone."""
@@ -128,8 +135,7 @@ def waiting(request: web.BaseRequest) -> Iterator[None]:
     aiohttp can do that for all of a request. But a viewer who goes away may have said so just
     before (``navigator.sendBeacon``), and that must be heard to its end.
     """
-    connection = request.protocol
-    assert isinstance(connection, PlayerProtocol)  # noqa: S101  # the server makes no others
+    connection = _ours(request.protocol)
     if connection.transport is None:
         raise asyncio.CancelledError
     connection.wait(asyncio.current_task())
@@ -137,6 +143,17 @@ def waiting(request: web.BaseRequest) -> Iterator[None]:
         yield
     finally:
         connection.wait(None)
+
+
+def last_if_it_ends(request: web.BaseRequest, response: web.StreamResponse) -> None:
+    """Say in a response that the connection is closed after it, where that is so."""
+    if _ours(request.protocol).ends:
+        response.force_close()
+
+
+def _ours(connection: RequestHandler) -> PlayerProtocol:
+    assert isinstance(connection, PlayerProtocol)  # noqa: S101  # the servers make no others
+    return connection
 
 
 def _closing(error: PlaygateError) -> web.Response:
@@ -178,13 +195,14 @@ class PlayerServer(web.Server):
     def pre_shutdown(self) -> None:
         """Have each connection closed once nothing is under way on it."""
         self._draining = True
-        super().pre_shutdown()
+        for connection in self.connections:
+            _ours(connection).end()
 
     def connection_made(self, handler: RequestHandler, transport: asyncio.Transport) -> None:
         """Take note of a connection; one that comes late may send one request."""
         super().connection_made(handler, transport)
         if self._draining:
-            self._loop.call_later(LATE_SECONDS, handler.close)
+            _ours(handler).end()
 
     def __call__(self) -> RequestHandler:
         """Make the handler of a new connection."""
@@ -204,10 +222,13 @@ class OperatorRunner(web.AppRunner):
 
         async def answer(request: web.BaseRequest) -> web.StreamResponse:
             try:
-                return await made.request_handler(request)
+                response = await made.request_handler(request)
             except web.HTTPExpectationFailed:
                 # aiohttp's, before any middleware hears of the request (RFC 9110 §10.1.1).
                 return _closing(BadRequest("Nothing but 100-continue can be expected."))
+            if not response.prepared:
+                last_if_it_ends(request, response)
+            return response
 
         return PlayerServer(
             answer,

@@ -26,7 +26,8 @@ class Probes:
         )
 
     async def _exposition(self, request: web.Request) -> web.Response:
-        body, content_type = self._metrics.exposition(request.headers.get("Accept", ""))
+        accept = request.headers.get("Accept", "")
+        body, content_type = await self._metrics.ask(lambda: self._metrics.exposition(accept))
         return web.Response(body=body, headers={"Content-Type": content_type})
 
     async def _alive(self, _: web.Request) -> web.Response:

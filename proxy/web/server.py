@@ -27,7 +27,7 @@ from proxy.telemetry.spans import RequestSpan, Spans
 from proxy.trace import Trace, request_id, trace_context
 from proxy.web import viewer_api
 from proxy.web.addresses import TrustedProxies
-from proxy.web.connections import SEND_SECONDS, PlayerServer, waiting
+from proxy.web.connections import SEND_SECONDS, PlayerServer, last_if_it_ends, waiting
 from proxy.web.replies import SERVER, Cors, problem
 from proxy.web.steering import Steering
 from proxy.web.target import parse_target
@@ -250,11 +250,14 @@ async def send(
         else:
             headers[name] = value
     if reply.close is None:
-        return web.Response(status=reply.status, headers=headers, body=reply.body)
+        response = web.Response(status=reply.status, headers=headers, body=reply.body)
+        last_if_it_ends(raw, response)
+        return response
     try:
         if reply.stream is not None:
             return await _send_stream(raw, reply.status, headers, reply.stream)
         response = web.Response(status=reply.status, headers=headers, body=reply.body)
+        last_if_it_ends(raw, response)
         await response.prepare(raw)
         await response.write_eof()
         return response
@@ -266,6 +269,7 @@ async def _send_stream(
     raw: web.BaseRequest, status: int, headers: CIMultiDict[str], parts: AsyncIterator[bytes]
 ) -> web.StreamResponse:
     response = web.StreamResponse(status=status, headers=headers)
+    last_if_it_ends(raw, response)
     try:
         await response.prepare(raw)
         if raw.method != "HEAD":

@@ -1,7 +1,7 @@
 """One proxy in one document: how it is, and what it has counted; and the configuration in force.
 
-Both are about this process alone, but for the number of active streams. Nothing in them is about an
-account, and no secret is shown.
+What was counted is of all its workers, the number of active streams of all proxies; the rest is
+about this process. Nothing in them is about an account, and no secret is shown.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -27,7 +27,7 @@ KeyAges = Callable[[], Mapping[str, float | None]]
 class Stats:
     """Answers ``/admin/v1/stats`` and ``/admin/v1/config``; ``config`` gives what is in force.
 
-    The process counts as started when this is made.
+    A proxy of one process counts as started when this is made.
     """
 
     def __init__(
@@ -44,7 +44,8 @@ class Stats:
         self._health = health
         self._key_ages = key_ages
         self._clock = clock
-        self._started = self._now()
+        began = metrics.began
+        self._started = self._now() if began is None else rfc3339(round(began * 1000))
 
     def routes(self) -> Iterable[web.RouteDef]:
         """Give what is answered here."""
@@ -55,7 +56,8 @@ class Stats:
 
     async def _stats(self, request: web.Request) -> web.Response:
         parameters(request)
-        totals, health, config = self._metrics.totals(), self._health, self._config()
+        totals = await self._metrics.ask(self._metrics.totals)
+        health, config = self._health, self._config()
         in_memory = config.settings.store.url.get_secret_value() == MEMORY
         document = {
             "version": __version__,

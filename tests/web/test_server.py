@@ -17,7 +17,8 @@ from structlog.testing import capture_logs
 from proxy import keepalive_stream, redis_client, token_keys
 from proxy.credentials import key_source
 from proxy.errors import StoreUnavailable
-from proxy.serve import Service, run
+from proxy.running import run
+from proxy.serve import Service
 from proxy.settings.load import from_mapping
 from proxy.telemetry import event_stream
 from tests.settings.samples import minimal

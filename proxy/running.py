@@ -1,0 +1,105 @@
+"""The process that a proxy is: from its start to its end, and what signals mean to it."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import threading
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import Any
+
+from proxy.background import Repeated
+from proxy.configured import Heard, unheard
+from proxy.serve import Service
+from proxy.settings.load import ConfigError
+from proxy.settings.reload import ConfigFile
+from proxy.settings.schema import Settings
+
+# For how long what cannot be broken off may keep a process that has done everything (seconds).
+LINGER_SECONDS = 0.5
+
+
+@contextlib.asynccontextmanager
+async def lifetime(
+    service: Service, stop: asyncio.Event, *, require_store: bool = False
+) -> AsyncIterator[bool]:
+    """Start a proxy, and drain it in the end. Gives whether it was started before a ``stop``.
+
+    Raises:
+        OSError: a port could not be opened.
+        StoreUnavailable: the store was required, and is away.
+    """
+    told = asyncio.create_task(stop.wait())
+    starting = asyncio.create_task(service.start(require_store=require_store))
+    try:
+        await asyncio.wait((starting, told), return_when=asyncio.FIRST_COMPLETED)
+        if starting.done():
+            starting.result()
+        yield starting.done()
+    finally:
+        told.cancel()
+        starting.cancel()  # nothing happens where it is done
+        await asyncio.wait((starting, told))
+        await service.stop()
+
+
+async def run(
+    settings: Settings,
+    *,
+    file: ConfigFile | None = None,
+    heard: Heard = unheard,
+    require_store: bool = False,
+    ready: Callable[[Service], None] | None = None,
+) -> None:
+    """Serve until SIGTERM or SIGINT, then drain until done, or told a second time.
+
+    SIGHUP reloads, where the settings came from a ``file``. ``ready`` is called once both ports are
+    open. Who is told to stop before that starts no further.
+
+    Raises:
+        OSError: a port could not be opened.
+        StoreUnavailable: the store was required, and is away.
+    """
+    service = Service(settings, file=file, heard=heard)
+    stop, hung_up = asyncio.Event(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def told() -> None:
+        if stop.is_set():
+            service.hurry()
+        stop.set()
+
+    async def reload() -> None:
+        """Reload once for all signals that came meanwhile."""
+        await hung_up.wait()
+        hung_up.clear()
+        with contextlib.suppress(ConfigError):  # it is logged
+            await service.reload(by="SIGHUP")
+
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, told)
+    if file is not None:
+        loop.add_signal_handler(signal.SIGHUP, hung_up.set)
+    reloads = Repeated("reloads", reload)
+    async with lifetime(service, stop, require_store=require_store) as started:
+        if not started:
+            return
+        try:
+            await reloads.start()
+            if ready is not None:
+                ready(service)
+            await stop.wait()
+        finally:
+            await reloads.close()
+
+
+async def to_the_end(service: Coroutine[Any, Any, None]) -> None:
+    """Serve, and see that the process ends then.
+
+    A thread that waits for a name server cannot be broken off, and an event loop is not closed
+    before it is done.
+    """
+    await service
+    last = threading.Timer(LINGER_SECONDS, os._exit, (0,))
+    last.daemon = True  # where nothing keeps the process, neither does this
+    last.start()

@@ -1,0 +1,72 @@
+"""Sockets to listen on, and what is left on one that is about to be closed."""
+
+import os
+import socket
+from collections.abc import Iterable, Iterator, Sequence
+
+Sockets = tuple[socket.socket, ...]
+
+
+def bound(host: str, port: int, *, number: int = 1, given: Iterable[socket.socket] = ()) -> Sockets:
+    """Bind a port on each address that a host has; of those ``given``, what fits is taken.
+
+    With a ``number``, so many sockets are bound to each address, and the system spreads connections
+    over them (SO_REUSEPORT). No other program's are among them.
+
+    Raises:
+        OSError: an address is taken, or none of this machine.
+    """
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    sockets: list[socket.socket] = []
+    for family, _, _, _, address in dict.fromkeys(found):
+        ours = [one for one in given if _fits(one, family, address)]
+        ours = ours or [_bound(family, address)]
+        where = ours[0].getsockname()
+        if number > 1 and not ours[0].getsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT):
+            # It was bound alone at first: a port that can be shared looks free to who would share.
+            ours.pop().close()
+        ours += [_bound(family, where, shared=True) for _ in range(number - len(ours))]
+        for one in ours:
+            one.set_inheritable(True)  # by a new master, which is another program
+            one.setblocking(False)  # noqa: FBT003  # the standard library's
+        sockets += ours
+    return tuple(sockets)
+
+
+def queued(listening: socket.socket) -> Iterator[socket.socket]:
+    """Accept what waits on a socket.
+
+    What nobody accepts is reset when the last process closes the socket, though its client was let
+    believe that it is connected.
+    """
+    while True:
+        try:
+            connection, _ = listening.accept()
+        except OSError:  # nothing waits any more, or what did has gone away
+            return
+        connection.setblocking(False)  # noqa: FBT003  # the standard library's
+        yield connection
+
+
+def _fits(given: socket.socket, family: int, address: Sequence[object]) -> bool:
+    host, port = address[:2]
+    theirs = given.getsockname()
+    return given.family == family and theirs[0] == host and port in (0, theirs[1])
+
+
+def _bound(family: int, address: tuple[object, ...], *, shared: bool = False) -> socket.socket:
+    one = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        # As asyncio does: a port may be bound while connections of its last owner fade away, and
+        # IPv6 is for itself.
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        if family == socket.AF_INET6:
+            one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        one.bind(address)
+    except OSError as error:
+        one.close()
+        reason = os.strerror(error.errno or 0).lower()
+        raise OSError(error.errno, f"{address[0]}:{address[1]} cannot be bound: {reason}") from None
+    return one

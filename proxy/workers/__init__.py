@@ -1,0 +1,1 @@
+"""Several processes that are one proxy: a master, and the workers that it keeps running."""

@@ -32,9 +32,12 @@ def filled(text: str) -> str:
 
 def dockerfile(service: dict[str, Any]) -> Path | None:
     """Give what a service's image is built from; None where it is somebody else's."""
-    build = service.get("build")
-    context = build["context"] if isinstance(build, dict) else build
-    return ROOT / context / "Dockerfile" if context else None
+    for other in services().values():
+        build = other.get("build")
+        if build and other["image"] == service["image"]:
+            context = build["context"] if isinstance(build, dict) else build
+            return ROOT / context / "Dockerfile"
+    return None
 
 
 def instruction(file: Path, name: str) -> list[str]:

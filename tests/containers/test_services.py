@@ -72,6 +72,15 @@ def test_a_service_is_published_on_this_machine_alone(name: str) -> None:
     assert all(port.startswith("127.0.0.1:") for port in services()[name].get("ports", []))
 
 
+def test_an_image_is_built_for_one_service_and_pulled_for_none_of_those_that_share_it() -> None:
+    """Two services that build one tag at a time are in each other's way: "already exists"."""
+    built = [service["image"] for service in services().values() if "build" in service]
+    assert len(built) == len(set(built))
+    for service in services().values():
+        if dockerfile(service) and "build" not in service:
+            assert service["pull_policy"] == "never"
+
+
 @every_service
 def test_an_image_is_of_a_version(name: str) -> None:
     image = services()[name]["image"]

@@ -35,8 +35,8 @@ MISTAKES = {
         ["c.yaml:13: listen.rabbit: unknown key"],
     ),
     "key of a feature that does not exist": (
-        "tracing: false",
-        ["c.yaml:12: tracing: unknown key"],
+        "recording: false",
+        ["c.yaml:12: recording: unknown key"],
     ),
     "duration without a unit": (
         "streams: {ttl: 30}",

@@ -19,6 +19,13 @@ from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoScriptError, ResponseError
 
+# How long making a connection may take (seconds), whoever still waits for it: a name server, TLS
+# and several answers are asked for, each of which may take as long as a call.
+DIAL_SECONDS = 5.0
+# What only another connection can better: a primary that became a replica, one that has not loaded
+# yet, a password that is asked for from now on.
+ELSEWHERE = ("READONLY", "MASTERDOWN", "LOADING", "NOAUTH")
+
 Argument = str | bytes | int
 
 _pack: Callable[[tuple[Argument, ...]], bytes] = pack_command  # type: ignore[assignment]  # its stub wants a tuple of one
@@ -110,11 +117,9 @@ class Pipe(asyncio.Protocol):
             self._reader.feed(data)
             while (answer := self._reader.gets()) is not NOTHING:
                 call = self._sent.popleft()
-                if call.done():
-                    continue
                 if isinstance(answer, HiredisError):
-                    call.set_exception(_error(str(answer)))
-                else:
+                    self._refused(call, str(answer))
+                elif not call.done():
                     call.set_result(answer)
         except (HiredisError, IndexError):  # no Redis, or an answer that nobody has asked for
             self.end("what came is no answer of Redis")
@@ -133,6 +138,13 @@ class Pipe(asyncio.Protocol):
         self.end(f"the connection was lost: {exc}" if exc else "Redis closed the connection")
 
     # --- Inside ---
+
+    def _refused(self, call: Call, why: str) -> None:
+        if not call.done():
+            kind = NoScriptError if why.startswith("NOSCRIPT") else ResponseError
+            call.set_exception(kind(why))
+        if why.startswith(ELSEWHERE):
+            self.end(why)
 
     def _send(self) -> None:
         if not self._may_write or self.lost:
@@ -223,13 +235,17 @@ class Pipes:
     async def _connected(self) -> Pipe:
         connection = self._pool.connection_class(**self._pool.connection_kwargs)
         try:
-            async with asyncio.timeout(self._timeout):
+            async with asyncio.timeout(DIAL_SECONDS):
                 await connection.connect()  # type: ignore[no-untyped-call]  # redis-py has no types here
+                pipe = Pipe(connection, DIAL_SECONDS)
+                # Who is not let in hears so now; to a long script Redis would say something else.
+                await pipe.ask(packed("PING"))
         except BaseException:
             await connection.disconnect(nowait=True)
             raise
-        self._pipe = Pipe(connection, self._timeout)
-        return self._pipe
+        pipe.wait_for(self._timeout)
+        self._pipe = pipe
+        return pipe
 
 
 def _transport(connection: AbstractConnection) -> asyncio.WriteTransport:
@@ -237,11 +253,6 @@ def _transport(connection: AbstractConnection) -> asyncio.WriteTransport:
     if writer is None:
         raise RedisConnectionError("the connection was closed")
     return writer.transport
-
-
-def _error(text: str) -> ResponseError:
-    kind = NoScriptError if text.startswith("NOSCRIPT") else ResponseError
-    return kind(text)
 
 
 async def run(pipes: Pipes, text: str, digest: str, arguments: Sequence[Argument]) -> object:

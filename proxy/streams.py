@@ -92,7 +92,8 @@ class EndReason(StrEnum):
 
 # Where an account's limit comes from, the first that is there (``policy.limit_for``): a refusal
 # calls it so, and no rule is called so.
-LIMIT_SOURCES = ("token", "plan", "route", "default")
+EVERY_ACCOUNT = "account"  # what no account has more of
+LIMIT_SOURCES = ("token", "plan", "route", "default", EVERY_ACCOUNT)
 
 
 @dataclass(frozen=True, slots=True)

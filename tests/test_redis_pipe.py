@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from typing import cast
 
 import pytest
+from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
 
@@ -29,6 +30,8 @@ class Peer:
     def __init__(self) -> None:
         self.asked: list[bytes] = []
         self.connections = 0
+        self.welcomes = True
+        self._unwelcomed = 0
         self._writer: asyncio.StreamWriter | None = None
         self._answered = 0
 
@@ -42,8 +45,10 @@ class Peer:
                 texts.append((await reader.readexactly(length + 2))[:-2])
             if texts[0] == b"ECHO":
                 self.asked.append(texts[1])
-            else:
+            elif self.welcomes:
                 writer.write(b"+OK\r\n")  # what a new connection begins with
+            else:
+                self._unwelcomed += 1
 
     async def has_got(self, number: int) -> None:
         async def so() -> bool:
@@ -57,6 +62,12 @@ class Peer:
         for text in self.asked[self._answered : self._answered + number]:
             self._writer.write(b"$%d\r\n%b\r\n" % (len(text), text))
         self._answered += number
+
+    def welcome(self) -> None:
+        """Answer what a connection began with."""
+        assert self._writer
+        self.welcomes = True
+        self._writer.write(b"+OK\r\n" * self._unwelcomed)
 
     def deaf(self) -> None:
         """Read no more."""
@@ -107,6 +118,10 @@ async def peer() -> Peer:
 
 def echo(pipes: Pipes, text: str) -> "asyncio.Task[object]":
     return asyncio.create_task(pipes.ask(packed("ECHO", text)))
+
+
+async def connections_made(redis: Redis) -> int:
+    return int((await redis.info("stats"))["total_connections_received"])
 
 
 async def answered(peer: Peer, pipes: Pipes) -> None:
@@ -227,6 +242,33 @@ async def test_who_does_not_read_is_sent_no_more(peer: Peer) -> None:
 # --- Ends ---
 
 
+async def test_a_primary_that_became_a_replica_is_left_for_whoever_is_there_next(
+    redis_server: RedisServer,
+) -> None:
+    write = packed("SET", "pipe", "x", "PX", 1000)
+    async with (
+        Redis.from_url(redis_server.url) as redis,
+        piped(redis_server.url) as pipes,
+    ):
+        assert await pipes.ask(write) == b"OK"
+        before = await connections_made(redis)
+        await redis.replicaof("127.0.0.1", 1)
+        try:
+            with pytest.raises(ResponseError, match="READONLY"):
+                await pipes.ask(write)
+        finally:
+            await redis.replicaof("NO", "ONE")
+        assert await pipes.ask(write) == b"OK"
+        assert await connections_made(redis) == before + 1
+
+
+async def test_a_password_that_is_wanted_is_said_to_be() -> None:
+    with RedisServer("--requirepass", "right") as server:
+        async with piped(server.url) as pipes:
+            with pytest.raises(ResponseError, match="NOAUTH"):
+                await pipes.ask(packed("EVAL", "return 1", 0, "x" * 100_000))
+
+
 async def test_calls_that_meet_the_end_of_a_connection_are_sent_again(peer: Peer) -> None:
     async with listening(peer.serve) as url, piped(url) as pipes:
         await answered(peer, pipes)
@@ -237,6 +279,20 @@ async def test_calls_that_meet_the_end_of_a_connection_are_sent_again(peer: Peer
         peer.answer(2)
         assert [await call for call in calls] == [b"a", b"b"]
         assert peer.connections == 2
+
+
+async def test_a_connection_may_take_longer_to_be_made_than_an_answer(peer: Peer) -> None:
+    """Who waits for it goes away in time; the connection is there for the next."""
+    peer.welcomes = False
+    async with listening(peer.serve) as url, piped(url, BRIEF) as pipes:
+        assert await failures(echo(pipes, "a")) == [TimeoutError]
+        peer.welcome()
+        pipes.wait_for(PATIENT)
+        call = echo(pipes, "b")
+        await peer.has_got(1)
+        peer.answer()
+        assert await call == b"b"
+        assert peer.connections == 1
 
 
 async def test_a_new_connection_that_ends_at_once_is_an_error(peer: Peer) -> None:

@@ -10,6 +10,11 @@ from dataclasses import dataclass
 
 from proxy.admission.policy import Policy
 from proxy.admission.slot import Slot
+from proxy.streams import EVERY_ACCOUNT
+
+# What no account has more of, whatever its limit and whoever only looks on: each decision goes
+# through all of an account's slots, and one account's must not keep everybody else's waiting.
+MAX_STREAMS = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +49,8 @@ def ceilings(
 ) -> tuple[Ceilings, Ceilings]:
     """Give what a stream with these rules' names must find room under, and what only looks on.
 
-    The account's limit comes first, then the rules as they are configured: the first one that is
-    full is the one that is told.
+    The account's limit comes first, then the rules as they are configured, at last what is every
+    account's: the first one that is full is the one that is told.
     """
     enforced: list[Ceiling] = []
     observed: list[Ceiling] = []
@@ -55,4 +60,5 @@ def ceilings(
             looks_on = policy.observes or rule.observed
             ceiling = Ceiling(rule.limit, rule.name, rule.name)
             (observed if looks_on else enforced).append(ceiling)
+    enforced.append(Ceiling(MAX_STREAMS, EVERY_ACCOUNT))
     return tuple(enforced), tuple(observed)

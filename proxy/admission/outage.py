@@ -218,7 +218,7 @@ class OutageGuard:
             StoreUnavailable: the store is away and the mode is closed.
         """
         try:
-            return await self._ask(lambda: self._primary.is_revoked(subject))
+            return await self._ask(lambda: self._primary.is_revoked(subject), reads=True)
         except StoreUnavailable:
             self._insist()
             return await self._shadow.is_revoked(subject)
@@ -230,7 +230,7 @@ class OutageGuard:
             StoreUnavailable: the store is away and the mode is closed.
         """
         try:
-            return await self._ask(lambda: self._primary.streams(account))
+            return await self._ask(lambda: self._primary.streams(account), reads=True)
         except StoreUnavailable:
             self._insist()
             return await self._shadow.streams(account)
@@ -268,8 +268,11 @@ class OutageGuard:
         if self._mode is OnOutage.CLOSED:
             raise StoreUnavailable
 
-    async def _ask(self, call: Callable[[], Awaitable[Answer]]) -> Answer:
-        """Ask the store, unless it is better left alone just now."""
+    async def _ask(self, call: Callable[[], Awaitable[Answer]], *, reads: bool = False) -> Answer:
+        """Ask the store, unless it is better left alone just now.
+
+        That it can be read does not end an outage: a replica can, and a store that is full.
+        """
         probing = not self.available
         if probing and (self._probing or self._is_fresh_failure()):
             raise StoreUnavailable from self._cause
@@ -282,7 +285,8 @@ class OutageGuard:
         finally:
             if probing:
                 self._probing = False
-        self._note(None)
+        if not reads:
+            self._note(None)
         return answer
 
     def _is_fresh_failure(self) -> bool:

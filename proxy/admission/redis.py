@@ -4,6 +4,7 @@
     {prefix}:{<account>}:ended      hash: stream id -> tombstone; "churn" -> when it is forgiven
     {prefix}:{<account>}:revoked    hash: a token's id, hashed -> revocation
     {prefix}:active                 hash: (instant, route) -> how many slots are counted until then
+    {prefix}:ping                   never there: written and deleted, to see that it can be
 
 A slot and a tombstone live in hashes of their own: the first stays as small as the account's limit
 and is read whole at each beat, while tombstones live as long as tickets, are many for a viewer who
@@ -94,19 +95,20 @@ class RedisStore:
         self._pipes.wait_for(timeout)
 
     async def start(self) -> None:
-        """Connect and hand over the scripts."""
+        """Connect, hand over the scripts, and see that they can write."""
         with self._boundary("start"):
             for script in scripts.ALL:
                 await self._pipes.ask(packed("SCRIPT", "LOAD", script.text))
+            await self._write()
 
     async def close(self) -> None:
         """Close the connections."""
         await asyncio.gather(self._pipes.close(), closed(self._background))
 
     async def ping(self) -> None:
-        """Return if Redis answers."""
+        """Return if Redis answers, and can be written to."""
         with self._boundary("ping"):
-            await self._pipes.ask(packed("PING"))
+            await self._write()
 
     async def decide(self, attempt: Attempt) -> Decision:
         """Decide on an attempt, and note what follows."""
@@ -218,6 +220,10 @@ class RedisStore:
         with self._boundary("active"):
             answers = await self._run_for_each(scripts.ACTIVE, [(self._tally(),)])
             return total(map(wire.numbers, answers))
+
+    async def _write(self) -> None:
+        script, key = scripts.PING, f"{self._key_prefix}:ping"
+        await run(self._pipes, script.text, script.digest, (1, key, ""))
 
     def _keys(self, account: str) -> tuple[str, str, str, str]:
         """Build an account's keys: its slots, its tombstones, its revocations, and its tally."""

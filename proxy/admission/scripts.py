@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from hashlib import sha1
 from importlib.resources import files
 
-from proxy.admission import decision, ledger, revocations, slot, tally
+from proxy.admission import ceilings, decision, ledger, revocations, slot, tally
 from proxy.admission.policy import Takeover
 from proxy.streams import EndReason
 
@@ -65,6 +65,7 @@ _CONSTANTS: dict[str, int | str] = {
     "SPARE_MS": 3_600_000,
     "MAX_CHURN": ledger.MAX_CHURN,
     "MAX_REVOKED": revocations.MAX_REVOKED,
+    "MAX_STREAMS": ceilings.MAX_STREAMS,
     "MAX_TOMBSTONES": ledger.MAX_TOMBSTONES,
     "MIN_PATIENCE_MS": slot.MIN_PATIENCE_MS,
     "MIN_RETRY_MS": decision.MIN_RETRY_MS,
@@ -111,4 +112,5 @@ REVOKE = _assembled(*_ACCOUNT, "ends", "revoke")
 REVOKED = _assembled(*_ACCOUNT, "revoked")
 LIST = _assembled(*_ACCOUNT, "ends", "list")
 ACTIVE = _assembled("active")
-ALL = (DECIDE, AMEND, RELEASE, STOP, FORGET, END, LAPSE, REVOKE, REVOKED, LIST, ACTIVE)
+PING = _assembled("ping")
+ALL = (DECIDE, AMEND, RELEASE, STOP, FORGET, END, LAPSE, REVOKE, REVOKED, LIST, ACTIVE, PING)

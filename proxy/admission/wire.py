@@ -2,9 +2,10 @@
 
 from typing import Any
 
-from proxy.admission.policy import Policy
+from proxy.admission.ceilings import MAX_STREAMS
+from proxy.admission.policy import Policy, Rule
 from proxy.admission.scripts import REASONS
-from proxy.streams import Attempt, Cadence, Decision, Ended, Lapsed, Outcome, Stream
+from proxy.streams import EVERY_ACCOUNT, Attempt, Cadence, Decision, Ended, Lapsed, Outcome, Stream
 
 
 def cadence_args(cadence: Cadence) -> tuple[int, int, int, int, int]:
@@ -39,7 +40,8 @@ def decision(answer: Any, attempt: Attempt, policy: Policy) -> Decision:
     """Read the answer of ``decide.lua``."""
     outcome, stream, started_ms, playing, requested, number, active, *rest = answer
     reason, by, wait_ms, conflicts, ended, lapse_ms = rest
-    rule = policy.rules[number - 1] if number else None
+    # In the order in which they are counted there.
+    rule = (*policy.rules, Rule(EVERY_ACCOUNT, MAX_STREAMS))[number - 1] if number else None
     return Decision(
         outcome=Outcome(_text(outcome)),
         stream=_text(stream),

@@ -2,8 +2,9 @@
 
 import pytest
 
+from proxy.admission.ceilings import MAX_STREAMS
 from proxy.admission.policy import OnLimit, Policy, Rule, Takeover
-from proxy.streams import Decision, EndReason, Intent, Outcome
+from proxy.streams import EVERY_ACCOUNT, Decision, EndReason, Intent, Outcome
 from tests.admission.house import Build, House
 from tests.admission.samples import LIVE, TTL, attempt, policy
 
@@ -22,6 +23,22 @@ def met(told: Decision) -> tuple[Outcome, str, int, int]:
 
 def ends(told: Decision) -> list[tuple[str, EndReason]]:
     return [(one.stream.id, one.reason) for one in told.ended]
+
+
+# --- Of every account ---
+
+
+@pytest.mark.parametrize("observes", [True, False])
+def test_no_account_has_more_than_so_many_whatever_its_limit_and_who_looks_on(
+    build: Build, observes: bool
+) -> None:
+    house = build(policy(rules=(ONE_PPV,), observes=observes))
+    streams = [f"s{number}" for number in range(MAX_STREAMS)]
+    first = [house.ask(attempt(stream, limit=10_000)).outcome for stream in streams]
+    assert set(first) == {Outcome.ADMITTED}
+    told = house.ask(attempt("one more", limit=10_000))
+    assert met(told) == (Outcome.REFUSED, EVERY_ACCOUNT, MAX_STREAMS, MAX_STREAMS)
+    assert house.ask(attempt("s7", limit=10_000)).outcome is Outcome.RENEWED
 
 
 # --- Rules ---

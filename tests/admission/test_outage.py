@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 
 import pytest
+from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from proxy.admission import shadow
@@ -99,6 +100,30 @@ async def test_the_store_s_word_counts_while_it_answers(server: RedisServer) -> 
         assert len(await home.guard.end(ACCOUNT, None, by="admin")) == 1
         assert home.guard.available
         assert home.changes == []
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [("REPLICAOF", "127.0.0.1", "1"), ("CONFIG", "SET", "maxmemory", "1")],
+    ids=["replica", "full"],
+)
+async def test_a_redis_that_only_answers_stays_away(
+    server: RedisServer, fault: tuple[str, ...]
+) -> None:
+    """A replica answers PING and lists; so does a Redis that is full."""
+    async with guarded(server) as home, Redis.from_url(server.url) as redis:
+        await home.watch("a")
+        await redis.execute_command(*fault)  # type: ignore[no-untyped-call]  # redis-py has no types here
+        for _ in range(3):
+            home.now += BACKOFF
+            assert await home.watch("b", limit=9) in ([Outcome.ADMITTED], [Outcome.UNCHECKED])
+            home.now += BACKOFF
+            assert len(await home.listed()) >= 1
+            home.now += BACKOFF
+            with pytest.raises(StoreUnavailable):
+                await home.guard.ping()
+        assert len(home.changes) == 1
+        assert not home.guard.available
 
 
 async def test_what_the_store_told_to_have_lapsed_is_not_told_again_in_an_outage(

@@ -35,7 +35,7 @@ def dockerfile(service: dict[str, Any]) -> Path | None:
     for other in services().values():
         build = other.get("build")
         if build and other["image"] == service["image"]:
-            context = build["context"] if isinstance(build, dict) else build
+            context = str(build["context"] if isinstance(build, dict) else build)
             return ROOT / context / "Dockerfile"
     return None
 

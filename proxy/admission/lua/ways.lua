@@ -13,6 +13,7 @@ local function ceilings(names)
       table.insert(looks_on and observed or enforced, {number, tonumber(ARGV[i + 1]), scope})
     end
   end
+  table.insert(enforced, {(#ARGV - FIRST_RULE + 1) / 3 + 1, MAX_STREAMS, ''})
   return enforced, observed
 end
 

@@ -1,6 +1,6 @@
 """What every test may ask for: a real Redis, and the promise that nothing is left behind in it."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
 from hypothesis import settings
@@ -11,6 +11,33 @@ from tests.support.redis_server import RedisServer
 # How long one example takes says more of the machine than of the code.
 settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")
+
+FIGURE = "figure"
+
+
+Tell = Callable[[str], None]
+
+
+@pytest.fixture
+def tell(record_property: Callable[[str, object], None]) -> Tell:
+    """Give what tells a figure, printed when all is done, whichever process measured it."""
+    return lambda figure: record_property(FIGURE, figure)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the figures."""
+    reports = (*terminalreporter.getreports("passed"), *terminalreporter.getreports("failed"))
+    told = [
+        str(value)
+        for report in reports
+        if report.when == "call"
+        for name, value in report.user_properties
+        if name == FIGURE
+    ]
+    if told:
+        terminalreporter.section("figures")
+        for figure in sorted(told):
+            terminalreporter.write_line(figure)
 
 
 @pytest.fixture(scope="session")

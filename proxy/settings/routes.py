@@ -23,6 +23,9 @@ from proxy.settings.section import Section, conflict, conflicts, no_twins, toget
 from proxy.settings.types import Label, NonEmpty, StreamCount, distinct, not_empty
 from proxy.settings.urls import BaseUrl, HostName, OriginUrl
 
+# What stands in metrics for paths of no route, and for the viewer API.
+NO_ROUTES = ("none", "playgate")
+
 
 def _pattern(value: object) -> PathPattern:
     if isinstance(value, PathPattern):
@@ -83,6 +86,13 @@ class RouteSettings(Section):
     limits: StreamCount | None = Field(
         None, description="Streams at a time for this route; overrides limits.default."
     )
+
+    @field_validator("name")
+    @classmethod
+    def _is_its_own(cls, name: str) -> str:
+        if name in NO_ROUTES:
+            raise ValueError("is what metrics call what is on no route")
+        return name
 
     @field_validator("strip_prefix")
     @classmethod

@@ -12,6 +12,7 @@ import pytest
 from redis.asyncio import Redis
 
 from proxy.credentials import ticket
+from tests.conftest import Tell
 from tests.support.playlists import serve_channels
 from tests.support.redis_server import RedisServer
 from tests.support.stack import Stack
@@ -19,7 +20,7 @@ from tests.support.stack import Stack
 ENTRY = "/live/one/master.m3u8"
 # Each account has one more player than it may; each player does the same things each time.
 ACCOUNTS, PLAYERS, LIMIT = 4, 3, 2
-WARM_UP, ROUNDS = 8, 16
+WARM_UP, ROUNDS = 24, 16
 # What may be kept by each request on average: less than any object that a list or dictionary holds.
 # What is bounded (who was refused, which slots are known) is not all full after the first rounds.
 MAX_BYTES = 64
@@ -63,7 +64,7 @@ def kept() -> tuple[int, int]:
 
 
 async def test_a_request_leaves_nothing_behind(
-    redis: Redis, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+    redis: Redis, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch, tell: Tell
 ) -> None:
     del redis  # emptied
     # Full after the first rounds, like all that is bounded.
@@ -85,6 +86,7 @@ async def test_a_request_leaves_nothing_behind(
         finally:
             tracemalloc.stop()
     growth = (bytes_after - bytes_before) / asked
-    print(f"\n{asked} requests: {growth:+.2f} bytes each, {files_after - files_before:+} files")
+    files = files_after - files_before
+    tell(f"soak in small: {asked} requests, {growth:+.1f} bytes kept of each, {files:+} files")
     assert growth < MAX_BYTES
     assert files_after <= files_before + 2  # a connection that is just being closed

@@ -6,6 +6,7 @@ import signal
 import pytest
 from aiohttp import web
 
+from tests.conftest import Tell
 from tests.processes.crowd import ENTRY, Tally, Viewer, more_of, watching
 from tests.processes.fleet import Fleet, alive
 from tests.support.origin import HLS, TestOrigin
@@ -17,11 +18,7 @@ pytestmark = pytest.mark.deploy
 RELOADS = 8
 
 
-def told(what: str, tally: Tally) -> None:
-    print(f"\n{what}: {tally}")  # the figures, with -s or -rP
-
-
-async def test_a_reload_loses_no_request_and_every_worker_follows(fleet: Fleet) -> None:
+async def test_a_reload_loses_no_request_and_every_worker_follows(fleet: Fleet, tell: Tell) -> None:
     async with watching(fleet) as tally:
         for number in range(RELOADS):
             fleet.write(limits={"default": 5 + number})
@@ -36,7 +33,7 @@ async def test_a_reload_loses_no_request_and_every_worker_follows(fleet: Fleet) 
             _, shown = await fleet.operate("/admin/v1/config")
             assert shown["limits"]["default"] == 99
         pids = fleet.pids
-    told("reload", tally)
+    tell(f"reload: {tally}")
     assert tally.failed.total() == 0
     assert len(pids) == fleet.workers
     # One that comes later begins with it, though the file is no good by then.
@@ -49,7 +46,7 @@ async def test_a_reload_loses_no_request_and_every_worker_follows(fleet: Fleet) 
         assert shown["limits"]["default"] == 99
 
 
-async def test_a_new_program_takes_over_and_no_request_is_lost(fleet: Fleet) -> None:
+async def test_a_new_program_takes_over_and_no_request_is_lost(fleet: Fleet, tell: Tell) -> None:
     async with watching(fleet) as tally:
         for _ in range(2):
             before = set(fleet.pids)
@@ -61,7 +58,7 @@ async def test_a_new_program_takes_over_and_no_request_is_lost(fleet: Fleet) -> 
                 now = await fleet.total("playgate_requests_total")
                 assert now >= counted, "a counter fell"
                 counted = now
-    told("rolling restart (SIGUSR2, then SIGTERM to the old master)", tally)
+    tell(f"rolling restart (SIGUSR2, then SIGTERM to the old master): {tally}")
     assert tally.failed.total() == 0
     assert await fleet.total("playgate_requests_total") == tally.requests
 
@@ -84,7 +81,9 @@ async def test_a_new_program_that_cannot_start_changes_nothing(fleet: Fleet) -> 
     assert tally.failed.total() == 0
 
 
-async def test_workers_that_are_told_to_end_are_replaced_and_lose_nothing(fleet: Fleet) -> None:
+async def test_workers_that_are_told_to_end_are_replaced_and_lose_nothing(
+    fleet: Fleet, tell: Tell
+) -> None:
     async with watching(fleet) as tally:
         for pid in fleet.pids:
             async with fleet.replacing():
@@ -93,12 +92,13 @@ async def test_workers_that_are_told_to_end_are_replaced_and_lose_nothing(fleet:
                 while alive(pid):
                     assert (await fleet.operate("/readyz"))[0] == 200
             await more_of(tally, 60)
-    told("worker kill (SIGTERM to each in turn)", tally)
+    tell(f"worker kill (SIGTERM to each in turn): {tally}")
     assert tally.failed.total() == 0
 
 
 async def test_a_worker_that_is_killed_loses_what_it_was_answering_and_nothing_else(
     fleet: Fleet,
+    tell: Tell,
 ) -> None:
     viewers = 12
     async with watching(fleet, viewers=viewers) as tally:
@@ -106,7 +106,7 @@ async def test_a_worker_that_is_killed_loses_what_it_was_answering_and_nothing_e
             async with fleet.replacing():
                 fleet.tell(signal.SIGKILL, pid)
             await more_of(tally, 60)
-    told("worker kill (SIGKILL to each in turn), each request sent once", tally)
+    tell(f"worker kill (SIGKILL to each in turn), each request sent once: {tally}")
     # Each viewer has one request under way at most, or one connection that is gone.
     assert tally.failed.total() <= viewers * fleet.workers
     assert set(tally.failed) <= {"ConnectionResetError", "IncompleteReadError", "BrokenPipeError"}
@@ -114,18 +114,21 @@ async def test_a_worker_that_is_killed_loses_what_it_was_answering_and_nothing_e
 
 async def test_a_client_that_tries_again_does_not_notice_a_worker_that_is_killed(
     fleet: Fleet,
+    tell: Tell,
 ) -> None:
     async with watching(fleet, again=True) as tally:
         for pid in fleet.pids:
             async with fleet.replacing():
                 fleet.tell(signal.SIGKILL, pid)
             await more_of(tally, 60)
-    told("worker kill (SIGKILL to each in turn), sent again where it broke off", tally)
+    tell(f"worker kill (SIGKILL to each in turn), sent again where it broke off: {tally}")
     assert tally.failed.total() == 0
 
 
 async def test_a_drain_answers_all_that_is_under_way_and_says_that_it_is_not_ready(
-    fleet: Fleet, origin: TestOrigin
+    fleet: Fleet,
+    origin: TestOrigin,
+    tell: Tell,
 ) -> None:
     entered, go_on = asyncio.Semaphore(0), asyncio.Event()
 
@@ -159,7 +162,7 @@ async def test_a_drain_answers_all_that_is_under_way_and_says_that_it_is_not_rea
         # listen.drain_timeout is 20 s. Nothing of that is needed.
         async with asyncio.timeout(15):
             assert await fleet.process.wait() == 0
-    told("drain (SIGTERM)", tally)
+    tell(f"drain (SIGTERM): {tally}")
     assert tally.failed.total() == 0
 
 
@@ -192,7 +195,9 @@ async def test_workers_whose_master_is_killed_do_not_stay_behind(fleet: Fleet) -
         await fleet.ended(pid)
 
 
-async def test_a_worker_that_hangs_keeps_nobody_out_and_is_replaced(fleet: Fleet) -> None:
+async def test_a_worker_that_hangs_keeps_nobody_out_and_is_replaced(
+    fleet: Fleet, tell: Tell
+) -> None:
     hung, viewers = fleet.pids[0], 12
     async with fleet.replacing():
         fleet.tell(signal.SIGSTOP, hung)
@@ -203,6 +208,6 @@ async def test_a_worker_that_hangs_keeps_nobody_out_and_is_replaced(fleet: Fleet
 
             await until(all_were_served, "everybody got something")
             assert alive(hung), "they waited for it to be replaced"
-    told("a worker that hangs, for who comes meanwhile", tally)
+    tell(f"a worker that hangs, for who comes meanwhile: {tally}")
     assert tally.failed.total() == 0
     assert not alive(hung)

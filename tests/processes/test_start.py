@@ -5,6 +5,7 @@ import signal
 import socket
 from pathlib import Path
 
+from tests.conftest import Tell
 from tests.processes.fleet import Fleet, descriptors
 from tests.support.poll import until
 from tests.support.redis_server import free_port
@@ -72,7 +73,7 @@ async def test_the_master_is_told_by_its_file(stopped: Fleet, tmp_path: Path) ->
         await until(is_renamed, "the file is the new master's")
 
 
-async def test_connections_are_spread_evenly(stopped: Fleet) -> None:
+async def test_connections_are_spread_evenly(stopped: Fleet, tell: Tell) -> None:
     """One socket for all would give most of what comes at once to whoever is awake first."""
     async with stopped.running() as fleet:
         before = [descriptors(pid) for pid in fleet.pids]
@@ -85,7 +86,7 @@ async def test_connections_are_spread_evenly(stopped: Fleet) -> None:
 
         await until(all_are_accepted, "all connections are accepted")
         got = [descriptors(pid) - there for pid, there in zip(fleet.pids, before, strict=True)]
-        print(f"\n{len(streams)} connections at once, by worker: {got}")
+        tell(f"workers: of {len(streams)} connections at once each got {got}")
         assert min(got) > len(streams) / 4
         for _, writer in streams:
             writer.close()

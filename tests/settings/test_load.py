@@ -38,6 +38,10 @@ MISTAKES = {
         "recording: false",
         ["c.yaml:12: recording: unknown key"],
     ),
+    "name that refusals have for every account": (
+        "limits: {rules: [{name: account, max: 1}]}",
+        ["c.yaml:12: limits.rules[0].name: is what refusals call a limit that is no rule's"],
+    ),
     "duration without a unit": (
         "streams: {ttl: 30}",
         ["c.yaml:12: streams.ttl: a duration needs a unit; write 30s, or 30ms"],
@@ -240,6 +244,10 @@ CHANGES = {
     "secret too short for its algorithm": (
         {"      algorithm: HS256": "      algorithm: HS512"},
         ["c.yaml:5: auth.keys[0].secret: has 32 bytes; HS512 needs at least 64"],
+    ),
+    "route that is called what metrics call no route": (
+        {"  - name: live": "  - name: none"},
+        ["c.yaml:9: routes[0].name: is what metrics call what is on no route"],
     ),
     "key without a secret": (
         {"      secret: 0123456789abcdef0123456789abcdef": ""},

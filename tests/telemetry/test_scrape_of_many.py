@@ -1,4 +1,4 @@
-"""What a scrape costs does not depend on how many streams are active; prints what it measured."""
+"""What a scrape costs does not depend on how many streams are active; tells what it measured."""
 
 import statistics
 from collections.abc import Awaitable, Callable
@@ -9,6 +9,7 @@ from redis.asyncio import Redis
 
 from proxy.admission.redis import RedisStore
 from tests.admission.samples import policy
+from tests.conftest import Tell
 from tests.support import crowd
 from tests.support.poll import until
 from tests.support.redis_server import RedisServer
@@ -33,7 +34,7 @@ async def milliseconds(call: Callable[[], Awaitable[object]]) -> float:
 
 
 @pytest.mark.deploy
-async def test_a_million_active_streams_are_shown_and_make_a_scrape_no_longer() -> None:
+async def test_a_million_active_streams_are_shown_and_make_a_scrape_no_longer(tell: Tell) -> None:
     route = {"name": "route-0", "path": "/**", "origins": ["http://127.0.0.1:9"]}
     with RedisServer() as server:
         store = RedisStore(server.url, policy(), key_prefix=PREFIX, timeout=60)
@@ -62,8 +63,8 @@ async def test_a_million_active_streams_are_shown_and_make_a_scrape_no_longer() 
             looked = await milliseconds(store.active)
             memory = (await redis.info("memory"))["used_memory"] / STREAMS
         await store.close()
-    print(  # noqa: T201  # the figures are what it is run for
-        f"\nA scrape takes {few_took:.1f} ms without streams, {many_took:.1f} ms with {STREAMS:,};"
-        f" a look at the tally {looked:.1f} ms. A stream takes {memory:.0f} bytes of Redis."
+    tell(
+        f"metrics: a scrape takes {few_took:.1f} ms without streams and {many_took:.1f} ms with"
+        f" {STREAMS:,}; a look at the tally {looked:.1f} ms; a stream {memory:.0f} bytes of Redis"
     )
     assert len(many.splitlines()) == len(few.splitlines())

@@ -47,7 +47,7 @@ bench: $(VENV)/.installed-bench  ## what the parts of a request cost
 	$(BIN)/python bench/parts.py --quiet
 
 soak: $(VENV)/.installed-soak  ## an hour's requests in minutes; fails if memory or descriptors grow
-	$(BIN)/python bench/soak.py --out bench/results/soak
+	$(BIN)/python bench/soak.py --out build/soak
 
 lint: export PLAYGATE_JWT_SECRET = $(PLACEHOLDER)
 lint: export PLAYGATE_TICKET_SECRET = $(PLACEHOLDER)

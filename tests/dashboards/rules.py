@@ -43,8 +43,9 @@ def seconds(duration: str) -> int:
     return sum(int(number) * SECONDS[unit] for number, unit in DURATION.findall(duration))
 
 
-# Where a span of time stands: what a query looks at, and how long a rule or Alertmanager waits.
-SPAN = re.compile(r"(\[|offset )(\d+[smhd])\b")
+# Where a span of time stands: what a query looks at and how closely, and how long a rule or
+# Alertmanager waits.
+SPAN = re.compile(r"(\[|:|offset )(\d+[smhd])\b")
 WAIT = re.compile(r"((?:for|group_wait|group_interval|repeat_interval): )(\d+[smhd])\b")
 # What is compared with a number of seconds.
 AGES = {"playgate_keys_age_seconds > ": 1800}

@@ -21,6 +21,8 @@ PACE = 60
 # Seconds that panels look back for.
 SHOWN = 20
 VALUES = boards.values(rate_interval="5s", span=f"{SHOWN}s")
+# Seconds of traffic after which none at all is told (PlaygateNoTraffic): two hours.
+HABIT = 7200 // PACE + 5
 # What a busy machine looks like, whatever the proxy does: slow, or too slow to be scraped.
 BUSY = {"PlaygateLatencyBurn", "PlaygateEventLoopLag", "PlaygateDown", "PlaygateAbsent"}
 # No failure here leads to these, so promtool alone tries them: a bug; one proxy of two without the
@@ -149,6 +151,12 @@ async def the_origin_goes_away(play: Scene, watching: Monitoring) -> None:
 async def viewers_stop_coming(play: Scene, watching: Monitoring) -> None:
     play.proxy.write_config(listen={"prot": 80})
     play.proxy.send(signal.SIGHUP)
+
+    async def there_was_traffic_for_long_enough() -> bool:
+        seen = await watching.prometheus.instant("count_over_time(playgate:requests:rate5m[1d])")
+        return seen[0][1][0][1] > HABIT
+
+    await until(there_was_traffic_for_long_enough, "it would be missed", seconds=2 * HABIT)
     await play.viewers.leave()
     async with play.proxy.connections_piled_up():
         await told(watching, "PlaygateNoTraffic", "PlaygateFileDescriptors")

@@ -70,14 +70,14 @@ def test_what_alerts_are_tried_out_on_is_what_a_proxy_shows() -> None:
 
 
 def test_time_runs_faster_in_a_copy_and_nothing_else_changes() -> None:
-    text = 'a:b:rate5m\n  expr: x[1h] offset 10m > 14.4 # 5m\n  for: 2m\n  le="0.25"'
+    text = 'a:b:rate5m\n  expr: x[1h:5m] offset 10m > 14.4 # 5m\n  for: 2m\n  le="0.25"'
     assert rules.faster(text, 60) == (
-        'a:b:rate5m\n  expr: x[60s] offset 10s > 14.4 # 5m\n  for: 2s\n  le="0.25"'
+        'a:b:rate5m\n  expr: x[60s:5s] offset 10s > 14.4 # 5m\n  for: 2s\n  le="0.25"'
     )
     text = "".join(file.read_text() for file in rules.FILES)
     assert all(f"{age}{limit}" in text for age, limit in rules.AGES.items())
     faster = rules.faster(text, 60)
-    assert not re.search(r"(\[|offset |for: )\d+[mhd]", faster)
+    assert not re.search(r"(\[|:|offset |for: )\d+[mhd]", faster)
     assert not any(f"{age}{limit}" in faster for age, limit in rules.AGES.items())
 
 

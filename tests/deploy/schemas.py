@@ -21,6 +21,16 @@ VERSIONS = ("1.30", "1.37")
 
 # Of the ServiceMonitor what we use; the definition of the rest is in its operator.
 DURATION = {"type": "string", "pattern": "^([0-9]+(ms|s|m|h))+$"}
+RELABELING = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["sourceLabels", "targetLabel"],
+    "properties": {
+        "sourceLabels": {"type": "array", "items": {"type": "string"}},
+        "targetLabel": {"type": "string"},
+        "replacement": {"type": "string"},
+    },
+}
 SERVICE_MONITOR = {
     "type": "object",
     "required": ["apiVersion", "kind", "metadata", "spec"],
@@ -47,6 +57,7 @@ SERVICE_MONITOR = {
                             "path": {"type": "string", "pattern": "^/"},
                             "interval": DURATION,
                             "scrapeTimeout": DURATION,
+                            "relabelings": {"type": "array", "items": RELABELING},
                         },
                     },
                 },

@@ -102,6 +102,34 @@ def test_the_monitor_scrapes_each_proxy_once(stage: str) -> None:
     assert endpoint["path"] == "/metrics"
 
 
+def labelled(folder: str, pod: str) -> dict[str, str]:
+    """Give the labels that a folder's monitor has Prometheus put on the metrics of a pod."""
+    monitor = one(folder, "ServiceMonitor")
+    (endpoint,) = monitor["spec"]["endpoints"]
+    known = {
+        "__meta_kubernetes_namespace": monitor["metadata"]["namespace"],
+        "__meta_kubernetes_pod_name": pod,
+    }
+    return {
+        each["targetLabel"]: each.get("replacement", "$1").replace(
+            "$1", ";".join(known[label] for label in each["sourceLabels"])
+        )
+        for each in endpoint["relabelings"]
+    }
+
+
+@pytest.mark.parametrize("stage", [*SCALED, "overlays/nft"])
+def test_a_job_is_the_proxies_of_a_namespace_each_by_the_name_of_its_pod(stage: str) -> None:
+    namespace = proxies(stage)["metadata"]["namespace"]
+    assert labelled(stage, "a-pod") == {"job": f"{namespace}/playgate", "instance": "a-pod"}
+
+
+def test_both_slots_are_one_job_for_they_share_a_store_and_no_stages_are() -> None:
+    jobs = [labelled(stage, "a-pod")["job"] for stage in (*PRODUCTION, *STAGES[1:3])]
+    assert jobs[0] == jobs[1]
+    assert len(set(jobs)) == len(jobs) - 1
+
+
 # --- rights ------------------------------------------------------------------------------------
 
 

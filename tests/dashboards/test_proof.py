@@ -143,9 +143,8 @@ async def something_blocks_the_loop_and_the_origin_is_slow(
 
 async def the_origin_goes_away(play: Scene, watching: Monitoring) -> None:
     async with play.origin_away():
-        await told(
-            watching, "PlaygateOriginDown", "PlaygateOriginErrors", "PlaygateAvailabilityBurn"
-        )
+        burning = ("PlaygateAvailabilityBurn", "PlaygateEntriesBurn")
+        await told(watching, "PlaygateOriginDown", "PlaygateOriginErrors", *burning)
 
 
 async def viewers_stop_coming(play: Scene, watching: Monitoring) -> None:

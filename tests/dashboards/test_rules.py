@@ -60,6 +60,29 @@ def test_each_alert_is_tried_out_well_before_its_time_firing_and_over(name: str)
             assert any(set(alert.labels.items()) <= set(labels) for labels in told), alert.labels
 
 
+def labels_of(text: str) -> dict[str, str]:
+    return dict(re.findall(r'(\w+)="(.*?)"', text))
+
+
+def test_each_alert_is_tried_out_before_its_for_has_passed(tmp_path: Path) -> None:
+    """Without ``for`` each would be told, window by window, at a moment when none is expected."""
+    for file in (*TESTS, *rules.FILES):
+        text = re.sub(r"^ +for: .*\n", "", file.read_text(), flags=re.MULTILINE)
+        there = tmp_path / file.relative_to(rules.FOLDER)
+        there.parent.mkdir(exist_ok=True)
+        there.write_text(text)
+    program = needs.program("promtool", install="apt-get install prometheus")
+    command = (program, "test", "rules", *map(str, sorted(tmp_path.glob("tests/*.yaml"))))
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    too_soon = []
+    for moment in re.split(r"^ +name: ", done.stdout + done.stderr, flags=re.MULTILINE)[1:]:
+        expected, told = (re.findall(r"Labels:\{(.*?)\}\n", part) for part in moment.split("got:["))
+        too_soon += [labels_of(each) for each in told if each not in expected]
+    for alert in ALERTS:
+        wanted = {"alertname": alert.name, **alert.labels}.items()
+        assert any(wanted <= labels.items() for labels in too_soon), (alert.name, alert.labels)
+
+
 def test_what_alerts_are_tried_out_on_is_what_a_proxy_shows() -> None:
     for file in TESTS:
         for scenario in yaml.safe_load(file.read_text())["tests"]:

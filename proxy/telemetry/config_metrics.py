@@ -21,6 +21,13 @@ class ConfigMetrics:
         )
         if shared:
             self._loaded.set(inf)  # of no worker that is starting
+        self._successful = Gauge(
+            "playgate_config_last_reload_successful",
+            "Whether the file was good when it was last read (1) or not (0).",
+            registry=registry,
+            multiprocess_mode="livemin",
+        )
+        self._successful.set(1)  # what runs was read
         self._reloads = Counter(
             "playgate_config_reloads_total",
             "Reloads of the configuration, by how they went.",
@@ -37,3 +44,4 @@ class ConfigMetrics:
     def reload(self, result: str) -> None:
         """Count a reload; ``result`` is one of ``RESULTS``."""
         self._reloads.labels(result).inc()
+        self._successful.set(result != FAILED)

@@ -23,6 +23,7 @@ def work():
     with shared.joined():
         metrics = Metrics("1.0", ["http://a"], None, shared)
     metrics.store_available(int(sys.argv[3]))
+    metrics.config.reload("reloaded" if int(sys.argv[3]) else "failed")
     metrics.streams.watch_routes(["live"])
     metrics.streams.active({"live": int(sys.argv[4])})
     for _ in range(3):
@@ -108,10 +109,12 @@ def test_the_worst_is_shown_and_active_streams_are_of_who_has_the_store(tmp_path
             assert sample(shared, "playgate_active_streams", route="live") == 9
             assert sample(shared, "playgate_degraded") == 1
             assert sample(shared, "playgate_store_up") == 0
+            assert sample(shared, "playgate_config_last_reload_successful") == 0
             # One that has not loaded anything says nothing of when it did.
             assert sample(shared, "playgate_config_loaded_timestamp_seconds") is None
         shared.fold()
         assert sample(shared, "playgate_store_up") == 1
+        assert sample(shared, "playgate_config_last_reload_successful") == 1
     shared.fold()
     with Process(tmp_path, active=4, store=False), Process(tmp_path, active=3, store=False):
         assert sample(shared, "playgate_active_streams", route="live") == 7

@@ -202,12 +202,14 @@ async def test_a_bad_file_changes_nothing_and_is_told_and_counted(stack: Stack) 
     [told] = [entry for entry in logs if entry["log_level"] == "error"]
     assert (told["errors"], told["by"]) == (bad.json["errors"], "the admin API")
     assert sample(stack, "playgate_config_reloads_total", result="failed") == 1
+    assert sample(stack, "playgate_config_last_reload_successful") == 0
     assert (await stack.operate("/admin/v1/stats")).json["config"] == before
     assert await beat(stack, entry, "a/1") == ("renewed", "1/1")
     assert (await watch(stack, TWO, "b/1")).code == "stream_limit"
     assert stack.heard == []
     good = await stack.reload(limits={"default": 1}, streams={"ttl": "30s"})
     assert good.json["result"] == "unchanged"
+    assert sample(stack, "playgate_config_last_reload_successful") == 1
 
 
 async def test_reloads_are_counted_and_the_time_of_the_last_good_one_is_shown(
@@ -225,6 +227,7 @@ async def test_reloads_are_counted_and_the_time_of_the_last_good_one_is_shown(
             return {result: sample(stack, name, result=result) for result in results}
 
         assert loaded() == now
+        assert sample(stack, "playgate_config_last_reload_successful") == 1
         assert counted() == {"reloaded": 0, "unchanged": 0, "failed": 0}
         first = (await stack.operate("/admin/v1/stats")).json["config"]
         now += 10

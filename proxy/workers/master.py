@@ -110,6 +110,8 @@ class Master(Arbiter):
 
     def reexec(self) -> None:
         """Start a new master beside this one, on the same sockets."""
+        # The one before may be gone since the last look, and is no reason to refuse any more.
+        self.maybe_promote_master()
         self.cfg.env_orig[VARIABLE] = written(self._plan.ports, self._folder.path)
         super().reexec()
 

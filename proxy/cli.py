@@ -112,7 +112,7 @@ def serve(
         )
         _fail(f"{config}: store.url: {message}; use Redis, or one worker", WRONG_INPUT)
     from proxy.workers.master import serve_by_workers  # noqa: PLC0415  # one process needs no gunicorn
-    from proxy.workers.plan import Wanted  # noqa: PLC0415
+    from proxy.workers.plan import Wanted  # noqa: PLC0415  # the same
 
     wanted = Wanted(settings, file, logging.follow, workers, require_store, pid_file)
     try:

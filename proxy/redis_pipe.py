@@ -73,11 +73,11 @@ class Pipe(asyncio.Protocol):
         self._transport.set_protocol(self)
 
     def ask(self, command: bytes) -> Call:
-        """Send a command on a connection that is not lost.
-
-        Its answer comes, or one of the errors of ``Pipes.ask``.
-        """
+        """Send a command; its answer comes, or one of the errors of ``Pipes.ask``."""
         call = Call(command, self._loop)
+        if self.lost:  # since whoever asks was given it
+            call.set_exception(RedisConnectionError(self.lost))
+            return call
         if not self._unsent and self._may_write:
             self._loop.call_soon(self._send)
         self._unsent.append(call)

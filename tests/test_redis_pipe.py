@@ -63,8 +63,13 @@ class Peer:
             self._writer.write(b"$%d\r\n%b\r\n" % (len(text), text))
         self._answered += number
 
-    def welcome(self) -> None:
-        """Answer what a connection began with."""
+    async def welcome(self) -> None:
+        """Answer what a connection began with, once it has."""
+
+        async def so() -> bool:
+            return self._unwelcomed > 0
+
+        await until(so, "a connection has begun")
         assert self._writer
         self.welcomes = True
         self._writer.write(b"+OK\r\n" * self._unwelcomed)
@@ -189,13 +194,11 @@ async def test_an_answer_nobody_asked_for_ends_the_connection(peer: Peer) -> Non
 
 async def test_a_late_answer_fails_its_call_and_not_the_connection(peer: Peer) -> None:
     async with listening(peer.serve) as url, piped(url) as pipes:
-        first = echo(pipes, "first")
-        await peer.has_got(1)
-        pipes.wait_for(BRIEF)
-        late = echo(pipes, "late")
+        first, late = echo(pipes, "first"), echo(pipes, "late")
         await peer.has_got(2)
         peer.answer()  # a sign of life, after "late" was asked for
         assert await first == b"first"
+        pipes.wait_for(BRIEF)
         assert await failures(late) == [TimeoutError]
         pipes.wait_for(PATIENT)
         next_one = echo(pipes, "next")
@@ -242,6 +245,17 @@ async def test_who_does_not_read_is_sent_no_more(peer: Peer) -> None:
 # --- Ends ---
 
 
+async def test_a_connection_that_was_lost_is_an_error_at_once(redis_server: RedisServer) -> None:
+    async with piped(redis_server.url) as pipes:
+        await pipes.ask(packed("PING"))
+        pipe = pipes._pipe
+        assert pipe
+        pipe.end("it is gone")
+        with pytest.raises(RedisConnectionError, match="it is gone"):
+            async with asyncio.timeout(PATIENT):
+                await pipe.ask(packed("PING"))
+
+
 async def test_a_primary_that_became_a_replica_is_left_for_whoever_is_there_next(
     redis_server: RedisServer,
 ) -> None:
@@ -286,7 +300,7 @@ async def test_a_connection_may_take_longer_to_be_made_than_an_answer(peer: Peer
     peer.welcomes = False
     async with listening(peer.serve) as url, piped(url, BRIEF) as pipes:
         assert await failures(echo(pipes, "a")) == [TimeoutError]
-        peer.welcome()
+        await peer.welcome()
         pipes.wait_for(PATIENT)
         call = echo(pipes, "b")
         await peer.has_got(1)

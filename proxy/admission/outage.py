@@ -11,9 +11,8 @@ one for everybody. Meanwhile:
     new ones, closed       StoreUnavailable
 
 "Known" is what passed through this process and has not lapsed; what ended here stays ended, and
-what was turned away as revoked is so still. When
-the store is back its word counts again: a stream that was let in meanwhile claims its slot there
-with its next beat.
+what was turned away as revoked is so still. When the store is back its word counts again: a stream
+that was let in meanwhile claims its slot there with its next beat.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence

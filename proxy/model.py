@@ -32,6 +32,11 @@ class Kind(StrEnum):
     API = "api"
 
 
+# What stands for a route in metrics and logs where there is none: for paths that are nobody's, and
+# for the viewer API. No route is called so.
+NO_ROUTE, API_ROUTE = "none", "playgate"
+
+
 # --- A request and its reply, free of any web framework --------------------------------------
 
 

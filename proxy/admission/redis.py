@@ -14,10 +14,10 @@ many proxies over one Redis need one. All always expire.
 
 One script decides, atomically for the account, by Redis's own clock. At this boundary, and only
 here, whatever goes wrong between us and Redis becomes ``StoreUnavailable``; no call lasts longer
-than the timeout. All requests share one connection (``redis_pipe``), on which nobody waits for
+than the timeout, or twice that where Redis has forgotten a script (restart, SCRIPT FLUSH) and is
+sent it again. All requests share one connection (``redis_pipe``), on which nobody waits for
 another's answer. What a script hands over once is lost with an answer that nobody waits for any
-more: so a call that no request waits for is given longer, and a connection of its own. A script
-Redis has forgotten (restart, SCRIPT FLUSH) is sent again.
+more: so a call that no request waits for is given longer, and a connection of its own.
 """
 
 import asyncio

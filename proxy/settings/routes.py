@@ -18,13 +18,11 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails
 
+from proxy.model import API_ROUTE, NO_ROUTE
 from proxy.settings.patterns import PathPattern
 from proxy.settings.section import Section, conflict, conflicts, no_twins, together, written
 from proxy.settings.types import Label, NonEmpty, StreamCount, distinct, not_empty
 from proxy.settings.urls import BaseUrl, HostName, OriginUrl
-
-# What stands in metrics for paths of no route, and for the viewer API.
-NO_ROUTES = ("none", "playgate")
 
 
 def _pattern(value: object) -> PathPattern:
@@ -90,7 +88,7 @@ class RouteSettings(Section):
     @field_validator("name")
     @classmethod
     def _is_its_own(cls, name: str) -> str:
-        if name in NO_ROUTES:
+        if name in (NO_ROUTE, API_ROUTE):
             raise ValueError("is what metrics call what is on no route")
         return name
 

@@ -3,7 +3,7 @@
 from contextvars import ContextVar
 from dataclasses import dataclass
 
-from proxy.model import Kind, Playback, Request, Subject
+from proxy.model import NO_ROUTE, Kind, Playback, Request, Subject
 from proxy.streams import Decision
 from proxy.trace import Trace
 
@@ -21,7 +21,7 @@ class Notes:
 
     trace: Trace
     request: Request | None = None
-    route: str = "none"
+    route: str = NO_ROUTE
     pattern: str = ""
     kind: Kind = Kind.API
     subject: Subject | None = None

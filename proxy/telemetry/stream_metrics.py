@@ -9,6 +9,7 @@ from functools import cache
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
+from proxy.model import NO_ROUTE
 from proxy.streams import Decision, EndReason, Outcome
 from proxy.telemetry.named_gauge import NamedGauge
 
@@ -17,8 +18,6 @@ STREAMS = (*range(1, 11), 15, 20, 50, 100)
 
 # What gives a stream a new slot.
 STARTS = frozenset({Outcome.ADMITTED, Outcome.TAKEOVER, Outcome.PROVISIONAL, Outcome.OBSERVED})
-# Stands for what is on none of the configured routes.
-NO_ROUTE = "none"
 
 
 class StreamMetrics:

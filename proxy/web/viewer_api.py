@@ -12,7 +12,7 @@ from proxy.admit import Admission
 from proxy.credentials.bearer import Credentials
 from proxy.errors import BadRequest, MethodNotAllowed, NotFound, TokenForbidden
 from proxy.listing import as_json
-from proxy.model import Kind, Playback, Reply, Request, Subject, Ticket
+from proxy.model import API_ROUTE, Kind, Playback, Reply, Request, Subject, Ticket
 from proxy.playback import identity
 from proxy.playback.device import hints
 from proxy.query import values_of
@@ -66,7 +66,7 @@ class ViewerApi:
         Raises:
             PlaygateError: what is to be answered instead.
         """
-        notes.route = "playgate"
+        notes.route = API_ROUTE
         handlers, stream = self._handlers_of(request.path)
         notes.pattern = request.path.removesuffix(stream) + "{id}" * bool(stream)
         if request.method not in handlers:

@@ -183,6 +183,7 @@ class Service:
         for runner in self._runners:
             await runner.cleanup()
         await self._inner.close()
+        self.metrics.settle()
 
     def hurry(self) -> None:
         """Have ``stop`` wait for no request any longer."""
@@ -216,11 +217,15 @@ class Service:
                 )
 
     async def _watch_loop(self) -> None:
-        """Measure how late timers run: what every request waits when something blocks the loop."""
+        """Measure how late timers run: what every request waits when something blocks the loop.
+
+        And let other workers see how many requests are under way.
+        """
         while True:
             asked = time.perf_counter()
             await asyncio.sleep(WATCH_SECONDS)
             self.metrics.loop_lag(max(0.0, time.perf_counter() - asked - WATCH_SECONDS))
+            self.metrics.settle()
 
     async def _watch_store(self) -> None:
         """Notice a store that is away, or back, also while nobody is watching anything."""

@@ -6,36 +6,34 @@ gives none, because it would lead nowhere and take the place of one that does.
 """
 
 from bisect import bisect_left
-from collections.abc import Sequence
 
-from prometheus_client import Histogram
-
+from proxy.telemetry.tallies import Times
 from proxy.trace import Trace
 
 EVERY_S = 1.0
 
 
 class Exemplified:
-    """A histogram's child whose buckets have exemplars; ``bounds`` are their upper ones."""
+    """A histogram's child whose buckets have exemplars."""
 
-    __slots__ = ("_bounds", "_child", "_due")
+    __slots__ = ("_due", "_times")
 
-    def __init__(self, child: Histogram, bounds: Sequence[float]) -> None:
-        self._child = child
-        self._bounds = bounds
-        self._due = [float("-inf")] * (len(bounds) + 1)
+    def __init__(self, times: Times) -> None:
+        self._times = times
+        self._due = [float("-inf")] * (len(times.bounds) + 1)
 
     def observe(self, seconds: float, now: float, trace: Trace | None) -> None:
         """Count a request that took so long, at ``now`` in seconds of a clock that never goes back.
 
         ``trace`` is what it is known by; None: nobody's request.
         """
-        bucket = bisect_left(self._bounds, seconds)
+        times = self._times
+        bucket = bisect_left(times.bounds, seconds)
         if trace is None or now < self._due[bucket] or (labels := _labels(trace)) is None:
-            self._child.observe(seconds)
+            times.observe(seconds)
             return
         self._due[bucket] = now + EVERY_S
-        self._child.observe(seconds, labels)
+        times.child.observe(seconds, labels)
 
 
 def _labels(trace: Trace) -> dict[str, str] | None:

@@ -25,6 +25,7 @@ from proxy.telemetry.process_share import ProcessShare
 from proxy.telemetry.shared_metrics import SharedMetrics
 from proxy.telemetry.spans import NoSpans, Spans
 from proxy.telemetry.stream_metrics import StreamMetrics
+from proxy.telemetry.tallies import Tallies
 from proxy.telemetry.totals import Totals, totals
 
 T = TypeVar("T")
@@ -55,6 +56,7 @@ class Metrics:
         shared: SharedMetrics | None = None,
     ) -> None:
         registry = self.registry = CollectorRegistry()
+        self._tallies = tallies = Tallies(registry, shared=shared is not None)
         self._shared = shared
         # Since when others have counted what is shown; None: it is counted from now on, and here.
         self.began = shared.began if shared else None
@@ -70,7 +72,7 @@ class Metrics:
             multiprocess_mode="livemax",
         )
         build.labels(version).set(1)
-        self.streams = StreamMetrics(registry, shared=shared is not None)
+        self.streams = StreamMetrics(registry, tallies, shared=shared is not None)
         self._requests = Counter(
             "playgate_requests_total",
             "Requests answered on the player port.",
@@ -92,7 +94,7 @@ class Metrics:
             registry=registry,
         )
         self._spans = spans or NoSpans()
-        self.phase = Phases(phase_seconds, PHASE_SECONDS, self._spans)
+        self.phase = Phases(phase_seconds, PHASE_SECONDS, self._spans, tallies)
         self._store_up = Gauge(
             "playgate_store_up",
             "Whether the store answers (1) or not (0).",
@@ -169,7 +171,7 @@ class Metrics:
             multiprocess_mode="livemax",
         )
         self._lags: deque[float] = deque(maxlen=LAGS)
-        self.in_flight = Gauge(
+        self._in_flight = Gauge(
             "playgate_in_flight_requests",
             "Player requests being answered.",
             registry=registry,
@@ -183,16 +185,18 @@ class Metrics:
         self._keep_children()
 
     def _keep_children(self) -> None:
-        self._requests_of = cache(self._requests.labels)
+        count, times = self._tallies.count, self._tallies.times
+        self._requests_of = cache(lambda *labels: count(self._requests.labels(*labels)))
         self._request_seconds_of = cache(
-            lambda route, kind: Exemplified(self._request_seconds.labels(route, kind), SECONDS)
+            lambda *labels: Exemplified(times(self._request_seconds.labels(*labels), SECONDS))
         )
-        self._store_of = cache(self._store_seconds.labels)
-        self._cache_of = cache(self._cache.labels)
+        self._store_of = cache(lambda op: times(self._store_seconds.labels(op), STORE_SECONDS))
+        self._cache_of = cache(lambda result: count(self._cache.labels(result)))
         self._origin_requests_of = cache(self._origin_requests.labels)
 
     async def ask(self, look: Callable[[], T]) -> T:
         """Give what a look at all metrics finds; in a thread, where files are to be read."""
+        self.settle()
         if self._shared is None:
             return look()
         return await asyncio.wrap_future(in_thread(look))
@@ -206,6 +210,10 @@ class Metrics:
     def totals(self) -> Totals:
         """Give how things are, and what was counted so far over all routes."""
         return totals(self._shown.collect())
+
+    def settle(self) -> None:
+        """Have what was counted seen by whoever reads the metrics of all workers."""
+        self._tallies.settle()
 
     def refresh(self) -> None:
         """Show what nobody tells of when it changes: how old keys are, what the process takes."""
@@ -274,6 +282,10 @@ class Metrics:
     def keepalive_entry(self, result: str) -> None:
         """Count an entry of the keepalive stream."""
         self._keepalive_entries.labels(result).inc()
+
+    def watch_in_flight(self, look: Callable[[], int]) -> None:
+        """Show how many requests are being answered: what ``look`` gives."""
+        self._tallies.level(self._in_flight, look)
 
     def loop_lag(self, seconds: float) -> None:
         """Note how late the event loop ran; the worst counts for a while."""

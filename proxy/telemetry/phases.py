@@ -10,18 +10,24 @@ from prometheus_client import Histogram
 from proxy.telemetry.exemplars import Exemplified
 from proxy.telemetry.notes import CURRENT
 from proxy.telemetry.spans import PhaseSpan, Spans
+from proxy.telemetry.tallies import Tallies
 
 
 class Phases:
-    """Measures phases into a histogram with those bounds, and tells ``spans`` of each."""
+    """Measures phases into a histogram with those bounds, and tells ``spans`` of each.
 
-    def __init__(self, histogram: Histogram, bounds: Sequence[float], spans: Spans) -> None:
-        self._of = cache(lambda name: Exemplified(histogram.labels(name), bounds))
+    ``of`` gives what a phase is counted in, by its name.
+    """
+
+    def __init__(
+        self, histogram: Histogram, bounds: Sequence[float], spans: Spans, tallies: Tallies
+    ) -> None:
+        self.of = cache(lambda name: Exemplified(tallies.times(histogram.labels(name), bounds)))
         self._spans = spans
 
     def __call__(self, name: str) -> "Phase":
         """Give the context in which a phase happens."""
-        return Phase(name, self._of(name), self._spans)
+        return Phase(name, self.of(name), self._spans)
 
 
 class Phase:

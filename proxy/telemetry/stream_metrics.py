@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 from proxy.model import NO_ROUTE
 from proxy.streams import Decision, EndReason, Outcome
 from proxy.telemetry.named_gauge import NamedGauge
+from proxy.telemetry.tallies import Tallies
 
 # Concurrency: each number of streams a plan may plausibly allow has a bucket of its own.
 STREAMS = (*range(1, 11), 15, 20, 50, 100)
@@ -23,7 +24,9 @@ STARTS = frozenset({Outcome.ADMITTED, Outcome.TAKEOVER, Outcome.PROVISIONAL, Out
 class StreamMetrics:
     """The metrics of streams, in a registry of the process."""
 
-    def __init__(self, registry: CollectorRegistry, *, shared: bool = False) -> None:
+    def __init__(
+        self, registry: CollectorRegistry, tallies: Tallies, *, shared: bool = False
+    ) -> None:
         self.admissions = Counter(
             "playgate_admissions_total",
             "Decisions on streams, by what was decided.",
@@ -72,7 +75,7 @@ class StreamMetrics:
         self._routes: frozenset[str] = frozenset()
         self._streams: Mapping[str, int] = {}
         self.active({})
-        self._admissions_of = cache(self.admissions.labels)
+        self._admissions_of = cache(lambda *labels: tallies.count(self.admissions.labels(*labels)))
         self._refusals_of = cache(self.refusals.labels)
 
     def decision(self, route: str, decision: Decision) -> None:

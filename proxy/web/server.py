@@ -51,19 +51,17 @@ class InFlight:
     """How many requests of players are being answered, by whichever port."""
 
     def __init__(self, metrics: Metrics) -> None:
-        self._metrics = metrics
         self.number = 0
+        metrics.watch_in_flight(lambda: self.number)
 
     @contextmanager
     def one_more(self) -> Iterator[None]:
         """Count one while inside."""
         self.number += 1
-        self._metrics.in_flight.inc()
         try:
             yield
         finally:
             self.number -= 1
-            self._metrics.in_flight.dec()
 
 
 def player_server(handle: Handler) -> PlayerServer:

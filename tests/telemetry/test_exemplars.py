@@ -13,6 +13,7 @@ from prometheus_client.samples import Exemplar
 from proxy.telemetry.exemplars import EVERY_S, Exemplified
 from proxy.telemetry.metrics import Metrics
 from proxy.telemetry.notes import CURRENT, Notes
+from proxy.telemetry.tallies import Tallies
 from proxy.trace import MAX_REQUEST_ID, Trace, TraceContext
 from tests.support.playlists import serve_channels
 from tests.support.stack import Stack
@@ -33,13 +34,13 @@ def exemplars(text: str, metric: str) -> list[Exemplar]:
     ]
 
 
-class Times:
+class Told:
     """A histogram with one bucket up to a second, and one beyond."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         histogram = Histogram("times", "Some times.", buckets=(1,), registry=self.registry)
-        self.times = Exemplified(histogram, (1,))
+        self.times = Exemplified(Tallies(self.registry).times(histogram, (1,)))
 
     def ids(self) -> list[str]:
         text = generate_latest(self.registry).decode()  # type: ignore[no-untyped-call]  # has no hints
@@ -67,7 +68,7 @@ async def test_who_asks_for_openmetrics_finds_the_request_beside_its_bucket() ->
 
 
 def test_a_bucket_has_one_exemplar_a_second_and_each_has_its_own() -> None:
-    told = Times()
+    told = Told()
     told.times.observe(0.1, 100.0, Trace("first"))
     told.times.observe(0.2, 100.0 + EVERY_S / 2, Trace("too-soon"))
     told.times.observe(1.5, 100.0 + EVERY_S / 2, Trace("slow"))
@@ -77,7 +78,7 @@ def test_a_bucket_has_one_exemplar_a_second_and_each_has_its_own() -> None:
 
 
 def test_a_value_on_a_buckets_bound_is_in_that_bucket() -> None:
-    told = Times()
+    told = Told()
     told.times.observe(1.0, 100.0, Trace("on-the-bound"))
     told.times.observe(0.5, 100.0, Trace("too-soon"))
     told.times.observe(1.1, 100.0, Trace("beyond"))
@@ -85,7 +86,7 @@ def test_a_value_on_a_buckets_bound_is_in_that_bucket() -> None:
 
 
 def test_what_leads_to_no_trace_takes_no_place_from_what_does() -> None:
-    told = Times()
+    told = Told()
     told.times.observe(0.1, 100.0, None)
     told.times.observe(0.1, 100.0, Trace("unrecorded", UNRECORDED))
     told.times.observe(0.1, 100.0, Trace("recorded", RECORDED))

@@ -9,9 +9,8 @@ from proxy.telemetry.shared_metrics import SharedMetrics
 
 # What a process does there: it counts, shows a gauge, and ends (or does not).
 WORKER = """
-import os, sys
+import asyncio, os, sys
 from pathlib import Path
-from typing import Self
 from proxy.telemetry.shared_metrics import SharedMetrics
 from proxy.telemetry.metrics import Metrics
 from proxy.telemetry.notes import Notes
@@ -26,9 +25,12 @@ def work():
     metrics.config.reload("reloaded" if int(sys.argv[3]) else "failed")
     metrics.streams.watch_routes(["live"])
     metrics.streams.active({"live": int(sys.argv[4])})
+    asyncio.run(count(metrics))
+    return metrics
+
+async def count(metrics):
     for _ in range(3):
         metrics.request(Notes(Trace("id", None)), 0.0, 0.02)
-    return metrics
 
 for _ in range(int(sys.argv[2])):
     if (pid := os.fork()) == 0:

@@ -1,0 +1,128 @@
+"""Counted at once, and added up when somebody looks.
+
+A counter of prometheus_client takes a lock for each count, a histogram walks its buckets, and where
+workers share their metrics each count is a write into a file. A request has a dozen of them, and
+who looks comes every few seconds. So what is counted at each request is an addition here. It is
+handed on when the metrics are read; where other workers may be asked for them, after each turn of
+the event loop, or one that is killed would take with it what it counted.
+"""
+
+import asyncio
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric
+from prometheus_client.registry import Collector
+
+
+class _Tally(Protocol):
+    def settle(self) -> None:
+        """Hand on what was counted."""
+
+
+_Counted = Callable[[_Tally], None]
+
+
+class Count:
+    """What is to be added to a counter's child; it tells ``counted`` of what is new."""
+
+    __slots__ = ("_child", "_counted", "_number")
+
+    def __init__(self, child: Counter, counted: _Counted) -> None:
+        self._child = child
+        self._counted = counted
+        self._number = 0
+
+    def inc(self) -> None:
+        """Count one."""
+        if not self._number:
+            self._counted(self)
+        self._number += 1
+
+    def settle(self) -> None:
+        """Hand on what was counted."""
+        self._child.inc(self._number)
+        self._number = 0
+
+
+class Times:
+    """What is to be added to a histogram's child; ``bounds`` are its buckets' upper ones.
+
+    It tells ``counted`` of what is new.
+    """
+
+    __slots__ = ("_counted", "_number", "_numbers", "_sum", "bounds", "child")
+
+    def __init__(self, child: Histogram, bounds: Sequence[float], counted: _Counted) -> None:
+        self.child = child
+        self.bounds = tuple(bounds)
+        self._counted = counted
+        self._numbers = [0] * (len(bounds) + 1)
+        self._number = 0
+        self._sum = 0.0
+
+    def observe(self, value: float) -> None:
+        """Count a value: a time in seconds, say."""
+        if not self._number:
+            self._counted(self)
+        self._number += 1
+        self._numbers[bisect_left(self.bounds, value)] += 1
+        self._sum += value
+
+    def settle(self) -> None:
+        """Hand on what was counted."""
+        for bucket, number in zip(self.child._buckets, self._numbers, strict=True):  # noqa: SLF001  # it takes one value at a time otherwise
+            if number:
+                bucket.inc(number)
+        self.child._sum.inc(self._sum)  # noqa: SLF001  # see above
+        self._numbers = [0] * len(self._numbers)
+        self._number = 0
+        self._sum = 0.0
+
+
+class Tallies(Collector):
+    """All tallies of a registry, which hands them on whenever it is read.
+
+    ``shared``: others read it, too, without asking.
+    """
+
+    def __init__(self, registry: CollectorRegistry, *, shared: bool = False) -> None:
+        self._shared = shared
+        self._open: list[_Tally] = []
+        self._levels: list[tuple[Gauge, Callable[[], float]]] = []
+        registry.register(self)  # read in this order: before what it adds to
+
+    def count(self, child: Counter) -> Count:
+        """Count for a counter's child."""
+        return Count(child, self._counted)
+
+    def times(self, child: Histogram, bounds: Sequence[float]) -> Times:
+        """Count for a histogram's child."""
+        return Times(child, bounds, self._counted)
+
+    def _counted(self, tally: _Tally) -> None:
+        if self._shared and not self._open:
+            asyncio.get_running_loop().call_soon(self.settle)
+        self._open.append(tally)
+
+    def level(self, child: Gauge, look: Callable[[], float]) -> None:
+        """Show in a gauge's child what ``look`` gives."""
+        self._levels.append((child, look))
+
+    def settle(self) -> None:
+        """Hand on all that was counted, and how things are now."""
+        for tally in self._open:
+            tally.settle()
+        self._open.clear()
+        for child, look in self._levels:
+            child.set(look())
+
+    def describe(self) -> Iterable[Metric]:
+        """Name nothing: it has no metrics of its own."""
+        return ()
+
+    def collect(self) -> Iterable[Metric]:
+        """Hand on all that was counted; give nothing."""
+        self.settle()
+        return ()

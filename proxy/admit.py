@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from proxy.admission.policy import BEATS_PER_TTL, Lifetimes, cadence, limit_for
 from proxy.admission.rules import Rulebook
-from proxy.admission.store import Store
+from proxy.admission.store import Question, Store
 from proxy.errors import StoreUnavailable, StreamEnded, StreamLimit, TokenRevoked
 from proxy.learned import Learned, Tempo
 from proxy.manifests.template import Template
@@ -169,8 +169,39 @@ class Admission:
         intent: Intent,
         by_credential: bool = True,
     ) -> Decision:
+        attempt = self._attempt(
+            subject, playback, lifetime, beat=beat, intent=intent, by_credential=by_credential
+        )
+        with self._metrics.phase("store"):
+            decision = await self.store.decide(attempt)
+        return self.judged(decision)
+
+    def judged(self, decision: Decision) -> Decision:
+        """Give a decision that lets a request pass.
+
+        Raises:
+            TokenRevoked, StreamLimit, StreamEnded: it does not.
+        """
+        if decision.outcome is Outcome.REVOKED:
+            raise TokenRevoked
+        if decision.outcome is Outcome.REFUSED:
+            raise StreamLimit(decision, self._limits.status)
+        if decision.outcome is Outcome.ENDED:
+            raise StreamEnded(decision)
+        return decision
+
+    def _attempt(
+        self,
+        subject: Subject,
+        playback: Playback,
+        lifetime: Cadence,
+        *,
+        beat: bool,
+        intent: Intent,
+        by_credential: bool = True,
+    ) -> Attempt:
         limit, rule = self.limit(subject, playback.route)
-        attempt = Attempt(
+        return Attempt(
             account=subject.account,
             playback=playback,
             limit=limit,
@@ -182,15 +213,13 @@ class Admission:
             issued_ms=subject.issued_ms if by_credential else None,
             rules=self._limits.rulebook.applying(subject, playback),
         )
-        with self._metrics.phase("store"):
-            decision = await self.store.decide(attempt)
-        if decision.outcome is Outcome.REVOKED:
-            raise TokenRevoked
-        if decision.outcome is Outcome.REFUSED:
-            raise StreamLimit(decision, self._limits.status)
-        if decision.outcome is Outcome.ENDED:
-            raise StreamEnded(decision)
-        return decision
+
+    def question(self, subject: Subject, playback: Playback, *, beat: bool) -> Question:
+        """Put a request into the store's words; good as long as ``Learned.habits`` are the same."""
+        lifetime = self._lifetime(playback)
+        return self.store.question(
+            self._attempt(subject, playback, lifetime, beat=beat, intent=Intent.START)
+        )
 
     def _lifetime(self, playback: Playback) -> Cadence:
         tempo = self.tempo(playback.content)
@@ -225,8 +254,7 @@ class Admission:
         is_entry: bool,
     ) -> None:
         """Take in what a manifest says of its tempo, and correct the slot if that is news."""
-        if template.refreshes_by_location:
-            self._note_return(playback, decision)
+        self.note_return(playback, decision, template)
         if template.pace is None:
             return
         known = self.tempo(playback.content)
@@ -241,12 +269,14 @@ class Admission:
         with suppress(StoreUnavailable):
             await self.store.amend(subject.account, decision.stream, corrected)
 
-    def _note_return(self, playback: Playback, decision: Decision) -> None:
+    def note_return(self, playback: Playback, decision: Decision, template: Template) -> None:
         """Tell players that refresh an MPD where it sends them from those that never look there.
 
         ffmpeg, VLC 3 and GStreamer 1.22 ask for the entry again, with its token: each refresh
         looks like a new start, and would undo a takeover or an operator's end.
         """
+        if not template.refreshes_by_location:
+            return
         if playback.instance_ms is not None:
             self._learned.note_return(playback.stream, by_token=False)
         elif decision.outcome is Outcome.RENEWED:

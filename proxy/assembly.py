@@ -8,6 +8,7 @@ from proxy import wiring
 from proxy.admission.store import Store
 from proxy.admit import Admission
 from proxy.attendance import Holds
+from proxy.beats import Beats
 from proxy.credentials.account import AccountNames
 from proxy.credentials.keys import KeyRing
 from proxy.gateway import Gateway
@@ -21,19 +22,21 @@ from proxy.settings.reload import Reread
 from proxy.settings.schema import Settings
 from proxy.telemetry.journal import Journal
 from proxy.telemetry.metrics import Metrics
-from proxy.telemetry.spans import Spans
+from proxy.telemetry.spans import NoSpans, Spans
 from proxy.walker import Walkers
 from proxy.web.account_streams import AccountStreams
 from proxy.web.addresses import TrustedProxies
 from proxy.web.admin_api import AdminApi
 from proxy.web.console.site import ConsolePage
 from proxy.web.description import AdminDescription
+from proxy.web.fast_port import FastPort
 from proxy.web.health import Health
+from proxy.web.in_flight import InFlight
 from proxy.web.probes import Probes
 from proxy.web.reload import ConfigReload
 from proxy.web.replies import Cors
 from proxy.web.revocation import AccountRevocation, Memory
-from proxy.web.server import InFlight, PlayerPort
+from proxy.web.server import PlayerPort
 from proxy.web.stats import Config, KeyAges, Stats
 from proxy.web.steering import Steering
 from proxy.web.viewer_api import ViewerApi
@@ -77,38 +80,61 @@ def player_port(
         ),
         interval=settings.streams.keepalive_interval,
     )
-    gateway = Gateway(
-        routes=routes,
-        walkers=Walkers(
-            credentials,
-            IdentityRules(settings.identity.device_header, settings.identity.jti_per_playback),
-            limits.rulebook,
-        ),
+    walkers = Walkers(
+        credentials,
+        IdentityRules(settings.identity.device_header, settings.identity.jti_per_playback),
+        limits.rulebook,
+    )
+    source = ManifestSource(
+        routes,
+        upstreams,
+        credentials,
+        origins,
+        metrics,
+        caches=caches,
+        keepalive=settings.streams.keepalive,
+    )
+    beats = Beats(
+        walkers=walkers,
         admission=admission,
-        source=ManifestSource(
-            routes,
-            upstreams,
-            credentials,
-            origins,
-            metrics,
-            caches=caches,
-            keepalive=settings.streams.keepalive,
-        ),
+        source=source,
         metrics=metrics,
         holds=lasting.holds,
+        learned=lasting.learned,
+    )
+    gateway = Gateway(
+        routes=routes,
+        walkers=walkers,
+        admission=admission,
+        source=source,
+        metrics=metrics,
+        holds=lasting.holds,
+        beats=beats,
+    )
+    cors, trusted = Cors(settings.cors.origins), TrustedProxies(settings.listen.trusted_proxies)
+    fast = FastPort(
+        beats=beats,
+        gateway=gateway,
+        cors=cors,
+        trusted=trusted,
+        metrics=metrics,
+        in_flight=lasting.in_flight,
+        max_in_flight=settings.listen.max_in_flight,
     )
     return PlayerPort(
         gateway=gateway,
         api=ViewerApi(credentials, admission, steering, settings.identity.device_header),
         steering=steering,
-        cors=Cors(settings.cors.origins),
-        trusted=TrustedProxies(settings.listen.trusted_proxies),
+        cors=cors,
+        trusted=trusted,
         metrics=metrics,
         spans=lasting.spans,
         journal=lasting.journal,
         in_flight=lasting.in_flight,
         max_in_flight=settings.listen.max_in_flight,
         package=settings.auth.uri_signing.param if settings.auth.uri_signing.enabled else None,
+        # Spans are begun and ended on the usual path.
+        fast=fast if isinstance(lasting.spans, NoSpans) else None,
     )
 
 

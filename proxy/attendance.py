@@ -61,13 +61,21 @@ class Holds:
         """
         if self.are_taken(account, limit):
             raise Overloaded("Too many requests of this account are under way.")
-        self._held[account] += 1
+        self.take(account)
         try:
             yield
         finally:
-            self._held[account] -= 1
-            if not self._held[account]:
-                del self._held[account]
+            self.give_back(account)
+
+    def take(self, account: str) -> None:
+        """Count a request of an account, until it is given back."""
+        self._held[account] += 1
+
+    def give_back(self, account: str) -> None:
+        """Count it no more."""
+        self._held[account] -= 1
+        if not self._held[account]:
+            del self._held[account]
 
 
 def drop(_: object) -> None:

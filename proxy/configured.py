@@ -31,8 +31,9 @@ from proxy.telemetry.shared_metrics import SharedMetrics
 from proxy.token_keys import Keys, TokenKeys
 from proxy.web.admin_api import AdminApi
 from proxy.web.certificate import Certificate, loaded
+from proxy.web.fast_path import FastConnection, Parsed
 from proxy.web.health import Health
-from proxy.web.server import InFlight
+from proxy.web.in_flight import InFlight
 
 Heard = Callable[[Settings], None]
 
@@ -95,6 +96,11 @@ class Configured:
     async def handle(self, raw: web.BaseRequest) -> web.StreamResponse:
         """Answer a player's request by what is in force when it comes."""
         return await self.players.handle(raw)
+
+    def begin(self, connection: FastConnection, request: Parsed) -> bool:
+        """Begin to answer a player's request, if that takes no waiting."""
+        fast = self.players.fast
+        return fast is not None and fast.begin(connection, request)
 
     async def start(self, *, require_store: bool) -> None:
         """Get ready to answer.

@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 
 from proxy import attendance
 from proxy.admit import Admission
+from proxy.beats import Beats, Visit
 from proxy.conditions import is_conditional, not_modified
 from proxy.errors import (
     MethodNotAllowed,
@@ -38,7 +39,7 @@ from proxy.origin.exchange import Opened
 from proxy.origin.patience import unblocked
 from proxy.rendering import rendered
 from proxy.routing import Route, RouteTable
-from proxy.streams import Decision, Intent
+from proxy.streams import Decision, Intent, Outcome
 from proxy.telemetry.metrics import Metrics
 from proxy.telemetry.notes import Notes
 from proxy.walker import Walker, Walkers
@@ -60,6 +61,7 @@ class Gateway:
         source: ManifestSource,
         metrics: Metrics,
         holds: attendance.Holds,
+        beats: Beats,
     ) -> None:
         self._routes = routes
         self._walkers = walkers
@@ -67,6 +69,7 @@ class Gateway:
         self._source = source
         self._metrics = metrics
         self._holds = holds
+        self._beats = beats
 
     async def reply(self, request: Request, notes: Notes) -> Reply:
         """Answer a GET or HEAD.
@@ -88,21 +91,18 @@ class Gateway:
     ) -> Reply:
         notes.kind = Kind.ENTRY
         content = route.content(request)
-        with self._metrics.phase("auth"):
-            walker = await self._walkers.to_manifest(request, route, content)
-            notes.subject, notes.playback = walker.subject, walker.playback
-            notes.kind = kind = Kind.ENTRY if walker.playback.content == content else Kind.CHILD
-            if kind is Kind.CHILD and not self._walkers.may_fetch(walker, content):
-                raise TicketInvalid
-        conditional = is_conditional(request.headers)
-        peek = conditional or request.method == "HEAD"
         if request.method == "HEAD":  # nobody plays it, so there is nothing to wait for
             request = replace(request, query=unblocked(request.query))
+        with self._metrics.phase("auth"):
+            visit = await self._visit(route, request, content, notes)
+        walker = visit.walker
+        conditional = is_conditional(request.headers)
+        peek = conditional or request.method == "HEAD"
         until_sent.enter_context(await self._counted(walker, notes))
         decision = await self._decide(walker, notes, Intent.PEEK if peek else Intent.START)
         held = None if peek else decision
         async with self._holding(walker, held):
-            manifest = await self._fetch(route, request, walker, held)
+            manifest = await self._fetch(visit, request, held)
         if conditional and manifest.template and not_modified(request.headers, manifest.validators):
             return Reply(304, (("Cache-Control", "no-store"),))
         if manifest.template is None:
@@ -115,10 +115,24 @@ class Gateway:
                 walker.playback,
                 decision,
                 manifest.template,
-                is_entry=kind is Kind.ENTRY,
+                is_entry=visit.kind is Kind.ENTRY,
             )
             with self._metrics.phase("rewrite"):
-                return self._render(request, walker, decision, manifest.template)
+                reply = self._render(request, walker, decision, manifest.template)
+        if request.name and decision.outcome is Outcome.RENEWED and not visit.key.blocking:
+            self._beats.keep(request.name, visit)
+        return reply
+
+    async def _visit(self, route: Route, request: Request, content: str, notes: Notes) -> Visit:
+        """Find out who asks, and which stream it is: what is known before anybody is asked."""
+        walker = await self._walkers.to_manifest(request, route, content)
+        playback = notes.playback = walker.playback
+        notes.subject = walker.subject
+        notes.kind = Kind.ENTRY if playback.content == content else Kind.CHILD
+        if notes.kind is Kind.CHILD and not self._walkers.may_fetch(walker, content):
+            raise TicketInvalid
+        key = self._source.key(route, request, playback.content)
+        return Visit(route, notes.kind, walker, key)
 
     async def _segment(
         self, route: Route, request: Request, notes: Notes, until_sent: ExitStack
@@ -172,6 +186,10 @@ class Gateway:
             )
 
     async def _decide(self, walker: Walker, notes: Notes, intent: Intent) -> Decision:
+        if intent is Intent.START and notes.told is not None:
+            # Said already, before this was found to be more than a beat.
+            notes.decision, notes.told = notes.told, None
+            return self._admission.judged(notes.decision)
         asking = self._admission.decide(
             walker.subject, walker.playback, beat=self._is_beat(walker), intent=intent
         )
@@ -185,15 +203,13 @@ class Gateway:
         content, ticket = walker.playback.content, walker.ticket
         return self._admission.shows_life(content, by_ticket=ticket is not None)
 
-    async def _fetch(
-        self, route: Route, request: Request, walker: Walker, held: Decision | None
-    ) -> Manifest:
+    async def _fetch(self, visit: Visit, request: Request, held: Decision | None) -> Manifest:
         """Get the manifest; no stream goes on holding a slot for one that could not be had."""
-        content = walker.playback.content
-        if held is not None and (fresh := self._source.fresh(route, request, content)):
+        if held is not None and (fresh := self._source.fresh(visit.key)):
             return fresh
-        pace = self._admission.tempo(content).pace
-        work = self._source.manifest(route, request, content, pace)
+        walker = visit.walker
+        pace = self._admission.tempo(walker.playback.content).pace
+        work = self._source.manifest(visit.route, request, visit.key, pace)
         manifest = await self._attended(walker, held, work)
         if manifest.template is None:
             await self._give_back(walker, held)
@@ -244,6 +260,10 @@ class Gateway:
             await self._give_back(walker, held)
             raise
 
+    async def forsake(self, visit: Visit, told: Decision) -> None:
+        """Give back what the store gave to a request whose client has gone away meanwhile."""
+        await self._give_back(visit.walker, told)
+
     async def _give_back(self, walker: Walker, held: Decision | None) -> None:
         # Who comes with a ticket is in the middle of a stream, and will ask again.
         if held is not None and walker.ticket is None:
@@ -252,7 +272,5 @@ class Gateway:
     def _render(
         self, request: Request, walker: Walker, decision: Decision, template: Template
     ) -> Reply:
-        ticket = self._walkers.ticket(walker, decision, template)
-        if template.in_full and walker.ticket and ticket != walker.ticket.text:
-            template = template.in_full
+        template, ticket = self._walkers.fitted(walker, decision, template)
         return rendered(request, template, ticket, decision)

@@ -7,6 +7,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TypeVar
 
+from proxy.manifests.template import Template
 from proxy.streams import Pace
 
 # Contents whose tempo is remembered, and streams of players that come back with their token. A
@@ -26,6 +27,8 @@ class Tempo:
 
 
 UNKNOWN = Tempo()
+# A content's tempo, and whether a stream's player comes back with its token.
+Habits = tuple[Tempo, bool]
 
 
 class Learned:
@@ -41,13 +44,27 @@ class Learned:
 
     def note_tempo(self, content: str, pace: Pace, *, self_refreshing: bool) -> Tempo:
         """Take in what one of a content's manifests says, and give what is known with it."""
-        tempo = Tempo(_slower(self.tempo(content).pace, pace), self_refreshing and pace.live)
+        known = self.tempo(content)
+        tempo = Tempo(_slower(known.pace, pace), self_refreshing and pace.live)
+        if tempo == known:
+            tempo = known  # by which others see that nothing has changed
         _put(self._tempos, content, tempo)
         return tempo
 
     def returns(self, stream: str) -> bool:
         """Tell whether a stream's player comes back with its token."""
         return stream in self._returning
+
+    def habits(self, content: str, stream: str) -> Habits:
+        """Give all that was learned of a stream and its content."""
+        return self.tempo(content), self.returns(stream)
+
+    def has_learned(self, content: str, template: Template, *, is_entry: bool) -> bool:
+        """Tell whether a manifest says nothing of its content's tempo that is news."""
+        known, pace = self.tempo(content), template.pace
+        if pace is None or pace != known.pace:
+            return pace is None
+        return not is_entry or known.self_refreshing == (template.media_playlist and pace.live)
 
     def note_return(self, stream: str, *, by_token: bool) -> None:
         """Take in how a stream's player came back."""

@@ -60,7 +60,9 @@ class Manifest:
 
 
 @dataclass(frozen=True, slots=True)
-class _Key:
+class ManifestKey:
+    """What a compiled manifest is known by: where it is had, for whom, and of which content."""
+
     route: str
     target: Target
     scheme: str
@@ -86,13 +88,13 @@ class ManifestCaches:
         # the others, a few low-latency channels would drive all of them out.
         self._reloads = self._micro_cache(ttl, MAX_RELOADS, MAX_RELOAD_BYTES)
 
-    def of(self, key: _Key) -> MicroCache[_Key, Manifest]:
+    def of(self, key: ManifestKey) -> MicroCache[ManifestKey, Manifest]:
         """Give the cache that a manifest is in."""
         return self._reloads if key.blocking else self._all
 
     def _micro_cache(
         self, ttl: float, max_entries: int, max_weight: int
-    ) -> MicroCache[_Key, Manifest]:
+    ) -> MicroCache[ManifestKey, Manifest]:
         return MicroCache(
             ttl=ttl,
             max_entries=max_entries,
@@ -126,15 +128,19 @@ class ManifestSource:
         self._private = credentials.private_params | {CMCD_PARAM}
         self._caches = caches
 
-    def fresh(self, route: Route, request: Request, content: str) -> Manifest | None:
-        """Give the manifest a request names, if that takes no waiting."""
-        key = self._key(route, request, content)
+    def key(self, route: Route, request: Request, content: str) -> ManifestKey:
+        """Give what the manifest is known by that a request names, for a stream of ``content``."""
+        target = self._target(route, request)
+        return ManifestKey(route.name, target, request.scheme, request.host, content)
+
+    def fresh(self, key: ManifestKey) -> Manifest | None:
+        """Give a manifest, if that takes no waiting."""
         return self._caches.of(key).peek(key)
 
     async def manifest(
-        self, route: Route, request: Request, content: str, pace: Pace | None
+        self, route: Route, request: Request, key: ManifestKey, pace: Pace | None
     ) -> Manifest:
-        """Give the manifest a request names, for a stream of ``content``.
+        """Give the manifest a request names.
 
         ``pace`` is what is known of the content's tempo. It says how long the origin may hold a
         blocking reload.
@@ -142,7 +148,6 @@ class ManifestSource:
         Raises:
             OriginError: it could not be had, or is none.
         """
-        key = self._key(route, request, content)
         hold = reload_hold(pace) if key.blocking else 0.0
 
         async def load(stale: Manifest | None) -> Loaded[Manifest]:
@@ -164,14 +169,11 @@ class ManifestSource:
                 hold=segment_hold(pace),
             )
 
-    def _key(self, route: Route, request: Request, content: str) -> _Key:
-        return _Key(route.name, self._target(route, request), request.scheme, request.host, content)
-
     def _target(self, route: Route, request: Request) -> Target:
         return Target(route.upstream(request.path), without(request.query, self._private))
 
     async def _load(
-        self, route: Route, request: Request, key: _Key, stale: Manifest | None, hold: float
+        self, route: Route, request: Request, key: ManifestKey, stale: Manifest | None, hold: float
     ) -> Loaded[Manifest]:
         validators = stale.validators if stale else None
         with self._metrics.phase("origin"):
@@ -197,7 +199,7 @@ class ManifestSource:
         )
 
     async def _compiled(
-        self, route: Route, request: Request, key: _Key, fetched: Fetched
+        self, route: Route, request: Request, key: ManifestKey, fetched: Fetched
     ) -> Manifest:
         body = fetched.body
         form = recognise(fetched.content_type, request.path, body)
@@ -211,7 +213,7 @@ class ManifestSource:
             fetched.status, fetched.headers, template=template, validators=fetched.validators
         )
 
-    def _links(self, route: Route, request: Request, key: _Key) -> Links:
+    def _links(self, route: Route, request: Request, key: ManifestKey) -> Links:
         def place(path: str) -> Place | None:
             target = self._routes.find(request.host, path)
             return target.place(request.host) if target else None

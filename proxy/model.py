@@ -48,7 +48,9 @@ class Request:
     segments, so that two spellings of a path can never be two things. ``query`` is the raw query
     string. ``address`` is the viewer's address after ``listen.trusted_proxies`` was applied.
     ``package`` is a signed URI's token that came as a parameter of the path, and is in it no more.
-    ``trace`` is what it is known by to those who are asked on its behalf.
+    ``trace`` is what it is known by to those who are asked on its behalf. ``name`` is the same for
+    all requests in the same words from the same address; empty where it never comes again, or asks
+    for less than all there is.
     """
 
     method: str
@@ -60,6 +62,7 @@ class Request:
     address: str
     package: str | None = None
     trace: Trace = UNTRACED
+    name: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,32 @@ class Call(asyncio.Future[object]):
         self.asked_at = loop.time()
 
 
+class Hearing:
+    """A call whose answer, or failure, is handed to ``heard`` in the turn in which it is read.
+
+    Nothing waits, so ``heard`` is called even if nobody wants to know any more; it never raises.
+    """
+
+    __slots__ = ("_heard", "asked_at", "command")
+
+    def __init__(self, command: bytes, asked_at: float, heard: Callable[[object], None]) -> None:
+        self.command = command
+        self.asked_at = asked_at
+        self._heard: Callable[[object], None] | None = heard
+
+    def done(self) -> bool:
+        """Whether it was handed over."""
+        return self._heard is None
+
+    def set_result(self, answer: object) -> None:
+        """Hand the answer over."""
+        heard, self._heard = self._heard, None
+        if heard is not None:
+            heard(answer)
+
+    set_exception = set_result
+
+
 def packed(*arguments: Argument) -> bytes:
     """Give a command as it is sent. Text that is no Unicode is sent with ``?`` in its place."""
     try:
@@ -64,8 +90,8 @@ class Pipe(asyncio.Protocol):
         self._connection = connection
         self._loop = asyncio.get_running_loop()
         self._reader = Reader(notEnoughData=NOTHING)
-        self._unsent: deque[Call] = deque()
-        self._sent: deque[Call] = deque()
+        self._unsent: deque[Call | Hearing] = deque()
+        self._sent: deque[Call | Hearing] = deque()
         self._read_at = self._loop.time()
         self._may_write = True
         self._watch: asyncio.TimerHandle | None = None
@@ -75,15 +101,22 @@ class Pipe(asyncio.Protocol):
     def ask(self, command: bytes) -> Call:
         """Send a command; its answer comes, or one of the errors of ``Pipes.ask``."""
         call = Call(command, self._loop)
+        self._put(call)
+        return call
+
+    def hear(self, command: bytes, heard: Callable[[object], None]) -> None:
+        """Send a command; ``heard`` is called with its answer, or one of those errors."""
+        self._put(Hearing(command, self._loop.time(), heard))
+
+    def _put(self, call: Call | Hearing) -> None:
         if self.lost:  # since whoever asks was given it
             call.set_exception(RedisConnectionError(self.lost))
-            return call
+            return
         if not self._unsent and self._may_write:
             self._loop.call_soon(self._send)
         self._unsent.append(call)
         if self._watch is None:
             self._watch = self._loop.call_later(self._timeout, self._give_up)
-        return call
 
     def wait_for(self, timeout: float) -> None:
         """Wait for another time (seconds) from now on, for calls under way, too."""
@@ -102,11 +135,12 @@ class Pipe(asyncio.Protocol):
         self._connection._close()  # type: ignore[no-untyped-call]  # noqa: SLF001  # what disconnect() does, less the goodbye
         if self._watch is not None:
             self._watch.cancel()
-        for call in (*self._sent, *self._unsent):
-            if not call.done():
-                call.set_exception(RedisConnectionError(why))
+        waiting = (*self._sent, *self._unsent)
         self._sent.clear()
         self._unsent.clear()
+        for call in waiting:
+            if not call.done():
+                call.set_exception(RedisConnectionError(why))
 
     # --- What the event loop calls ---
 
@@ -139,7 +173,7 @@ class Pipe(asyncio.Protocol):
 
     # --- Inside ---
 
-    def _refused(self, call: Call, why: str) -> None:
+    def _refused(self, call: Call | Hearing, why: str) -> None:
         if not call.done():
             kind = NoScriptError if why.startswith("NOSCRIPT") else ResponseError
             call.set_exception(kind(why))
@@ -206,6 +240,17 @@ class Pipes:
         except RedisConnectionError:
             async with asyncio.timeout_at(call.asked_at + self._timeout):
                 return await (await self._dial()).ask(command)
+
+    def hear(self, command: bytes, heard: Callable[[object], None]) -> bool:
+        """Send a command on the connection there is, once; False where there is none.
+
+        ``heard`` is called with the answer, or with one of the errors of ``ask``.
+        """
+        pipe = self._pipe
+        if pipe is None or pipe.lost:
+            return False
+        pipe.hear(command, heard)
+        return True
 
     async def close(self) -> None:
         """Close the connection; who waits on it is told so."""

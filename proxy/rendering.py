@@ -16,12 +16,7 @@ def rendered(request: Request, template: Template, ticket: str, decision: Decisi
     """Give the reply to a manifest request, or to a range of one (RFC 9110 §14)."""
     sealed = ticket.encode()
     size = template.size(sealed)
-    headers = (
-        ("Content-Type", template.content_type),
-        ("Cache-Control", "no-store"),
-        ("Accept-Ranges", "bytes"),
-        *decision_headers(decision),
-    )
+    headers = manifest_headers(template, decision)
     part = byte_range(request.headers.get("Range"), size)
     if part is None or request.method == "HEAD":
         return _reply(200, headers, template, sealed, range(size))
@@ -50,6 +45,16 @@ def _reply(
 async def _each(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
     for piece in pieces:
         yield piece
+
+
+def manifest_headers(template: Template, decision: Decision) -> tuple[tuple[str, str], ...]:
+    """Give the fields that come with a manifest."""
+    return (
+        ("Content-Type", template.content_type),
+        ("Cache-Control", "no-store"),
+        ("Accept-Ranges", "bytes"),
+        *decision_headers(decision),
+    )
 
 
 def decision_headers(decision: Decision) -> tuple[tuple[str, str], ...]:

@@ -6,7 +6,8 @@ Whoever asks it cannot forget to count an end or to report a start, because it i
 from collections.abc import Mapping, Sequence
 
 from proxy.admission.revocations import Revocation
-from proxy.admission.store import Store
+from proxy.admission.store import Heard, Question, Store
+from proxy.errors import StoreUnavailable
 from proxy.lapses import LapseWatch
 from proxy.model import Subject
 from proxy.streams import Attempt, Cadence, Decision, Ended, Intent, Lapsed, Stream
@@ -36,10 +37,27 @@ class ReportingStore:
     async def decide(self, attempt: Attempt) -> Decision:
         """Decide on an attempt, and tell unless nothing came of it."""
         told = await self._store.decide(attempt)
+        self._tell(attempt, told)
+        return told
+
+    def question(self, attempt: Attempt) -> Question:
+        """Put an attempt into the store's words."""
+        return self._store.question(attempt)
+
+    def hear(self, question: Question, heard: Heard) -> bool:
+        """Decide, and tell as ``decide`` does."""
+
+        def told(answer: Decision | StoreUnavailable | None) -> None:
+            if isinstance(answer, Decision):
+                self._tell(question.attempt, answer)
+            heard(answer)
+
+        return self._store.hear(question, told)
+
+    def _tell(self, attempt: Attempt, told: Decision) -> None:
         if attempt.intent is not Intent.PEEK:
             self._watch.note(attempt.account, told.next_lapse_ms)
             self._journal.decided(attempt, told)
-        return told
 
     async def amend(self, account: str, stream: str, cadence: Cadence) -> None:
         """Correct how long a stream's slot lives."""

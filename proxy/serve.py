@@ -65,7 +65,7 @@ class Service:
         self._inner = inner
         self.health, self.metrics = inner.health, inner.metrics
         self.store, self.keys = inner.store, inner.keys
-        self._server = player_server(inner.handle)
+        self._server = player_server(inner.handle, inner)
         self._admin = inner.operators(partial(self.reload, by="the admin API"))
         self._reloader: Reloader | None = None
         self._watch: FileWatch | None = None

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from proxy.admission.rules import Rulebook
 from proxy.credentials.bearer import Credentials
+from proxy.credentials.keys import Edition
 from proxy.errors import TicketInvalid
 from proxy.manifests.template import Template
 from proxy.model import Playback, Request, Subject, Ticket, Token
@@ -18,11 +19,20 @@ from proxy.streams import Decision, Outcome
 
 @dataclass(frozen=True, slots=True)
 class Walker:
-    """A credential's bearer, and the playback a request of theirs belongs to."""
+    """A credential's bearer, and the playback a request of theirs belongs to.
+
+    ``edition`` is that of the keys a token was verified with.
+    """
 
     subject: Subject
     playback: Playback
-    ticket: Ticket | None
+    credential: Ticket | Token
+    edition: Edition = ()
+
+    @property
+    def ticket(self) -> Ticket | None:
+        """The ticket; None where the walker came with a token."""
+        return self.credential if isinstance(self.credential, Ticket) else None
 
 
 class Walkers:
@@ -55,7 +65,7 @@ class Walkers:
                     content_rules=self._rulebook.of_content(request.path),
                     jti_per_playback=self._rules.jti_per_playback,
                 )
-                return Walker(token.subject, playback, None)
+                return Walker(token.subject, playback, token, self._credentials.edition)
 
     def to_segment(self, request: Request) -> Walker:
         """Give who asks for a segment, which takes a ticket for where it lies.
@@ -73,9 +83,26 @@ class Walkers:
             raise TicketInvalid("A segment needs the ticket its manifest gave it.")
         return Walker(ticket.subject, identity.resume(ticket, hints(request)), ticket)
 
+    def still_valid(self, walker: Walker) -> bool:
+        """Tell whether a walker's credential is as good as when it was verified."""
+        return self._credentials.still_valid(walker.credential, walker.edition)
+
     def may_fetch(self, walker: Walker, child: str) -> bool:
         """Tell whether a manifest of the walker's playback leads to this child."""
         return walker.ticket is not None and self._tickets.fits(walker.ticket, child)
+
+    def fitted(
+        self, walker: Walker, decision: Decision, template: Template
+    ) -> tuple[Template, str]:
+        """Give a manifest as it suits the walker, and the ticket for its links."""
+        ticket = self.ticket(walker, decision, template)
+        if template.in_full and walker.ticket and ticket != walker.ticket.text:
+            template = template.in_full
+        return template, ticket
+
+    def expiry(self) -> int:
+        """When a ticket that is minted now expires: the same for half its life."""
+        return self._tickets.expiry()
 
     def ticket(self, walker: Walker, decision: Decision, template: Template) -> str:
         """Give the ticket for a manifest's links: for those of a playlist, always the same."""

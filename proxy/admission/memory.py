@@ -15,6 +15,7 @@ from proxy.admission import decision
 from proxy.admission.ledger import Ledger
 from proxy.admission.policy import Policy
 from proxy.admission.revocations import Revocation
+from proxy.admission.store import Heard, Question
 from proxy.model import Clock, Subject
 from proxy.streams import Attempt, Cadence, Decision, Ended, Intent, Lapsed, Stream
 
@@ -57,34 +58,43 @@ class MemoryStore:
         """Decide on an attempt, and note what follows."""
         return self.rule(attempt)
 
+    def question(self, attempt: Attempt) -> Question:
+        """Put an attempt into words: its own will do."""
+        return Question(attempt)
+
+    def hear(self, question: Question, heard: Heard) -> bool:
+        """Decide, and say so at once."""
+        heard(self.rule(question.attempt))
+        return True
+
     async def amend(self, account: str, stream: str, cadence: Cadence) -> None:
         """Correct how long a stream's slot lives, counted from now."""
         now_ms = self.now_ms()
-        if ledger := self._ledgers.get(account):
+        if ledger := self._known(account):
             ledger.amend(stream, cadence, now_ms)
 
     async def release(
         self, account: str, stream: str, instance_ms: int | None = None
     ) -> Ended | None:
         """Give back the slot of a stream; None where it has none."""
-        ledger = self._ledgers.get(account)
+        ledger = self._known(account)
         return ledger.release(stream, instance_ms, self.now_ms()) if ledger else None
 
     async def stop(self, account: str, stream: str, *, by: str) -> tuple[Ended, ...]:
         """Kill one stream, as a viewer of the account asked."""
-        ledger = self._ledgers.get(account)
+        ledger = self._known(account)
         return ledger.stop(stream, self._policy, self.now_ms(), by=by) if ledger else ()
 
     async def forget(self, account: str, stream: str, started_ms: int) -> Ended | None:
         """Take back the slot of an instance that could not be served; None where it has none."""
-        ledger = self._ledgers.get(account)
+        ledger = self._known(account)
         return ledger.forget(stream, started_ms, self.now_ms()) if ledger else None
 
     async def end(
         self, account: str, stream: str | None, *, by: str, hold_ms: int = 0
     ) -> tuple[Ended, ...]:
         """Kill one stream or all of them (None), oldest first."""
-        ledger = self._ledgers.get(account)
+        ledger = self._known(account)
         if ledger is None:
             return ()
         return ledger.end(stream, self._policy, self.now_ms(), by=by, hold_ms=hold_ms)
@@ -92,7 +102,7 @@ class MemoryStore:
     async def drop_lapsed(self, accounts: Sequence[str]) -> tuple[Lapsed, ...]:
         """Drop the slots of these accounts whose time is up, and hand them back."""
         now_ms = self.now_ms()
-        ledgers = (self._ledgers.get(account, NOTHING) for account in accounts)
+        ledgers = (self._known(account) or NOTHING for account in accounts)
         return tuple(
             Lapsed(tuple(ledger.drop_lapsed(now_ms)), ledger.next_lapse(now_ms))
             for ledger in ledgers
@@ -108,18 +118,19 @@ class MemoryStore:
 
     async def is_revoked(self, subject: Subject) -> bool:
         """Tell whether a credential's token is revoked."""
-        ledger = self._ledgers.get(subject.account)
+        ledger = self._known(subject.account)
         return ledger is not None and ledger.revocations.cover(subject, self.now_ms())
 
     async def streams(self, account: str) -> tuple[Stream, ...]:
         """List the active streams, oldest first."""
-        ledger = self._ledgers.get(account)
+        ledger = self._known(account)
         return ledger.listing(self.now_ms()) if ledger else ()
 
     async def active(self) -> Mapping[str, int]:
         """How many streams are active, by route; what comes and goes meanwhile counts or not."""
         numbers: Counter[str] = Counter()
-        for position, ledger in enumerate(list(self._ledgers.values()), 1):
+        for position, account in enumerate(list(self._ledgers), 1):
+            ledger = self._known(account) or NOTHING
             numbers.update(slot.route for slot in ledger.active(self.now_ms()))
             if position % COUNTED == 0:
                 await asyncio.sleep(0)
@@ -140,19 +151,23 @@ class MemoryStore:
         """Give an account's ledger, a new one if need be, and forget some that are not needed."""
         now_ms = self.now_ms()
         self._forget(now_ms)
-        ledger = self._ledgers.get(account)
+        ledger = self._known(account)
         if ledger is None:
             ledger = self._ledgers[account] = Ledger()
             # Looked at once soon: what it will hold by then is not known yet.
             heappush(self._due, (now_ms + 1, account))
         return ledger
 
+    def _known(self, account: str) -> Ledger | None:
+        """Give an account's ledger; None where nothing is remembered of it."""
+        return self._ledgers.get(account)
+
     def _forget(self, now_ms: int) -> None:
         for _ in range(SWEEP):
             if not self._due or self._due[0][0] > now_ms:
                 return
             _, account = heappop(self._due)
-            needed_until_ms = self._ledgers[account].forgotten_at()
+            needed_until_ms = (self._known(account) or NOTHING).forgotten_at()
             if needed_until_ms <= now_ms:
                 del self._ledgers[account]
             else:

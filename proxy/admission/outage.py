@@ -15,30 +15,25 @@ what was turned away as revoked is so still. When the store is back its word cou
 that was let in meanwhile claims its slot there with its next beat.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from enum import StrEnum
-from typing import TypeVar
 
+from proxy.admission.breaker import Breaker, OnChange, untold
 from proxy.admission.policy import Policy
 from proxy.admission.revocations import Revocation
 from proxy.admission.shadow import HOLDING, Shadow
-from proxy.admission.store import Store
+from proxy.admission.store import Heard, Question, Store
 from proxy.errors import BadRequest, StoreUnavailable
 from proxy.model import Clock, Subject
 from proxy.streams import Attempt, Cadence, Decision, Ended, Intent, Lapsed, Outcome, Stream
 
-# Seconds between two tries of a store that is away: a restart is noticed at once, and one request
-# a second that waits for a timeout is nothing.
-BACKOFF = 1.0
 # More streams than any account has: the limit where there is none.
 UNLIMITED = 1 << 30
 
 # What is said of a stream or a credential because it passed here before.
 KNOWN = frozenset({Outcome.RENEWED, Outcome.ENDED, Outcome.REVOKED})
-
-Answer = TypeVar("Answer")
 
 
 class OnOutage(StrEnum):
@@ -55,13 +50,6 @@ def _alone(policy: Policy, mode: OnOutage) -> Policy:
     Open means that no rule is asked; slots keep the names of theirs for when it is over.
     """
     return replace(policy, rules=()) if mode is OnOutage.OPEN else policy
-
-
-OnChange = Callable[[StoreUnavailable | None], None]
-
-
-def untold(_failure: StoreUnavailable | None, /) -> None:
-    """Tell nobody."""
 
 
 class OutageGuard:
@@ -84,11 +72,8 @@ class OutageGuard:
         self._primary = primary
         self._shadow = Shadow(_alone(policy, mode), clock)
         self._mode = mode
-        self._clock = clock
-        self._on_change = on_change
-        self._failed_at: float | None = None
-        self._cause: BaseException | None = None
-        self._probing = False
+        self._breaker = Breaker(clock, on_change)
+        self._ask = self._breaker.ask
 
     def govern(self, policy: Policy, mode: OnOutage) -> None:
         """Decide alone by another policy and mode from now on; what is known here stays known."""
@@ -98,7 +83,7 @@ class OutageGuard:
     @property
     def available(self) -> bool:
         """Whether the store answered when it was last asked."""
-        return self._failed_at is None
+        return self._breaker.is_closed
 
     async def start(self) -> None:
         """Try to reach the store; without it the outage has begun before the first request."""
@@ -131,6 +116,23 @@ class OutageGuard:
             return self._decide_alone(attempt)
         self._shadow.adopt(attempt, told)
         return told
+
+    def question(self, attempt: Attempt) -> Question:
+        """Put an attempt into the store's words."""
+        return self._primary.question(attempt)
+
+    def hear(self, question: Question, heard: Heard) -> bool:
+        """Decide as the store does; not while it is away, for then ``decide`` goes on without."""
+
+        def told(answer: Decision | StoreUnavailable | None) -> None:
+            if isinstance(answer, StoreUnavailable):
+                self._breaker.note(answer)
+            elif answer is not None:
+                self._breaker.note(None)
+                self._shadow.adopt(question.attempt, answer)
+            heard(answer)
+
+        return self.available and self._primary.hear(question, told)
 
     async def amend(self, account: str, stream: str, cadence: Cadence) -> None:
         """Correct how long a stream's slot lives, here at least."""
@@ -192,8 +194,8 @@ class OutageGuard:
             StoreUnavailable: the store is away, whatever the mode: they are told once, by it.
         """
         if not self.available:
-            raise StoreUnavailable from self._cause
-        # Not by ``_ask``: a call that no request waits for says nothing of those that one does.
+            raise StoreUnavailable from self._breaker.cause
+        # Not by the breaker: a call that no request waits for says nothing of those that one does.
         lapsed = await self._primary.drop_lapsed(accounts)
         await self._shadow.drop_lapsed(accounts)
         return lapsed
@@ -242,7 +244,7 @@ class OutageGuard:
         """
         if not self.available:
             return await self._shadow.active()
-        # Not by ``_ask``: as for lapses.
+        # Not by the breaker: as for lapses.
         return await self._primary.active()
 
     def _decide_alone(self, attempt: Attempt) -> Decision:
@@ -266,37 +268,3 @@ class OutageGuard:
         """Without the store there is no answer, in closed mode."""
         if self._mode is OnOutage.CLOSED:
             raise StoreUnavailable
-
-    async def _ask(self, call: Callable[[], Awaitable[Answer]], *, reads: bool = False) -> Answer:
-        """Ask the store, unless it is better left alone just now.
-
-        That it can be read does not end an outage: a replica can, and a store that is full.
-        """
-        probing = not self.available
-        if probing and (self._probing or self._is_fresh_failure()):
-            raise StoreUnavailable from self._cause
-        self._probing = probing
-        try:
-            answer = await call()
-        except StoreUnavailable as failure:
-            self._note(failure)
-            raise
-        finally:
-            if probing:
-                self._probing = False
-        if not reads:
-            self._note(None)
-        return answer
-
-    def _is_fresh_failure(self) -> bool:
-        if self._failed_at is None:
-            return False
-        # A clock that was set back must not keep us away for longer.
-        return 0 <= self._clock() - self._failed_at < BACKOFF
-
-    def _note(self, failure: StoreUnavailable | None) -> None:
-        was_available = self.available
-        self._failed_at = None if failure is None else self._clock()
-        self._cause = None if failure is None else failure.__cause__
-        if self.available != was_available:
-            self._on_change(failure)

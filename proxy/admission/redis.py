@@ -22,15 +22,18 @@ more: so a call that no request waits for is given longer, and a connection of i
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from time import perf_counter
-from types import TracebackType
+from typing import cast
 
 from redis.exceptions import NoScriptError
 
 from proxy.admission import scripts, wire
-from proxy.admission.policy import OnLimit, Policy
+from proxy.admission.boundary import Boundary, Observe, unobserved
+from proxy.admission.policy import Policy
 from proxy.admission.revocations import Revocation, too_many
 from proxy.admission.scripts import Script
+from proxy.admission.store import Heard, Question
 from proxy.admission.tally import total
 from proxy.errors import StoreUnavailable
 from proxy.model import Subject
@@ -40,12 +43,6 @@ from proxy.streams import Attempt, Cadence, Decision, Ended, Lapsed, Stream
 
 # For what no request waits for, seconds: longer than Redis pauses for a fork or a slow command.
 BACKGROUND_SECONDS = 5.0
-
-Observe = Callable[[str, float, bool], None]
-
-
-def unobserved(operation: str, seconds: float, succeeded: bool, /) -> None:  # noqa: FBT001  # a callback
-    """Take no notice of a call."""
 
 
 class RedisStore:
@@ -81,13 +78,7 @@ class RedisStore:
     def govern(self, policy: Policy) -> None:
         """Decide by another policy from now on; a call under way keeps that which it began with."""
         self._policy = policy
-        self._policy_args = (
-            policy.takeover.rank,
-            int(policy.on_limit is OnLimit.EVICT_OLDEST),
-            policy.silent_after_ms,
-            policy.max_networks,
-            policy.tombstone_ms,
-        )
+        self._policy_args = wire.policy_args(policy)
         self._rule_args = wire.rule_args(policy)
 
     def wait_for(self, timeout: float) -> None:
@@ -112,33 +103,41 @@ class RedisStore:
 
     async def decide(self, attempt: Attempt) -> Decision:
         """Decide on an attempt, and note what follows."""
-        playback, cadence, stray = attempt.playback, attempt.cadence, attempt.playback.stray
         with self._boundary("decide"):
             policy = self._policy
-            answer = await self._run(
-                scripts.DECIDE,
-                attempt.account,
-                attempt.intent.value,
-                attempt.limit,
-                *wire.cadence_args(cadence),
-                int(attempt.beat),
-                *self._policy_args,
-                playback.stream,
-                playback.device,
-                int(playback.strong),
-                playback.network,
-                "" if playback.instance_ms is None else playback.instance_ms,
-                stray.stream if stray else "",
-                stray.device if stray else "",
-                playback.content,
-                playback.route,
-                playback.label,
-                attempt.jti or "",
-                "" if attempt.issued_ms is None else attempt.issued_ms,
-                wire.rule_names(attempt.rules),
-                *self._rule_args,
-            )
+            answer = await self._run(scripts.DECIDE, attempt.account, *self._decide_args(attempt))
             return wire.decision(answer, attempt, policy)
+
+    def question(self, attempt: Attempt) -> Question:
+        """Put an attempt into words: the command, and the policy it was made by."""
+        arguments = self._arguments(attempt.account, *self._decide_args(attempt))
+        command = packed("EVALSHA", scripts.DECIDE.digest, *arguments)
+        return Question(attempt, (command, self._policy))
+
+    def hear(self, question: Question, heard: Heard) -> bool:
+        """Decide, and call ``heard``: where Redis is connected, and its clock not replaced."""
+        if self._now_ms is not None:
+            return False
+        command, policy = cast("tuple[bytes, Policy]", question.words)
+        begun = perf_counter()
+
+        def answered(answer: object) -> None:
+            told: Decision | StoreUnavailable | None = None
+            if isinstance(answer, TimeoutError):
+                told = StoreUnavailable()
+                told.__cause__ = answer
+            elif not isinstance(answer, Exception):
+                # A connection that was lost, a script that was forgotten: ``decide`` asks again.
+                with suppress(TypeError, ValueError, LookupError):
+                    told = wire.decision(answer, question.attempt, policy)
+            if told is not None:
+                self._observe("decide", perf_counter() - begun, told.__class__ is Decision)
+            heard(told)
+
+        return self._pipes.hear(command, answered)
+
+    def _decide_args(self, attempt: Attempt) -> tuple[str | int, ...]:
+        return (*wire.attempt_args(attempt, self._policy_args), *self._rule_args)
 
     async def amend(self, account: str, stream: str, cadence: Cadence) -> None:
         """Correct how long a stream's slot lives, counted from now."""
@@ -235,9 +234,13 @@ class RedisStore:
         return f"{self._key_prefix}:active"
 
     async def _run(self, script: Script, account: str, *args: str | int) -> object:
+        return await run(self._pipes, script.text, script.digest, self._arguments(account, *args))
+
+    def _arguments(self, account: str, *args: str | int) -> tuple[str | int, ...]:
+        """Give what a script over an account's keys is called with."""
         keys = self._keys(account)
         now_ms = "" if self._now_ms is None else self._now_ms()
-        return await run(self._pipes, script.text, script.digest, (len(keys), *keys, now_ms, *args))
+        return (len(keys), *keys, now_ms, *args)
 
     async def _run_for_each(self, script: Script, keys: Iterable[Sequence[str]]) -> list[object]:
         """Run a script that takes no arguments over each of these sets of keys, in one go."""
@@ -256,31 +259,5 @@ class RedisStore:
                 pipe.evalsha(script.digest, len(keys), *keys, now_ms)
             return await pipe.execute()
 
-    def _boundary(self, operation: str) -> "_Boundary":
-        return _Boundary(self._observe, operation)
-
-
-class _Boundary:
-    """Hears of a call, and gives its failure the one name it has outside."""
-
-    __slots__ = ("_begun", "_observe", "_operation")
-
-    def __init__(self, observe: Observe, operation: str) -> None:
-        self._observe = observe
-        self._operation = operation
-
-    def __enter__(self) -> None:
-        self._begun = perf_counter()
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        # Anything: a client library may raise what it likes, and so may the reading of an answer
-        # that is none (another server on that port). None of it may become a 500.
-        if error is None or isinstance(error, Exception):
-            self._observe(self._operation, perf_counter() - self._begun, error is None)
-        if isinstance(error, Exception):
-            raise StoreUnavailable from error
+    def _boundary(self, operation: str) -> Boundary:
+        return Boundary(self._observe, operation)

@@ -6,14 +6,16 @@ only what passed here.
 """
 
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from proxy.admission.decision import identity
 from proxy.admission.ledger import Ledger
 from proxy.admission.memory import MemoryStore
+from proxy.admission.policy import Policy
 from proxy.admission.revocations import Revocation
 from proxy.admission.slot import Slot, opened
 from proxy.errors import BadRequest
+from proxy.model import Clock
 from proxy.streams import Attempt, Decision, Ended, EndReason, Intent, Outcome
 
 # Accounts remembered while the store answers, at about 1.5 KB each. Above it newcomers are not
@@ -31,11 +33,68 @@ HOLDING = frozenset(
 )
 
 
+@dataclass(slots=True)
+class _Renewals:
+    """How often the store renewed a stream for one and the same attempt, and when it last did."""
+
+    attempt: Attempt
+    started_ms: int
+    times: int = 0
+    last_ms: int = 0
+
+    def tells_of(self, attempt: Attempt, told: Decision) -> bool:
+        """Tell whether a renewal is one more of these."""
+        return self.attempt is attempt and self.started_ms == told.started_ms
+
+
 class Shadow(MemoryStore):
-    """Counts the streams that pass through this process."""
+    """Counts the streams that pass through this process.
+
+    A player's beats are alike, and nobody looks at what they come to before the store is away. So
+    they are counted, and taken in together when their account is next looked at.
+    """
+
+    def __init__(self, policy: Policy, clock: Clock) -> None:
+        super().__init__(policy, clock)
+        self._renewals: dict[str, _Renewals] = {}
 
     def adopt(self, attempt: Attempt, told: Decision) -> None:
         """Take in what the store decided on an attempt."""
+        is_renewal = told.outcome is Outcome.RENEWED and not told.ended
+        before = self._renewals.get(told.stream)
+        if before and is_renewal and before.tells_of(attempt, told):
+            before.times += 1
+            before.last_ms = self.now_ms()
+            return
+        self._adopt(attempt, told)
+        if is_renewal and attempt.intent is not Intent.PEEK:
+            ledger = self._ledgers.get(attempt.account)
+            if ledger is not None and told.stream in ledger.slots:
+                self._renewals[told.stream] = _Renewals(attempt, told.started_ms)
+
+    def _known(self, account: str) -> Ledger | None:
+        """Give an account's ledger, with all in it that was put off."""
+        ledger = super()._known(account)
+        if ledger is not None and self._renewals:
+            for stream in list(ledger.slots):
+                self._catch_up(ledger, stream)
+        return ledger
+
+    def _catch_up(self, ledger: Ledger, stream: str) -> None:
+        """Take in a stream's renewals that were put off."""
+        renewals, slot = self._renewals.pop(stream, None), ledger.slots.get(stream)
+        if renewals and slot:
+            ledger.put(self._renewed(slot, renewals))
+
+    def _renewed(self, slot: Slot, renewals: _Renewals) -> Slot:
+        if not renewals.times:
+            return slot
+        attempt = renewals.attempt
+        skipped = attempt.beat * (renewals.times - 1)
+        slot = replace(slot, beats=slot.beats + skipped)
+        return slot.renewed(attempt, self._policy.max_networks, renewals.last_ms)
+
+    def _adopt(self, attempt: Attempt, told: Decision) -> None:
         if attempt.intent is Intent.PEEK:
             return
         holds, revoked = told.outcome in HOLDING, told.outcome is Outcome.REVOKED
@@ -43,7 +102,9 @@ class Shadow(MemoryStore):
         if not known and not ((holds or revoked) and len(self) < MAX_REMEMBERED):
             return
         now_ms = self.now_ms()
-        ledger = self.ledger(attempt.account)
+        ledger = self._ledgers.get(attempt.account) or self.ledger(attempt.account)
+        for stream in (told.stream, *(ended.stream.id for ended in told.ended)):
+            self._catch_up(ledger, stream)
         for ended in told.ended:
             self._mirror(ledger, ended, now_ms, by=attempt.playback.label)
         if revoked:

@@ -4,12 +4,26 @@ A store decides by the rules of ``decision``, atomically for an account, whoever
 same time. Nobody waits for it longer than its timeout.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from proxy.admission.revocations import Revocation
+from proxy.errors import StoreUnavailable
 from proxy.model import Subject
 from proxy.streams import Attempt, Cadence, Decision, Ended, Lapsed, Stream
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """An attempt in the words of a store, which are worth keeping: players ask it all the time."""
+
+    attempt: Attempt
+    words: object = None
+
+
+# Is told a decision. A failure: the store was waited for in vain. None: only ``decide`` can tell.
+Heard = Callable[[Decision | StoreUnavailable | None], None]
 
 
 class Store(Protocol):
@@ -30,6 +44,15 @@ class Store(Protocol):
 
     async def decide(self, attempt: Attempt) -> Decision:
         """Decide on an attempt, and note what follows."""
+
+    def question(self, attempt: Attempt) -> Question:
+        """Put an attempt into words, for ``hear``; good until the policy changes."""
+
+    def hear(self, question: Question, heard: Heard) -> bool:
+        """Decide as ``decide`` does, and call ``heard`` as soon as it is known.
+
+        It may be known at once. False, and ``heard`` is not called, where only ``decide`` can tell.
+        """
 
     async def amend(self, account: str, stream: str, cadence: Cadence) -> None:
         """Correct how long a stream's slot lives, counted from now, once its manifest was read.

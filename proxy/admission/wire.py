@@ -3,7 +3,7 @@
 from typing import Any
 
 from proxy.admission.ceilings import MAX_STREAMS
-from proxy.admission.policy import Policy, Rule
+from proxy.admission.policy import OnLimit, Policy, Rule
 from proxy.admission.scripts import REASONS
 from proxy.streams import EVERY_ACCOUNT, Attempt, Cadence, Decision, Ended, Lapsed, Outcome, Stream
 
@@ -16,6 +16,42 @@ def cadence_args(cadence: Cadence) -> tuple[int, int, int, int, int]:
         cadence.interval_ms,
         int(cadence.self_refreshing),
         int(cadence.guess),
+    )
+
+
+def policy_args(policy: Policy) -> tuple[int, ...]:
+    """Write a policy, but for its rules, as ``decide.lua`` takes it."""
+    return (
+        policy.takeover.rank,
+        int(policy.on_limit is OnLimit.EVICT_OLDEST),
+        policy.silent_after_ms,
+        policy.max_networks,
+        policy.tombstone_ms,
+    )
+
+
+def attempt_args(attempt: Attempt, policy: tuple[int, ...]) -> tuple[str | int, ...]:
+    """Write an attempt as ``decide.lua`` takes it, with what ``policy_args`` wrote in between."""
+    playback, stray = attempt.playback, attempt.playback.stray
+    return (
+        attempt.intent.value,
+        attempt.limit,
+        *cadence_args(attempt.cadence),
+        int(attempt.beat),
+        *policy,
+        playback.stream,
+        playback.device,
+        int(playback.strong),
+        playback.network,
+        "" if playback.instance_ms is None else playback.instance_ms,
+        stray.stream if stray else "",
+        stray.device if stray else "",
+        playback.content,
+        playback.route,
+        playback.label,
+        attempt.jti or "",
+        "" if attempt.issued_ms is None else attempt.issued_ms,
+        rule_names(attempt.rules),
     )
 
 

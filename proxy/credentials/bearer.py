@@ -6,10 +6,12 @@ of a signed URI first, then a Common Access Token. One that is bad is an error, 
 the next. One that is good, but not for this request, is an error of its own.
 """
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
+from proxy.credentials.keys import Edition
 from proxy.credentials.networks import Networks
 from proxy.credentials.scope import uri_of
 from proxy.credentials.ticket import Tickets
@@ -115,6 +117,22 @@ class Credentials:
         names = {sources.query_param, sources.ticket_param, sources.package}
         names |= {sources.cat.query_param} if sources.cat else set()
         return frozenset(name for name in names if name)
+
+    @property
+    def edition(self) -> Edition:
+        """That of the keys tokens are verified with now."""
+        return self._verifier.keys.edition
+
+    def still_valid(self, credential: Token | Ticket, edition: Edition) -> bool:
+        """Tell whether a credential that verified would still do, for the same request.
+
+        ``edition`` is that of the keys a token was verified with. Nothing is said of revocations.
+        """
+        if isinstance(credential, Ticket):
+            return self.tickets.is_alive(credential)
+        # PyJWT goes by the system's clock, all else by ours.
+        now = max(time.time(), self.tickets.now())
+        return credential.expires_at > now and edition == self.edition
 
     async def of(self, request: Request) -> Token | Ticket:
         """Verify the request's credential.

@@ -104,6 +104,10 @@ class Source(Protocol):
         """Look again, if it is time, but not for long; tell whether the keys are others now."""
 
 
+# The keys of each source, by which it is known whether they are still the same.
+Edition = tuple[tuple[Key, ...], ...]
+
+
 @dataclass(frozen=True, slots=True)
 class KeyRing:
     """The keys there are: those that stay, and those of the sources."""
@@ -115,6 +119,11 @@ class KeyRing:
     def keys(self) -> tuple[Key, ...]:
         """All keys there are now."""
         return (*self.fixed, *(key for source in self.sources for key in source.keys))
+
+    @property
+    def edition(self) -> Edition:
+        """What sources have now: as long as it is the same, what was verified still is."""
+        return tuple([source.keys for source in self.sources])
 
     def candidates(self, sought: Sought) -> Iterator[Key]:
         """Give the keys a token may be verified with: by issuer, by ``kid``, then by algorithm.

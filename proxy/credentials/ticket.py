@@ -55,11 +55,22 @@ class Tickets:
         # Only of what verifies: nothing that strangers send finds a place there.
         self._verified = lru_cache(MAX_KNOWN)(self._verify)
 
+    def now(self) -> float:
+        """The time tickets live by (seconds since the epoch)."""
+        return self._clock()
+
+    def expiry(self) -> int:
+        """When a ticket that is minted now expires: the same for half its life."""
+        return (int(self._clock()) // self._half_life + 2) * self._half_life
+
+    def is_alive(self, ticket: Ticket) -> bool:
+        """Tell whether a ticket that verified has not expired since."""
+        return ticket.expires_at > self._clock()
+
     def mint(self, subject: Subject, playback: Playback, instance_ms: int) -> str:
         """Mint the ticket of a playback's instance; it lives between half its ttl and its ttl."""
-        expires = (int(self._clock()) // self._half_life + 2) * self._half_life
         claims: dict[str, object] = {
-            "exp": expires,
+            "exp": self.expiry(),
             "a": subject.account,
             "s": playback.stream,
             "d": playback.device,
@@ -110,7 +121,7 @@ class Tickets:
         """
         seal, _, text = value.partition(".")
         ticket = self._verified(text)
-        if ticket.expires_at <= self._clock():
+        if not self.is_alive(ticket):
             raise TicketInvalid("The playback ticket has expired.")
         return replace(ticket, seal=seal)
 

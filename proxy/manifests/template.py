@@ -6,7 +6,7 @@ blanks, tags and elements nobody here knows. Nothing here knows HLS from DASH.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from proxy.errors import OriginInvalid
 from proxy.streams import Pace
@@ -41,6 +41,10 @@ class Template:
     refreshes_by_location: bool = False
     in_full: "Template | None" = None
     fresh_for: float | None = None
+    _length: int = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_length", sum(map(len, self.chunks)))
 
     def render(self, ticket: bytes) -> bytes:
         """Give the manifest with this ticket in each slot."""
@@ -48,7 +52,7 @@ class Template:
 
     def size(self, ticket: bytes) -> int:
         """Give how many bytes that has."""
-        return sum(map(len, self.chunks)) + len(ticket) * (len(self.chunks) - 1)
+        return self._length + len(ticket) * (len(self.chunks) - 1)
 
     def pieces(self, ticket: bytes, wanted: range) -> Iterator[bytes]:
         """Give a range of that in pieces, each made when it is asked for.

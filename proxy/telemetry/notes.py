@@ -17,6 +17,7 @@ class Notes:
 
     ``pattern`` is what its path matched: a route's, or that of our own API. ``status`` is 0 and
     ``request`` None for as long as nobody knows; ``code`` is that of the error it ended with.
+    ``told`` is what the store has said of it already, and would not say again.
     """
 
     trace: Trace
@@ -26,6 +27,7 @@ class Notes:
     kind: Kind = Kind.API
     subject: Subject | None = None
     playback: Playback | None = None
+    told: Decision | None = None
     decision: Decision | None = None
     outcome: str = "ok"
     status: int = 0

@@ -5,6 +5,7 @@ Only a proxy listed in ``listen.trusted_proxies`` is believed about anybody but 
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 import structlog
@@ -23,6 +24,9 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 # What a balancer writes, in the order of how many do.
 FORWARDED = ("X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host")
 
+# Addresses of which it is known whether they are a trusted proxy's.
+MAX_KNOWN = 4096
+
 log = structlog.get_logger("playgate")
 
 
@@ -34,11 +38,14 @@ class TrustedProxies:
             ip_network(network, strict=False) for network in networks
         )
         self._has_warned = False
+        # Asked several times of each request, of addresses that are mostly the same.
+        self._trusts = lru_cache(MAX_KNOWN)(self._is_in_network)
 
     def trusts(self, address: str) -> bool:
         """Tell whether the address is a trusted proxy's."""
-        if not self._networks:
-            return False
+        return bool(self._networks) and self._trusts(address)
+
+    def _is_in_network(self, address: str) -> bool:
         try:
             ip = ip_address(address)
         except ValueError:

@@ -19,6 +19,8 @@ from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
 from proxy.errors import BadRequest, InternalError, PlaygateError
+from proxy.streams import Decision
+from proxy.web.fast_path import FastConnection, FastPath
 from proxy.web.replies import SERVER, problem
 
 # Seconds in which a client takes some of what waits for it, or is cut off: longer than a phone is
@@ -33,21 +35,20 @@ LATE_SECONDS = 1.0
 log = structlog.get_logger("playgate")
 
 
-class PlayerProtocol(RequestHandler):
+class PlayerProtocol(FastConnection):
     """aiohttp's connection handler; its own errors are problem documents, too.
 
     Cuts a client off that takes nothing for ``send_timeout`` seconds of what waits to be sent:
     whoever awaits a write then learns that the connection is lost.
     """
 
-    __slots__ = ("_send_timeout", "_stall_check", "_waiting", "ends")
+    __slots__ = ("_send_timeout", "_stall_check", "_waiting")
 
     def __init__(self, manager: web.Server, *, send_timeout: float, **options: Any) -> None:
         super().__init__(manager, **options)
         self._send_timeout = send_timeout
         self._stall_check: asyncio.TimerHandle | None = None
         self._waiting: asyncio.Task[Any] | None = None
-        self.ends = False  # whether the next answer is the last, and says so
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Hear of the connection. Whatever its client does not take is watched, be it a byte."""
@@ -71,7 +72,7 @@ class PlayerProtocol(RequestHandler):
         aiohttp would leave an idle connection open, and not read from it any more: whoever sent a
         request on it would wait in vain.
         """
-        idle = not self._messages and not self._request_in_progress
+        idle = not self.is_busy()
         super().close()
         if idle and self.transport is not None:
             self.transport.close()
@@ -145,6 +146,13 @@ def waiting(request: web.BaseRequest) -> Iterator[None]:
         connection.wait(None)
 
 
+def told(request: web.BaseRequest) -> Decision | None:
+    """Take what the store said of a request already, on its way here."""
+    connection = _ours(request.protocol)
+    known, connection.told = connection.told, None
+    return known.decision if known else None
+
+
 def last_if_it_ends(request: web.BaseRequest, response: web.StreamResponse) -> None:
     """Say in a response that the connection is closed after it, where that is so."""
     if _ours(request.protocol).ends:
@@ -186,10 +194,12 @@ class PlayerServer(web.Server):
         handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]],
         *,
         send_timeout: float,
+        fast_path: FastPath | None = None,
         **options: Any,
     ) -> None:
         super().__init__(handler, **options)
         self._send_timeout = send_timeout
+        self._fast_path = fast_path
         self._draining = False
 
     def pre_shutdown(self) -> None:
@@ -207,7 +217,13 @@ class PlayerServer(web.Server):
     def __call__(self) -> RequestHandler:
         """Make the handler of a new connection."""
         kwargs: dict[str, Any] = self._kwargs
-        return PlayerProtocol(self, loop=self._loop, send_timeout=self._send_timeout, **kwargs)
+        return PlayerProtocol(
+            self,
+            loop=self._loop,
+            send_timeout=self._send_timeout,
+            fast_path=self._fast_path,
+            **kwargs,
+        )
 
 
 class OperatorRunner(web.AppRunner):

@@ -6,9 +6,7 @@ is told in one form what was wrong with it.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import contextmanager
-from random import getrandbits
+from collections.abc import AsyncIterator, Awaitable, Callable
 from time import perf_counter
 
 import structlog
@@ -23,11 +21,15 @@ from proxy.origin.headers import is_loop
 from proxy.telemetry.journal import Journal
 from proxy.telemetry.metrics import Metrics
 from proxy.telemetry.notes import CURRENT, Notes
-from proxy.telemetry.spans import RequestSpan, Spans
-from proxy.trace import Trace, request_id, trace_context
+from proxy.telemetry.spans import Spans
+from proxy.trace import Trace
 from proxy.web import viewer_api
 from proxy.web.addresses import TrustedProxies
-from proxy.web.connections import SEND_SECONDS, PlayerServer, last_if_it_ends, waiting
+from proxy.web.connections import SEND_SECONDS, PlayerServer, last_if_it_ends, told, waiting
+from proxy.web.fast_path import FastPath
+from proxy.web.fast_port import ABANDONED, FastPort
+from proxy.web.identification import identified
+from proxy.web.in_flight import InFlight
 from proxy.web.replies import SERVER, Cors, problem
 from proxy.web.steering import Steering
 from proxy.web.target import parse_target
@@ -38,36 +40,19 @@ from proxy.web.viewer_api import ViewerApi
 MAX_LINE_BYTES = 32 * 1024
 # Longer than the idle time of players' connection pools, far shorter than aiohttp's hour.
 KEEPALIVE_SECONDS = 75
-# How a request ended whose client did not wait for the answer. Players do that all the time, when
-# they zap, seek, or find another rendition better: it is nobody's failure.
-ABANDONED = "abandoned"
-
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 log = structlog.get_logger("playgate")
 
 
-class InFlight:
-    """How many requests of players are being answered, by whichever port."""
+def player_server(handle: Handler, fast_path: FastPath) -> PlayerServer:
+    """Give the server of players' connections, whose requests ``handle`` answers.
 
-    def __init__(self, metrics: Metrics) -> None:
-        self.number = 0
-        metrics.watch_in_flight(lambda: self.number)
-
-    @contextmanager
-    def one_more(self) -> Iterator[None]:
-        """Count one while inside."""
-        self.number += 1
-        try:
-            yield
-        finally:
-            self.number -= 1
-
-
-def player_server(handle: Handler) -> PlayerServer:
-    """Give the server of players' connections, whose requests ``handle`` answers."""
+    Unless ``fast_path`` can, without waiting.
+    """
     return PlayerServer(
         handle,
+        fast_path=fast_path,
         send_timeout=SEND_SECONDS,
         access_log=None,
         keepalive_timeout=KEEPALIVE_SECONDS,
@@ -81,6 +66,7 @@ class PlayerPort:
     """Answers every request on the players' port.
 
     ``package`` names the path's parameter that carries a signed URI's token; None: none does.
+    ``fast`` answers what came before.
     """
 
     def __init__(
@@ -97,7 +83,9 @@ class PlayerPort:
         in_flight: InFlight,
         max_in_flight: int,
         package: str | None = None,
+        fast: FastPort | None = None,
     ) -> None:
+        self.fast = fast
         self._gateway = gateway
         self._api = api
         self._steering = steering
@@ -112,8 +100,9 @@ class PlayerPort:
 
     async def handle(self, raw: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
-        trace, span = self._received(raw)
-        notes = Notes(trace)
+        trusted = self._trusted.trusts(raw.remote or "")
+        trace, span = identified(raw.headers, self._spans, trusted=trusted)
+        notes = Notes(trace, told=told(raw))
         before = CURRENT.set(trace)
         try:
             with self._in_flight.one_more():
@@ -121,19 +110,6 @@ class PlayerPort:
         finally:
             CURRENT.reset(before)
             span.end(notes)
-
-    def _received(self, raw: web.BaseRequest) -> tuple[Trace, RequestSpan]:
-        """Give what a request is known by from here on, and begin its span.
-
-        Its id is what a trusted proxy calls it, or that of the trace it belongs to, or a new one.
-        """
-        ids, parents = raw.headers.getall("X-Request-Id", ()), raw.headers.getall("traceparent", ())
-        trusted = bool(ids or parents) and self._trusted.trusts(raw.remote or "")
-        states = raw.headers.getall("tracestate", ())
-        span = self._spans.request(trace_context(parents, states, trusted=trusted))
-        given = request_id(ids) if trusted else None
-        own = span.context.trace_id if span.context else new_id()
-        return Trace(given or own, span.context), span
 
     async def _answer(self, raw: web.BaseRequest, notes: Notes) -> web.StreamResponse:
         begun = perf_counter()
@@ -200,6 +176,7 @@ class PlayerPort:
             address=self._trusted.viewer(peer, raw.headers),
             package=target.package,
             trace=trace,
+            name=self.fast.name(raw) if self.fast else b"",
         )
 
     def _note(self, error: PlaygateError, notes: Notes) -> None:
@@ -218,11 +195,6 @@ class PlayerPort:
             stream=notes.playback.stream if notes.playback else None,
             rule=rule,
         )
-
-
-def new_id() -> str:
-    """Make a request's id: no secret, so it need not be drawn from the system at each request."""
-    return f"{getrandbits(128):032x}"
 
 
 def _outcome(status: int) -> str:

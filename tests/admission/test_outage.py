@@ -11,8 +11,9 @@ from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from proxy.admission import shadow
+from proxy.admission.breaker import BACKOFF
 from proxy.admission.ledger import RELEASED_MS
-from proxy.admission.outage import BACKOFF, OnOutage, OutageGuard
+from proxy.admission.outage import OnOutage, OutageGuard
 from proxy.admission.policy import Policy, Rule
 from proxy.admission.redis import RedisStore
 from proxy.admission.revocations import Revocation

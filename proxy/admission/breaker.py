@@ -1,0 +1,80 @@
+"""Leaves a store alone that does not answer, so that an outage costs little.
+
+While it answers, everybody asks it. When it has failed, nobody does for a moment; then one at a
+time tries again, until it is back.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from proxy.errors import StoreUnavailable
+from proxy.model import Clock
+
+# Seconds between two tries of a store that is away: a restart is noticed at once, and one request
+# a second that waits for a timeout is nothing.
+BACKOFF = 1.0
+
+Answer = TypeVar("Answer")
+
+OnChange = Callable[[StoreUnavailable | None], None]
+
+
+def untold(_failure: StoreUnavailable | None, /) -> None:
+    """Tell nobody."""
+
+
+class Breaker:
+    """Knows whether a store answers. ``clock`` is in seconds.
+
+    ``on_change`` is called with the failure when it stops to, and with None when it does again.
+    """
+
+    def __init__(self, clock: Clock, on_change: OnChange = untold) -> None:
+        self._clock = clock
+        self._on_change = on_change
+        self._failed_at: float | None = None
+        self._probing = False
+        self.cause: BaseException | None = None
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the store answered when it was last asked."""
+        return self._failed_at is None
+
+    async def ask(self, call: Callable[[], Awaitable[Answer]], *, reads: bool = False) -> Answer:
+        """Ask the store, unless it is better left alone just now.
+
+        That it can be read does not end an outage: a replica can, and a store that is full.
+
+        Raises:
+            StoreUnavailable: it does not answer, or did not a moment ago.
+        """
+        probing = not self.is_closed
+        if probing and (self._probing or self._is_fresh_failure()):
+            raise StoreUnavailable from self.cause
+        self._probing = probing
+        try:
+            answer = await call()
+        except StoreUnavailable as failure:
+            self.note(failure)
+            raise
+        finally:
+            if probing:
+                self._probing = False
+        if not reads:
+            self.note(None)
+        return answer
+
+    def note(self, failure: StoreUnavailable | None) -> None:
+        """Take in how a call went; None: it was answered."""
+        was_closed = self.is_closed
+        self._failed_at = None if failure is None else self._clock()
+        self.cause = None if failure is None else failure.__cause__
+        if self.is_closed != was_closed:
+            self._on_change(failure)
+
+    def _is_fresh_failure(self) -> bool:
+        if self._failed_at is None:
+            return False
+        # A clock that was set back must not keep us away for longer.
+        return 0 <= self._clock() - self._failed_at < BACKOFF

@@ -1,0 +1,28 @@
+"""What a request is known by from here on, to those who are asked on its behalf and in logs."""
+
+from random import getrandbits
+
+from multidict import MultiMapping
+
+from proxy.telemetry.spans import RequestSpan, Spans
+from proxy.trace import Trace, request_id, trace_context
+
+
+def identified(
+    headers: MultiMapping[str], spans: Spans, *, trusted: bool
+) -> tuple[Trace, RequestSpan]:
+    """Give a request's id and its place in a trace, and begin its span.
+
+    Its id is what a trusted proxy calls it, or that of the trace it belongs to, or a new one.
+    """
+    ids, parents = headers.getall("X-Request-Id", ()), headers.getall("traceparent", ())
+    states = headers.getall("tracestate", ())
+    span = spans.request(trace_context(parents, states, trusted=trusted))
+    given = request_id(ids) if trusted else None
+    own = span.context.trace_id if span.context else new_id()
+    return Trace(given or own, span.context), span
+
+
+def new_id() -> str:
+    """Make a request's id: no secret, so it need not be drawn from the system at each request."""
+    return f"{getrandbits(128):032x}"

@@ -1,0 +1,23 @@
+"""How many requests of players are being answered, by whichever port and on whichever path."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from proxy.telemetry.metrics import Metrics
+
+
+class InFlight:
+    """Counts them, and shows the number in the metrics."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self.number = 0
+        metrics.watch_in_flight(lambda: self.number)
+
+    @contextmanager
+    def one_more(self) -> Iterator[None]:
+        """Count one while inside."""
+        self.number += 1
+        try:
+            yield
+        finally:
+            self.number -= 1

@@ -7,7 +7,7 @@ seals in it do.
 
 import asyncio
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from proxy.credentials.bearer import Credentials
 from proxy.manifests.compiler import compile_manifest
@@ -61,18 +61,27 @@ class Manifest:
 
 @dataclass(frozen=True, slots=True)
 class ManifestKey:
-    """What a compiled manifest is known by: where it is had, for whom, and of which content."""
+    """What a compiled manifest is known by: where it is had, for whom, and of which content.
+
+    ``blocking``: whether the origin is asked to answer when there is news; then the answer is news.
+    """
 
     route: str
     target: Target
     scheme: str
     host: str
     content: str
+    blocking: bool = field(init=False, compare=False)
+    # A key is kept and looked up at each beat, and a dataclass would be hashed anew each time.
+    _hash: int = field(init=False, compare=False, repr=False)
 
-    @property
-    def blocking(self) -> bool:
-        """Whether the origin is asked to answer when there is news; then the answer is news."""
-        return is_blocking(self.target.query)
+    def __post_init__(self) -> None:
+        parts = (self.route, self.target, self.scheme, self.host, self.content)
+        object.__setattr__(self, "blocking", is_blocking(self.target.query))
+        object.__setattr__(self, "_hash", hash(parts))
+
+    def __hash__(self) -> int:
+        return self._hash
 
 
 class ManifestCaches:

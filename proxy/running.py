@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 import threading
@@ -14,6 +15,11 @@ from proxy.serve import Service
 from proxy.settings.load import ConfigError
 from proxy.settings.reload import ConfigFile
 from proxy.settings.schema import Settings
+
+# Allocations after which the garbage collector looks at the youngest objects, and looks of that kind
+# after which it takes in those that survived one. Some twenty objects of each request under way look
+# as if they stayed: with Python's 700 and 10, it took half a beat's time, in pauses of 0.1 seconds.
+COLLECTED_AFTER = (10_000, 20)
 
 # For how long what cannot be broken off may keep a process that has done everything (seconds).
 LINGER_SECONDS = 0.5
@@ -35,6 +41,7 @@ async def lifetime(
         await asyncio.wait((starting, told), return_when=asyncio.FIRST_COMPLETED)
         if starting.done():
             starting.result()
+            spare_collector()
         yield starting.done()
     finally:
         told.cancel()
@@ -91,6 +98,13 @@ async def run(
             await stop.wait()
         finally:
             await reloads.close()
+
+
+def spare_collector() -> None:
+    """Have the garbage collector leave alone what is there for good, and look less often."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*COLLECTED_AFTER)
 
 
 async def to_the_end(service: Coroutine[Any, Any, None]) -> None:

@@ -5,6 +5,7 @@ Values like those of ``model``, in the units that it names.
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from proxy.model import Playback
 
@@ -146,9 +147,8 @@ class Ended:
     at_ms: int
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """The store's answer to an attempt.
+class Decision(NamedTuple):
+    """The store's answer to an attempt. One is made at each beat, and a tuple is made fastest.
 
     ``stream`` is the stream that was decided on (the stray's id where the network was one too
     many), ``started_ms`` its instance. ``active`` counts the account's streams after the decision,

@@ -44,7 +44,7 @@ def decide(ledger: Ledger, attempt: Attempt, policy: Policy, now_ms: int) -> Dec
     """
     if attempt.intent is Intent.PEEK:
         told = _Ruling(ledger.copy(), attempt, policy, now_ms).decide()
-        return replace(told, ended=())
+        return told._replace(ended=())
     return _Ruling(ledger, attempt, policy, now_ms).decide()
 
 
@@ -176,14 +176,14 @@ class _Ruling:
         slot = opened(self.attempt, self.playback, started_ms, self.now_ms, rival=rival)
         self.ledger.put(slot)
         told = self.answer(outcome, started_ms=started_ms, met=met)
-        return replace(told, requested=told.requested + way.costs)
+        return told._replace(requested=told.requested + way.costs)
 
     def refuse(self, ways: Ways, *, not_before_ms: int = 0) -> Decision:
         met = ways.told()
         wait_ms = max(ways.wait_ms(), not_before_ms - self.now_ms, MIN_RETRY_MS)
         conflicts = tuple(slot.as_stream() for slot in met.under(self.ledger.active(self.now_ms)))
         told = self.answer(Outcome.REFUSED, retry_after_ms=wait_ms, conflicts=conflicts, met=met)
-        return replace(told, requested=told.requested + 1)
+        return told._replace(requested=told.requested + 1)
 
     # --- What the rules are made of ---
 

@@ -258,11 +258,11 @@ class OutageGuard:
         if self._mode is OnOutage.OPEN:
             unchecked |= HOLDING
             told = self._shadow.rule(replace(attempt, limit=UNLIMITED))
-            told = replace(told, limit=attempt.limit)
+            told = told._replace(limit=attempt.limit)
         else:
             told = self._shadow.rule(attempt)
         outcome = Outcome.UNCHECKED if told.outcome in unchecked else told.outcome
-        return replace(told, outcome=outcome)
+        return told._replace(outcome=outcome)
 
     def _insist(self) -> None:
         """Without the store there is no answer, in closed mode."""

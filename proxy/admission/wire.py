@@ -7,6 +7,8 @@ from proxy.admission.policy import OnLimit, Policy, Rule
 from proxy.admission.scripts import REASONS
 from proxy.streams import EVERY_ACCOUNT, Attempt, Cadence, Decision, Ended, Lapsed, Outcome, Stream
 
+_OUTCOMES = {outcome.value.encode(): outcome for outcome in Outcome}
+
 
 def cadence_args(cadence: Cadence) -> tuple[int, int, int, int, int]:
     """Write a cadence as the scripts take it: ttl, hold, interval, self_refreshing, guess."""
@@ -79,20 +81,20 @@ def decision(answer: Any, attempt: Attempt, policy: Policy) -> Decision:
     # In the order in which they are counted there.
     rule = (*policy.rules, Rule(EVERY_ACCOUNT, MAX_STREAMS))[number - 1] if number else None
     return Decision(
-        outcome=Outcome(_text(outcome)),
-        stream=_text(stream),
-        started_ms=int(started_ms),
-        active=int(active),
-        limit=rule.limit if rule else attempt.limit,
-        rule=rule.name if rule else attempt.rule,
-        playing=int(playing),
-        requested=int(requested),
-        reason=REASONS[reason],
-        by=_text(by) or None,
-        retry_after_ms=int(wait_ms),
-        conflicts=streams(conflicts),
-        ended=ends(ended),
-        next_lapse_ms=int(lapse_ms),
+        _OUTCOMES[outcome],
+        _text(stream),
+        int(started_ms),
+        int(active),
+        rule.limit if rule else attempt.limit,
+        rule.name if rule else attempt.rule,
+        int(playing),
+        int(requested),
+        REASONS[reason],
+        _text(by) or None,
+        int(wait_ms),
+        streams(conflicts) if conflicts else (),
+        ends(ended) if ended else (),
+        int(lapse_ms),
     )
 
 

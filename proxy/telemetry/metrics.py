@@ -25,7 +25,7 @@ from proxy.telemetry.process_share import ProcessShare
 from proxy.telemetry.shared_metrics import SharedMetrics
 from proxy.telemetry.spans import NoSpans, Spans
 from proxy.telemetry.stream_metrics import StreamMetrics
-from proxy.telemetry.tallies import Tallies
+from proxy.telemetry.tallies import Counts, Tallies
 from proxy.telemetry.totals import Totals, totals
 
 T = TypeVar("T")
@@ -186,9 +186,14 @@ class Metrics:
 
     def _keep_children(self) -> None:
         count, times = self._tallies.count, self._tallies.times
-        self._requests_of = cache(lambda *labels: count(self._requests.labels(*labels)))
+        # A request that was answered is counted, even if the worker is killed in that moment.
+        self._requests_of = cache(
+            lambda *labels: count(self._requests.labels(*labels), at_once=True)
+        )
         self._request_seconds_of = cache(
-            lambda *labels: Exemplified(times(self._request_seconds.labels(*labels), SECONDS))
+            lambda *labels: Exemplified(
+                times(self._request_seconds.labels(*labels), SECONDS, at_once=True)
+            )
         )
         self._store_of = cache(lambda op: times(self._store_seconds.labels(op), STORE_SECONDS))
         self._cache_of = cache(lambda result: count(self._cache.labels(result)))
@@ -224,8 +229,13 @@ class Metrics:
 
     def request(self, notes: Notes, begun: float, now: float) -> None:
         """Count a request that was answered; it began and ended at these instants, in seconds."""
-        self._requests_of(notes.route, notes.kind, notes.outcome).inc()
-        self._request_seconds_of(notes.route, notes.kind).observe(now - begun, now, notes.trace)
+        counter, seconds = self.requests(notes.route, notes.kind, notes.outcome)
+        counter.inc()
+        seconds.observe(now - begun, now, notes.trace)
+
+    def requests(self, route: str, kind: str, outcome: str) -> tuple[Counts, Exemplified]:
+        """Give what requests of a kind are counted in, and how long they took."""
+        return self._requests_of(route, kind, outcome), self._request_seconds_of(route, kind)
 
     def store_call(self, op: str, seconds: float, ok: bool) -> None:  # noqa: FBT001  # a callback
         """Count a call to the store."""

@@ -4,7 +4,7 @@ A counter of prometheus_client takes a lock for each count, a histogram walks it
 workers share their metrics each count is a write into a file. A request has a dozen of them, and
 who looks comes every few seconds. So what is counted at each request is an addition here. It is
 handed on when the metrics are read; where other workers may be asked for them, after each turn of
-the event loop, or one that is killed would take with it what it counted.
+the event loop. What must not be lost if this one is killed in that turn is handed on at once there.
 """
 
 import asyncio
@@ -22,6 +22,13 @@ class _Tally(Protocol):
 
 
 _Counted = Callable[[_Tally], None]
+
+
+class Counts(Protocol):
+    """Counts something."""
+
+    def inc(self) -> None:
+        """Count one."""
 
 
 class Count:
@@ -81,6 +88,16 @@ class Times:
         self._sum = 0.0
 
 
+class TimesAtOnce(Times):
+    """The same, handed on at once."""
+
+    __slots__ = ()
+
+    def observe(self, value: float) -> None:
+        """Count a value."""
+        self.child.observe(value)
+
+
 class Tallies(Collector):
     """All tallies of a registry, which hands them on whenever it is read.
 
@@ -93,13 +110,14 @@ class Tallies(Collector):
         self._levels: list[tuple[Gauge, Callable[[], float]]] = []
         registry.register(self)  # read in this order: before what it adds to
 
-    def count(self, child: Counter) -> Count:
-        """Count for a counter's child."""
-        return Count(child, self._counted)
+    def count(self, child: Counter, *, at_once: bool = False) -> Counts:
+        """Count for a counter's child; ``at_once`` where others read it."""
+        return child if at_once and self._shared else Count(child, self._counted)
 
-    def times(self, child: Histogram, bounds: Sequence[float]) -> Times:
-        """Count for a histogram's child."""
-        return Times(child, bounds, self._counted)
+    def times(self, child: Histogram, bounds: Sequence[float], *, at_once: bool = False) -> Times:
+        """Count for a histogram's child; ``at_once`` where others read it."""
+        kind = TimesAtOnce if at_once and self._shared else Times
+        return kind(child, bounds, self._counted)
 
     def _counted(self, tally: _Tally) -> None:
         if self._shared and not self._open:

@@ -7,9 +7,6 @@ sooner. And a drain closes connections that nobody uses, so that it waits for re
 """
 
 import asyncio
-import fcntl
-import sys
-import termios
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, cast
@@ -22,6 +19,7 @@ from proxy.errors import BadRequest, InternalError, PlaygateError
 from proxy.streams import Decision
 from proxy.web.fast_path import FastConnection, FastPath
 from proxy.web.replies import SERVER, problem
+from proxy.web.stalls import Stalls
 
 # Seconds in which a client takes some of what waits for it, or is cut off: longer than a phone is
 # in a tunnel, and half of what nginx and others wait, for each one holds a connection to an origin.
@@ -38,16 +36,15 @@ log = structlog.get_logger("playgate")
 class PlayerProtocol(FastConnection):
     """aiohttp's connection handler; its own errors are problem documents, too.
 
-    Cuts a client off that takes nothing for ``send_timeout`` seconds of what waits to be sent:
-    whoever awaits a write then learns that the connection is lost.
+    A client that takes nothing for long of what waits to be sent is cut off (``stalls``): whoever
+    awaits a write then learns that the connection is lost.
     """
 
-    __slots__ = ("_send_timeout", "_stall_check", "_waiting")
+    __slots__ = ("_stalls", "_waiting")
 
-    def __init__(self, manager: web.Server, *, send_timeout: float, **options: Any) -> None:
+    def __init__(self, manager: web.Server, *, stalls: Stalls, **options: Any) -> None:
         super().__init__(manager, **options)
-        self._send_timeout = send_timeout
-        self._stall_check: asyncio.TimerHandle | None = None
+        self._stalls = stalls
         self._waiting: asyncio.Task[Any] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -59,12 +56,12 @@ class PlayerProtocol(FastConnection):
         """Hear that more waits to be sent than a connection should hold; watch it from here."""
         super().pause_writing()
         if self.transport is not None:
-            self._check_later(self.transport)
+            self._stalls.begin(self, self.transport)
 
     def resume_writing(self) -> None:
         """Hear that the client took most of what waited."""
         super().resume_writing()
-        self._check_no_more()
+        self._stalls.end(self)
 
     def close(self) -> None:
         """Answer what is under way, and close; at once, where nothing is.
@@ -84,7 +81,7 @@ class PlayerProtocol(FastConnection):
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Hear that the connection is gone."""
-        self._check_no_more()
+        self._stalls.end(self)
         if self._waiting is not None:
             self._waiting.cancel()
         super().connection_lost(exc)
@@ -92,24 +89,6 @@ class PlayerProtocol(FastConnection):
     def wait(self, task: asyncio.Task[Any] | None) -> None:
         """Take a task that waits on behalf of the client, and is cancelled if that goes away."""
         self._waiting = task
-
-    def _check_later(self, transport: asyncio.Transport) -> None:
-        # The transport is passed along: aiohttp forgets it where it closes a connection, which
-        # stays open all the same until its last byte is taken.
-        self._stall_check = self._loop.call_later(
-            self._send_timeout, self._check, transport, _waiting(transport)
-        )
-
-    def _check(self, transport: asyncio.Transport, waited: int) -> None:
-        if _waiting(transport) < waited:
-            self._check_later(transport)
-            return
-        log.info("a client took nothing for too long", seconds=self._send_timeout)
-        transport.abort()
-
-    def _check_no_more(self) -> None:
-        if self._stall_check is not None:
-            self._stall_check.cancel()
 
     def handle_error(
         self,
@@ -173,19 +152,6 @@ def _closing(error: PlaygateError) -> web.Response:
     return response
 
 
-def _waiting(transport: asyncio.Transport) -> int:
-    """Count the bytes that the client has not taken: ours, and the kernel's for its connection.
-
-    The kernel asks for more only after a megabyte or so, where a connection was fast once.
-    """
-    connection = transport.get_extra_info("socket")
-    try:
-        unsent = fcntl.ioctl(connection.fileno(), termios.TIOCOUTQ, bytes(4))
-    except OSError:
-        return transport.get_write_buffer_size()  # closed just now, or not a socket that can tell
-    return transport.get_write_buffer_size() + int.from_bytes(unsent, sys.byteorder)
-
-
 class PlayerServer(web.Server):
     """aiohttp's server, with our connection handler."""
 
@@ -198,7 +164,7 @@ class PlayerServer(web.Server):
         **options: Any,
     ) -> None:
         super().__init__(handler, **options)
-        self._send_timeout = send_timeout
+        self._stalls = Stalls(self._loop, send_timeout)
         self._fast_path = fast_path
         self._draining = False
 
@@ -220,7 +186,7 @@ class PlayerServer(web.Server):
         return PlayerProtocol(
             self,
             loop=self._loop,
-            send_timeout=self._send_timeout,
+            stalls=self._stalls,
             fast_path=self._fast_path,
             **kwargs,
         )

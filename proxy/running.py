@@ -16,9 +16,10 @@ from proxy.settings.load import ConfigError
 from proxy.settings.reload import ConfigFile
 from proxy.settings.schema import Settings
 
-# Allocations after which the garbage collector looks at the youngest objects, and looks of that kind
-# after which it takes in those that survived one. Some twenty objects of each request under way look
-# as if they stayed: with Python's 700 and 10, it took half a beat's time, in pauses of 0.1 seconds.
+# Allocations after which the garbage collector looks at the youngest objects, and looks of that
+# kind after which it looks at those that survived one. Some twenty objects of each request under
+# way look as if they stayed: with Python's 700 and 10 it took half a beat's time, in pauses of 0.1
+# seconds.
 COLLECTED_AFTER = (10_000, 20)
 
 # For how long what cannot be broken off may keep a process that has done everything (seconds).

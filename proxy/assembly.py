@@ -134,7 +134,7 @@ def player_port(
         max_in_flight=settings.listen.max_in_flight,
         package=settings.auth.uri_signing.param if settings.auth.uri_signing.enabled else None,
         # Spans are begun and ended on the usual path.
-        fast=fast if isinstance(lasting.spans, NoSpans) else None,
+        fast=fast if settings.listen.fast_path and isinstance(lasting.spans, NoSpans) else None,
     )
 
 

@@ -36,6 +36,9 @@ class ListenSettings(Section):
     max_in_flight: Annotated[int, Field(ge=1, le=1_000_000), integer_text] = Field(
         2048, description="Requests served at once; the next one gets 503 `overloaded`."
     )
+    fast_path: bool = Field(
+        True, description="Whether requests that came before are answered on a shorter path."
+    )
     drain_timeout: Annotated[Duration, at_most("1h")] = Field(
         20.0, description="How long open requests may take to finish at shutdown."
     )

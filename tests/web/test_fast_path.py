@@ -1,0 +1,441 @@
+"""The fast path: it answers what the usual one would, to the byte, and nothing else."""
+
+import asyncio
+import re
+import signal
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from proxy.streams import Decision, Outcome
+from proxy.web.fast_path import FastConnection, Told
+from tests.support.playlists import serve_channels, serve_dash
+from tests.support.poll import until
+from tests.support.redis_server import RedisServer
+from tests.support.stack import Stack
+from tests.web.wire import Wire, status, value
+
+ENTRY, CHILD, MPD = "/live/one/master.m3u8", "/live/one/low/index.m3u8", "/live/dash.mpd"
+# Different in each reply.
+VARYING = re.compile(rb"(X-Request-Id|Date): [^\r]*")
+
+
+class Taken:
+    """Counts what went the fast path, and what the store said of requests that left it."""
+
+    def __init__(self) -> None:
+        self.answered = 0
+        self.told: list[Decision | None] = []
+
+
+@pytest.fixture
+def taken(monkeypatch: pytest.MonkeyPatch) -> Iterator[Taken]:
+    counts = Taken()
+    answered, left = FastConnection.answered, FastConnection.left
+
+    def noted(connection: FastConnection, reply: bytes) -> None:
+        counts.answered += 1
+        answered(connection, reply)
+
+    def noted_left(connection: FastConnection, told: Told | None) -> None:
+        counts.told.append(told.decision if told else None)
+        left(connection, told)
+
+    monkeypatch.setattr(FastConnection, "answered", noted)
+    monkeypatch.setattr(FastConnection, "left", noted_left)
+    yield counts
+
+
+@asynccontextmanager
+async def running(**settings: Any) -> AsyncIterator[Stack]:
+    settings = {"origin": {"cache": "10m"}, **settings}
+    async with Stack(**settings) as stack:
+        serve_channels(stack.origin, "one", "two")
+        serve_dash(stack.origin, "dash")
+        yield stack
+
+
+async def started(wire: Wire, stack: Stack, entry: str = ENTRY, **token: Any) -> str:
+    """Begin to watch, and give the URL by which the stream's player refreshes."""
+    reply = await wire.ask(f"{entry}?token={stack.token(**token)}")
+    assert status(reply) == 200
+    found = re.search(rb"_sid=([\w.-]+)", reply[1])
+    assert found
+    path = MPD if entry == MPD else CHILD.replace("one", entry.split("/")[2])
+    return f"{path}?_sid={found[1].decode()}"
+
+
+async def beaten(wire: Wire, target: str, *fields: str, times: int = 3) -> list[Any]:
+    return [await wire.ask(target, *fields) for _ in range(times)]
+
+
+def plain(reply: tuple[bytes, bytes]) -> tuple[bytes, bytes]:
+    """Give a reply less what differs in each."""
+    return VARYING.sub(b"", reply[0]), reply[1]
+
+
+@pytest.fixture(scope="module")
+def redis() -> Iterator[RedisServer]:
+    with RedisServer() as server:
+        yield server
+
+
+@pytest.fixture(params=["memory", "redis"])
+def store(request: pytest.FixtureRequest, redis: RedisServer) -> dict[str, str]:
+    """Settings of a store that has nothing in it."""
+    if request.param == "memory":
+        return {}
+    return {"url": redis.url, "timeout": "30s", "key_prefix": request.node.name}
+
+
+# --- The same answer ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("settings", "fields"),
+    [
+        ({}, ()),
+        ({}, ("Origin: https://tv.example",)),
+        ({"cors": {"origins": ["https://tv.example"]}}, ("Origin: https://tv.example",)),
+        ({"cors": {"origins": ["https://tv.example"]}}, ("Origin: https://evil.example",)),
+        ({}, ("traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",)),
+        ({"listen": {"trusted_proxies": ["127.0.0.1"]}}, ("X-Forwarded-For: 192.0.2.7",)),
+    ],
+)
+@pytest.mark.parametrize("entry", [ENTRY, MPD])
+@pytest.mark.parametrize("by", ["ticket", "token"])
+async def test_a_beat_is_answered_as_on_the_usual_path_to_the_byte(
+    taken: Taken,
+    store: dict[str, str],
+    settings: dict[str, Any],
+    fields: tuple[str, ...],
+    entry: str,
+    by: str,
+) -> None:
+    async with running(store=store, **settings) as stack, Wire(stack) as wire:
+        target = await started(wire, stack, entry)
+        if by == "token":
+            target = f"{entry}?token={stack.token(iat=1)}"
+            await wire.ask(target, *fields)
+        slow = await beaten(wire, target, *fields, times=2)
+        assert taken.answered == 0
+        fast = await beaten(wire, target, *fields)
+        assert taken.answered == 3
+        assert value(fast[0], "Playgate-Decision") == "renewed"
+        assert {plain(reply) for reply in fast} == {plain(slow[1])}
+        ids = {value(reply, "X-Request-Id") for reply in (*slow, *fast)}
+        assert len(ids) == (1 if "traceparent" in str(fields) else 5)
+
+
+async def test_what_a_trusted_proxy_calls_a_request_is_told_and_makes_no_other(
+    taken: Taken,
+) -> None:
+    listen = {"trusted_proxies": ["127.0.0.1"]}
+    async with running(listen=listen) as stack, Wire(stack) as wire:
+        target = await started(wire, stack)
+        replies = [await wire.ask(target, f"X-Request-Id: call-{n}") for n in range(4)]
+        assert [value(reply, "X-Request-Id") for reply in replies] == [
+            f"call-{n}" for n in range(4)
+        ]
+        assert taken.answered == 2
+
+
+async def test_a_beat_counts_as_on_the_usual_path(store: dict[str, str]) -> None:
+    def counted(stack: Stack) -> dict[str, float | None]:
+        read = stack.service.metrics.registry.get_sample_value
+        route = {"route": "live"}
+        names = {
+            "playgate_requests_total": {**route, "kind": "child", "outcome": "ok"},
+            "playgate_request_seconds_count": {**route, "kind": "child"},
+            "playgate_admissions_total": {**route, "result": "renewed"},
+            "playgate_manifest_cache_total": {"result": "hit"},
+            "playgate_in_flight_requests": {},
+            **{f"playgate_phase_seconds_count.{phase}": {"phase": phase} for phase in PHASES},
+        }
+        return {name: read(name.partition(".")[0], labels) for name, labels in names.items()}
+
+    seen = []
+    for fast_path in (True, False):
+        async with running(store=store, listen={"fast_path": fast_path}) as stack:
+            async with Wire(stack) as wire:
+                await beaten(wire, await started(wire, stack), times=9)
+                seen.append(counted(stack))
+        store = {**store, "key_prefix": "other"} if store else {}
+    assert seen[0] == seen[1]
+    assert seen[0]["playgate_requests_total"] == 9
+
+
+PHASES = ("auth", "store", "rewrite")
+
+
+# --- Nothing else ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        ("Range: bytes=0-3",),
+        ("If-None-Match: *",),
+        ("Connection: close",),
+        ("Content-Length: 2",),
+        ("Expect: 200-ok",),
+        ("X-Forwarded-Host: [",),
+    ],
+)
+async def test_what_is_not_all_of_a_manifest_goes_the_usual_way(
+    taken: Taken, fields: tuple[str, ...]
+) -> None:
+    async with running() as stack:
+        async with Wire(stack) as wire:
+            target = await started(wire, stack)
+        for _ in range(4):
+            async with Wire(stack) as wire:
+                wire.send(wire.request(target, *fields), b"{}" if "Content" in fields[0] else b"")
+                await wire.reply()
+        assert taken.answered == 0 or fields == ("X-Forwarded-Host: [",)
+
+
+@pytest.mark.parametrize("method", ["HEAD", "POST", "OPTIONS"])
+async def test_another_method_is_another_request(taken: Taken, method: str) -> None:
+    async with running() as stack:
+        async with Wire(stack) as wire:
+            target = await started(wire, stack)
+            await beaten(wire, target)
+        assert taken.answered == 1
+        async with Wire(stack) as wire:
+            wire.send(wire.request(target, method=method, *("Connection: close",)))
+            assert b"Playgate-Decision: renewed" not in await wire.rest() or method == "HEAD"
+        assert taken.answered == 1
+
+
+async def test_another_client_with_the_same_url_is_looked_at_anew(taken: Taken) -> None:
+    listen = {"trusted_proxies": ["127.0.0.1"]}
+    async with running(listen=listen) as stack, Wire(stack) as wire:
+        target = await started(wire, stack)
+        home = "X-Forwarded-For: 192.0.2.7"
+        await beaten(wire, target, home)
+        assert taken.answered == 1
+        stranger = wire.request(target, "X-Forwarded-For: 198.51.100.7").replace(b"test/1", b"b/1")
+        for number in range(3):
+            wire.send(stranger)
+            reply = await wire.reply()
+            decision = value(reply, "Playgate-Decision")
+            assert decision == ("renewed" if number else "admitted")
+            assert value(reply, "Playgate-Streams") == "3/3"
+        assert value((await wire.ask(target, home)), "Playgate-Streams") == "3/3"
+
+
+async def test_a_stream_that_was_ended_is_told_so_and_the_store_is_asked_once(
+    taken: Taken, store: dict[str, str]
+) -> None:
+    async with running(store=store) as stack, Wire(stack) as wire:
+        target = await started(wire, stack)
+        await beaten(wire, target)
+        await stack.operate("/admin/v1/accounts/alice/streams", "DELETE")
+        calls = store_calls(stack)
+        ended = await wire.ask(target)
+        assert (status(ended), b"stream_ended" in ended[1]) == (409, True)
+        assert [told and told.outcome for told in taken.told] == [Outcome.ENDED]
+        assert store_calls(stack) == calls + bool(store)
+
+
+def store_calls(stack: Stack) -> float:
+    name, labels = "playgate_store_seconds_count", {"op": "decide"}
+    return stack.service.metrics.registry.get_sample_value(name, labels) or 0
+
+
+async def test_a_revoked_token_is_refused_at_the_next_beat(store: dict[str, str]) -> None:
+    async with running(store=store) as stack, Wire(stack) as wire:
+        target = await started(wire, stack, claims=["jti=one"])
+        assert [status(reply) for reply in await beaten(wire, target)] == [200] * 3
+        body = b'{"jti": "one"}'
+        answer = await stack.operate("/admin/v1/accounts/alice/revocations", "POST", body=body)
+        assert answer.status < 300
+        revoked = await wire.ask(target)
+        assert (status(revoked), b"token_revoked" in revoked[1]) == (401, True)
+
+
+@pytest.mark.parametrize("by", ["ticket", "token"])
+async def test_a_credential_that_has_expired_is_refused(taken: Taken, by: str) -> None:
+    late = 0.0
+    clock = lambda: time.time() + late  # noqa: E731  # changes in the middle
+    async with running(clock=clock, streams={"ttl": "1d"}, tickets={"ttl": "1h"}) as stack:
+        async with Wire(stack) as wire:
+            target = await started(wire, stack)
+            if by == "token":
+                target = f"{ENTRY}?token={stack.token(ttl=60)}"
+            await beaten(wire, target, times=4)
+            assert taken.answered
+            before, late = taken.answered, 2 * 3600.0
+            reply = await wire.ask(target)
+            assert taken.answered == before
+            # PyJWT goes by the system's clock.
+            assert status(reply) == (401 if by == "ticket" else 200)
+
+
+async def test_settings_that_were_reloaded_count_from_the_next_beat(
+    taken: Taken, tmp_path: Path
+) -> None:
+    async with running(folder=tmp_path) as stack, Wire(stack) as wire:
+        target = await started(wire, stack)
+        assert value((await beaten(wire, target))[-1], "Playgate-Streams") == "1/3"
+        assert taken.answered == 1
+        stack.overrides["limits"] = {"default": 7}
+        stack.write()
+        await stack.service.reload(by="a test")
+        replies = await beaten(wire, target)
+        assert {value(reply, "Playgate-Streams") for reply in replies} == {"1/7"}
+        assert taken.answered == 2
+
+
+async def test_known_streams_play_on_while_the_store_is_away(taken: Taken) -> None:
+    with RedisServer() as redis:
+        store = {"url": redis.url, "timeout": "200ms", "on_outage": "closed"}
+        async with running(store=store) as stack, Wire(stack) as wire:
+            target = await started(wire, stack)
+            await until(lambda: beats_fast(wire, target, taken), "a beat on the fast path")
+            assert redis.process is not None
+            redis.process.send_signal(signal.SIGSTOP)
+            try:
+                replies = await beaten(wire, target, times=5)
+            finally:
+                redis.process.send_signal(signal.SIGCONT)
+            assert {status(reply) for reply in replies} == {200}
+            assert {value(reply, "Playgate-Decision") for reply in replies} == {"unchecked"}
+            assert taken.told[-1] is None
+            await until(lambda: beats_fast(wire, target, taken), "the store is back")
+
+
+async def beats_fast(wire: Wire, target: str, taken: Taken) -> bool:
+    before = taken.answered
+    assert status(await wire.ask(target)) == 200
+    return taken.answered > before
+
+
+async def test_a_slot_that_was_given_to_who_has_gone_away_is_given_back(
+    taken: Taken, redis: RedisServer
+) -> None:
+    store = {"url": redis.url, "timeout": "30s", "key_prefix": "gone"}
+    async with running(store=store) as stack:
+        target = f"{ENTRY}?token={stack.token()}"
+        async with Wire(stack) as wire:
+            await beaten(wire, target, times=4)
+            assert taken.answered == 1
+            await stack.operate("/admin/v1/accounts/alice/streams", "DELETE")
+            redis.process.send_signal(signal.SIGSTOP)
+            wire.send(wire.request(target))
+            await until(lambda: under_way(stack, 1), "it is under way")
+            wire.writer.transport.abort()
+            await until(lambda: connections(stack, 0), "it has gone")
+            redis.process.send_signal(signal.SIGCONT)
+        await until(lambda: under_way(stack, 0), "it is over")
+        assert [told and told.outcome for told in taken.told] == []
+
+        async def nothing_held() -> bool:
+            listed = await stack.operate("/admin/v1/accounts/alice/streams")
+            return not listed.json["streams"]
+
+        await until(nothing_held, "the slot is given back")
+
+
+async def under_way(stack: Stack, number: int) -> bool:
+    name = "playgate_in_flight_requests"
+    return stack.service.metrics.registry.get_sample_value(name) == number
+
+
+async def connections(stack: Stack, number: int) -> bool:
+    return len(stack.service._server.connections) == number
+
+
+# --- On one connection ----------------------------------------------------------------------------
+
+
+async def test_requests_in_a_row_are_answered_in_order_whichever_way_each_goes(
+    taken: Taken, store: dict[str, str]
+) -> None:
+    async with running(store=store) as stack, Wire(stack) as wire:
+        target = await started(wire, stack)
+        await beaten(wire, target)
+        known, unknown = wire.request(target), wire.request("/nowhere")
+        refused = wire.request(f"{ENTRY}?token=none")
+        row = [known, unknown, known, known, refused, unknown, known] * 20
+        wire.send(*row)
+        replies = [await wire.reply() for _ in row]
+        expected = {known: 200, unknown: 404, refused: 401}
+        assert [status(reply) for reply in replies] == [expected[request] for request in row]
+        assert taken.answered > 20
+
+
+async def test_a_drain_says_in_the_next_answer_that_it_is_the_last(taken: Taken) -> None:
+    async with running() as stack, Wire(stack) as wire:
+        target = await started(wire, stack)
+        await beaten(wire, target)
+        assert taken.answered == 1
+        stack.service._server.pre_shutdown()
+        last = await wire.ask(target)
+        assert (status(last), value(last, "Connection")) == (200, "close")
+        assert await wire.rest() == b""
+        assert taken.answered == 1
+
+
+async def test_a_connection_that_was_idle_for_long_is_closed(
+    monkeypatch: pytest.MonkeyPatch, taken: Taken
+) -> None:
+    monkeypatch.setattr("proxy.web.server.KEEPALIVE_SECONDS", 0.3)
+    async with running() as stack, Wire(stack) as wire:
+        target = await started(wire, stack)
+        await beaten(wire, target)
+        assert taken.answered == 1
+        async with asyncio.timeout(60):
+            assert await wire.rest() == b""
+
+
+MALFORMED = (
+    b"GET {} HTTP/1.1\r\nHost: tv\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    b"GET {} HTTP/1.1\r\nHost: tv\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nx",
+    b"GET {} HTTP/1.1\r\nHost: tv\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    b"GET {} HTTP/1.1\r\nHost: tv\r\nTransfer-Encoding: identity\r\n\r\n",
+    b"GET {} HTTP/1.1\r\nHost: tv\r\n folded: x\r\n\r\n",
+    b"GET {} HTTP/1.1\r\nHost : tv\r\n\r\n",
+    b"GET {} HTTP/1.1\nHost: tv\n\n",
+    b"GET {} HTTP/1.1\r\nHost: tv\r\nHost: other\r\n\r\n",
+    b"GET {} HTTP/1.1\r\n\r\n",
+    b"GET {} HTTP/1.0\r\nHost: tv\r\n\r\n",
+    b"GET {} HTTP/1.0\r\nHost: tv\r\nConnection: keep-alive\r\n\r\n",
+    b"GET {} HTTP/2.0\r\nHost: tv\r\n\r\n",
+    b"GET http://tv{} HTTP/1.1\r\nHost: evil\r\n\r\n",
+    b"GET {} HTTP/1.1\r\nHost: tv\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n",
+    b"GET {}\x00 HTTP/1.1\r\nHost: tv\r\n\r\n",
+    b"GET {} HTTP/1.1\r\nHost: tv\r\nX: a\x00b\r\n\r\n",
+    b"GET {} HTTP/1.1\r\nHost: tv\r\nX: \xff\xfe\r\n\r\n",
+    b"GET {}  HTTP/1.1\r\nHost: tv\r\n\r\n",
+    b"get {} HTTP/1.1\r\nHost: tv\r\n\r\n",
+)
+
+
+@pytest.mark.parametrize("number", range(len(MALFORMED)))
+async def test_a_hostile_request_is_answered_the_same_behind_a_beat_and_before_one(
+    number: int, taken: Taken
+) -> None:
+    """What frames a request is aiohttp's parser on both paths, so no two readings can part."""
+    told = []
+    for fast_path in (True, False):
+        async with running(listen={"fast_path": fast_path}) as stack:
+            async with Wire(stack) as wire:
+                target = await started(wire, stack)
+                await beaten(wire, target)
+            hostile = MALFORMED[number].replace(b"{}", target.encode())
+            async with Wire(stack) as wire:
+                known = wire.request(target)
+                for _ in range(3):
+                    wire.send(hostile, known, wire.request("/nowhere", "Connection: close"))
+                wire.writer.write_eof()
+                said = VARYING.sub(b"", await wire.rest())
+            told.append(re.sub(rb"_sid=[\w.-]+|Playgate-Stream: \w+", b"", said))
+        if fast_path:
+            assert taken.answered
+    assert told[0] == told[1]

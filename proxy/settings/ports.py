@@ -1,11 +1,13 @@
 """Settings of the two ports, and of the web pages that may read what the players' port answers."""
 
-from typing import Annotated
+from collections.abc import Iterator
+from ipaddress import collapse_addresses, ip_network
+from typing import Annotated, Any
 
 from pydantic import Field, field_validator
 from pydantic_core import InitErrorDetails
 
-from proxy.settings.section import Section, conflict
+from proxy.settings.section import Section, conflict, conflicts
 from proxy.settings.tls import TlsSettings
 from proxy.settings.types import (
     BearerToken,
@@ -20,6 +22,12 @@ from proxy.settings.urls import BindHost, WebOrigin
 
 # What a socket on every address is bound to.
 ANY_ADDRESS = {"0.0.0.0", "::"}  # noqa: S104  # compared with
+
+
+EVERYBODY = (
+    "is every address there is, so each viewer could say that they are another: list the addresses"
+    " or networks of your balancers"
+)
 
 
 class ListenSettings(Section):
@@ -39,6 +47,20 @@ class ListenSettings(Section):
     drain_timeout: Annotated[Duration, at_most("1h")] = Field(
         20.0, description="How long open requests may take to finish at shutdown."
     )
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_not_everybody(cls, networks: tuple[str, ...]) -> tuple[str, ...]:
+        found = [
+            conflict(EVERYBODY, position)
+            for position, network in enumerate(networks)
+            if network.endswith("/0")
+        ]
+        if found:
+            raise conflicts(*found)
+        if any(network.endswith("/0") for network in _together(networks)):
+            raise ValueError(f"together, {EVERYBODY}")
+        return networks
 
 
 class AdminSettings(Section):
@@ -66,6 +88,13 @@ class CorsSettings(Section):
         if "*" in origins and len(origins) > 1:
             raise ValueError("* allows every site; it stands alone")
         return origins
+
+
+def _together(networks: tuple[str, ...]) -> Iterator[str]:
+    """Write networks in as few as take in the same addresses."""
+    for version in (4, 6):
+        ours: list[Any] = [one for one in map(ip_network, networks) if one.version == version]
+        yield from map(str, collapse_addresses(ours))
 
 
 def one_port_for_both(listen: ListenSettings, admin: AdminSettings) -> list[InitErrorDetails]:

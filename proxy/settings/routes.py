@@ -24,6 +24,9 @@ from proxy.settings.section import Section, conflict, conflicts, no_twins, toget
 from proxy.settings.types import Label, NonEmpty, StreamCount, distinct, not_empty
 from proxy.settings.urls import BaseUrl, HostName, OriginUrl
 
+# Of a pattern with which no manifest can be had.
+NO_MANIFEST = "ends in a name that is no manifest's; with /** at its end, all beneath"
+
 
 def _pattern(value: object) -> PathPattern:
     if isinstance(value, PathPattern):

@@ -199,7 +199,7 @@ async def test_an_end_holds_as_long_as_tickets_that_were_made_before(
     async with Stack(lambda: now, folder=tmp_path, store=store) as stack:
         serve_channels(stack.origin, "one")
         entry = await stack.watch(ONE)
-        await reloaded(stack, tickets={"ttl": "1m"})
+        await reloaded(stack, tickets={"ttl": "2m"})
         assert (await stack.operate(STREAMS, "DELETE")).status == 204
         now += 3600
         late = await stack.ask(f"/live/one/{entry.uris()[0]}")

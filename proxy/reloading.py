@@ -22,6 +22,12 @@ READ_SECONDS = 10.0
 log = structlog.get_logger("playgate")
 
 
+def tell_doubts(file: ConfigFile, settings: Settings) -> None:
+    """Log what is hardly meant so, in settings that are about to be in force."""
+    if doubts := file.doubts(settings):
+        log.warning("some of the configuration is hardly meant so", doubts=[*map(str, doubts)])
+
+
 class Reloader:
     """Has a file put in force. ``running`` gives what is; ``adopt`` changes that, or raises."""
 
@@ -76,6 +82,7 @@ class Reloader:
         if reread.changed:
             changed = [str(change) for change in reread.changed]
             log.info("the configuration was reloaded", by=by, changed=changed)
+            tell_doubts(self._file, reread.settings)
         else:
             log.info("the configuration is as it was", by=by)
         if reread.needs_restart:

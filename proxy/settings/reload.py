@@ -75,7 +75,7 @@ def reread(draft: Draft, running: Settings) -> Reread:
     wanted = draft.settings()
     held = _held(running, wanted)
     settings = _together(draft, held) if held else wanted
-    return Reread(settings, changes(running, settings), changes(settings, wanted))
+    return Reread(settings, changes(running, settings), changes(settings, wanted) if held else ())
 
 
 def _held(running: Settings, wanted: Settings) -> dict[tuple[str, str], object]:
@@ -155,6 +155,10 @@ class ConfigFile:
         """Give what is hardly meant so in the settings that were made of it last."""
         return tuple(self.problem(f"warning: {why}", *at) for at, why in doubts(settings))
 
+    def forget(self) -> None:
+        """Take what was found for not found, since it was not put to use."""
+        self.found = {self.path.absolute(): None}
+
     def look(self) -> Digests:
         """Give what is there now, in the files in which ``found`` is what was there."""
         paths = tuple(self.found)
@@ -162,7 +166,7 @@ class ConfigFile:
         return {path: digest_of(path, limits[path]) for path in paths}
 
     def _read(self) -> Draft:
-        self.found = {self.path.absolute(): None}
+        self.forget()
         draft = read(self.path, self._environ)
         self.found = draft.files
         self._source = draft.source

@@ -1,7 +1,7 @@
 """Settings of the two ports, and of the web pages that may read what the players' port answers."""
 
 from collections.abc import Iterator
-from ipaddress import collapse_addresses, ip_network
+from ipaddress import IPv6Network, collapse_addresses, ip_network
 from typing import Annotated, Any
 
 from pydantic import Field, field_validator
@@ -28,6 +28,9 @@ EVERYBODY = (
     "is every address there is, so each viewer could say that they are another: list the addresses"
     " or networks of your balancers"
 )
+# RFC 4291 §2.5.5.2.
+IPV4_MAPPED = IPv6Network("::ffff:0:0/96")
+MAPPED = "is of IPv4, and matches nobody as it is written; write 192.0.2.0/24, say"
 
 
 class ListenSettings(Section):
@@ -52,9 +55,9 @@ class ListenSettings(Section):
     @classmethod
     def _are_not_everybody(cls, networks: tuple[str, ...]) -> tuple[str, ...]:
         found = [
-            conflict(EVERYBODY, position)
+            conflict(EVERYBODY if network.endswith("/0") else MAPPED, position)
             for position, network in enumerate(networks)
-            if network.endswith("/0")
+            if network.endswith("/0") or _is_mapped(network)
         ]
         if found:
             raise conflicts(*found)
@@ -88,6 +91,12 @@ class CorsSettings(Section):
         if "*" in origins and len(origins) > 1:
             raise ValueError("* allows every site; it stands alone")
         return origins
+
+
+def _is_mapped(network: str) -> bool:
+    """Tell whether a network is IPv4's within IPv6: who comes from it is known by IPv4 here."""
+    one = ip_network(network)
+    return isinstance(one, IPv6Network) and one.subnet_of(IPV4_MAPPED)
 
 
 def _together(networks: tuple[str, ...]) -> Iterator[str]:

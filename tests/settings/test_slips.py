@@ -32,6 +32,15 @@ SLIPS = {
         "listen: {trusted_proxies: ['::/0']}",
         [f"c.yaml:12: listen.trusted_proxies[0]: {EVERYBODY}"],
     ),
+    "IPv4 within IPv6, which no address is compared with": (
+        "listen: {trusted_proxies: ['::ffff:10.0.0.0/104']}",
+        [
+            (
+                "c.yaml:12: listen.trusted_proxies[0]: is of IPv4, and matches nobody as it is"
+                " written; write 192.0.2.0/24, say"
+            )
+        ],
+    ),
     "everybody trusted by halves": (
         "listen: {trusted_proxies: [0.0.0.0/1, 128.0.0.0/1]}",
         [f"c.yaml:12: listen.trusted_proxies: together, {EVERYBODY}"],

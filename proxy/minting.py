@@ -54,20 +54,12 @@ def mint(
     if settings.auth.audience:
         payload["aud"] = settings.auth.audience[0]
     given = {"--account": account, "--plan": plan, "--device": device}
-    for option, text in (*given.items(), *(("--claim", text) for text in claims)):
-        _check(option, text)
-    said = {"exp": "--ttl", names.account: "--account"}
-    said |= {names.plan: "--plan"} if plan is not None else {}
-    said |= {names.limit: "--limit"} if limit is not None else {}
-    said |= {names.device: "--device"} if device is not None else {}
-    for text in claims:
-        name, equals, value = text.partition("=")
-        if not name or not equals:
-            raise MintError(f"--claim {text!r}: write name=value")
-        if name in said:
-            raise MintError(f"--claim {text!r}: {name} is what {said[name]} says")
-        said[name] = "another --claim"
-        payload[name] = _value(value)
+    for option, name in given.items():
+        if name is not None:
+            _check(option, name)
+    options = {names.plan: "--plan", names.limit: "--limit", names.device: "--device"}
+    said = {name: option for name, option in options.items() if optional[name] is not None}
+    payload |= _others(claims, {"exp": "--ttl", names.account: "--account", **said})
     headers = {"kid": key.kid} if key.kid else None
     try:
         text = jwt.encode(payload, key.signing, algorithm=key.algorithm, headers=headers)
@@ -80,17 +72,36 @@ def mint(
     return text
 
 
-def _check(option: str, text: str | None) -> None:
+def _others(claims: Iterable[str], said: dict[str, str]) -> dict[str, object]:
+    """Read further claims, none of which an option has ``said`` already.
+
+    Raises:
+        MintError: one is malformed, or said twice.
+    """
+    others: dict[str, object] = {}
+    for text in claims:
+        _check("--claim", text)
+        name, equals, value = text.partition("=")
+        if not name or not equals:
+            raise MintError(f"--claim {text!r}: write name=value")
+        if name in others or name in said:
+            option = said.get(name, "another --claim")
+            raise MintError(f"--claim {text!r}: {name} is what {option} says")
+        others[name] = _value(value)
+    return others
+
+
+def _check(option: str, text: str) -> None:
     """See that a text can be in a token.
 
     Raises:
         MintError: it is no UTF-8, or a name that is empty or too long.
     """
     try:
-        length = len(text.encode().decode()) if text is not None else 1
+        text.encode()
     except UnicodeEncodeError:
         raise MintError(f"{option}: must be UTF-8") from None
-    if option != "--claim" and not 0 < length <= MAX_NAME_LENGTH:
+    if option != "--claim" and not 0 < len(text) <= MAX_NAME_LENGTH:
         raise MintError(f"{option}: must have 1 to {MAX_NAME_LENGTH} characters")
 
 

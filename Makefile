@@ -5,7 +5,9 @@ BIN    := $(VENV)/bin
 PORT   ?= 8080
 PYTEST ?=
 # For looking at files that secrets are put into: as long as they have to be, and of no worth.
-PLACEHOLDER := 0123456789abcdef0123456789abcdef
+NO_SECRET := 0123456789abcdef0123456789abcde
+# Every configuration of the proxy in the tree; Grafana's file of the same name is none.
+CONFIGURATIONS = $(sort $(shell find config deploy -name 'playgate*.yaml' -not -path 'config/grafana/*'))
 # Rows of the players' matrix at a time: players wait more than they work.
 ROWS   ?= 3
 
@@ -49,9 +51,10 @@ bench: $(VENV)/.installed-bench  ## what the parts of a request cost
 soak: $(VENV)/.installed-soak  ## an hour's requests in minutes; fails if memory or descriptors grow
 	$(BIN)/python bench/soak.py --out build/soak
 
-lint: export PLAYGATE_JWT_SECRET = $(PLACEHOLDER)
-lint: export PLAYGATE_TICKET_SECRET = $(PLACEHOLDER)
-lint: export PLAYGATE_ADMIN_TOKEN = $(PLACEHOLDER)
+lint: export PLAYGATE_JWT_SECRET = $(NO_SECRET)1
+lint: export PLAYGATE_TICKET_SECRET = $(NO_SECRET)2
+lint: export PLAYGATE_ADMIN_TOKEN = $(NO_SECRET)3
+lint: export PLAYGATE_REDIS_URL = redis://127.0.0.1:6379/0
 lint: $(VENV)/.installed-dev  ## ruff, mypy, import-linter; configurations, containers, workflows and Kubernetes manifests
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -63,9 +66,7 @@ lint: $(VENV)/.installed-dev  ## ruff, mypy, import-linter; configurations, cont
 	$(BIN)/python -m tests.deploy.schemas
 	$(BIN)/hadolint Dockerfile config/compose/*/Dockerfile
 	$(BIN)/docker-compose --env-file /dev/null config --quiet
-	$(BIN)/playgate check --config config/playgate.example.yaml
-	$(BIN)/playgate check --config config/compose/playgate.yaml
-	$(BIN)/playgate check --config deploy/kubernetes/sandbox/playgate.yaml
+	set -e; for file in $(CONFIGURATIONS); do $(BIN)/playgate check --config $$file; done
 
 format: $(VENV)/.installed-dev  ## what ruff can mend by itself
 	$(BIN)/ruff check --fix

@@ -42,7 +42,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from tests.support.redis_server import RedisServer, free_port
 
-JWT_SECRET, TICKET_SECRET = "soak-jwt-" * 5, "soak-ticket-" * 4
+JWT_SECRET = "soak-of-tokens-0123456789abcdefghijkl"
+TICKET_SECRET = "soak-of-tickets-0123456789abcdefghijkl"
 ACCOUNTS, CHANNELS = 4000, 40
 # Viewers at a time in each of the processes that make them.
 VIEWERS, CROWDS = 24, 2

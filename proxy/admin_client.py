@@ -7,6 +7,9 @@ from urllib.parse import quote
 
 import aiohttp
 
+from proxy.settings.types import BEARER
+from proxy.settings.urls import parse_base
+
 TIMEOUT_SECONDS = 10
 
 
@@ -44,13 +47,18 @@ class AdminClient:
         """Take the address and the token from the environment.
 
         Raises:
-            AdminError: the token is missing.
+            AdminError: the token is missing, or one of them is none.
         """
         token = environ.get("PLAYGATE_ADMIN_TOKEN", "")
         if not token:
             raise AdminError("set PLAYGATE_ADMIN_TOKEN (and PLAYGATE_ADMIN_URL) first")
-        url = environ.get("PLAYGATE_ADMIN_URL", "http://127.0.0.1:9090")
-        return cls(url.rstrip("/"), token)
+        if not BEARER.fullmatch(token):
+            raise AdminError("PLAYGATE_ADMIN_TOKEN: may hold letters, digits and -._~+/= only")
+        try:
+            url = parse_base(environ.get("PLAYGATE_ADMIN_URL") or "http://127.0.0.1:9090")
+        except ValueError as error:
+            raise AdminError(f"PLAYGATE_ADMIN_URL: {error}") from error
+        return cls(url, token)
 
     async def streams(self, account: str) -> list[Listed]:
         """List an account's active streams.
@@ -62,7 +70,7 @@ class AdminClient:
         try:
             return [Listed(**{name: one[name] for name in LISTED}) for one in document["streams"]]
         except (KeyError, TypeError) as error:
-            raise AdminError("what answered is not an admin API") from error
+            raise AdminError(f"what answered at {self.url} is not an admin API") from error
 
     async def end(self, account: str, stream: str | None, hold: str | None) -> None:
         """End one stream of an account, or all.
@@ -84,10 +92,12 @@ class AdminClient:
                 session.request(method, address) as response,
             ):
                 document = await response.json() if response.status != 204 else {}
-        except (aiohttp.InvalidURL, aiohttp.ContentTypeError, ValueError) as error:
-            raise AdminError("what answered is not an admin API") from error
+        except (aiohttp.ContentTypeError, ValueError) as error:
+            raise AdminError(f"what answered at {self.url} is not an admin API") from error
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise AdminUnreachable("the admin API cannot be reached") from error
+            reason = str(error) or f"no answer within {TIMEOUT_SECONDS} seconds"
+            told = f"PLAYGATE_ADMIN_URL: the admin API cannot be reached at {self.url}: {reason}"
+            raise AdminUnreachable(told) from error
         if response.status >= 400:
             detail = document.get("detail") if isinstance(document, dict) else None
             raise AdminError(detail or f"the admin API answered with status {response.status}")

@@ -7,32 +7,36 @@ not be reached.
 import asyncio
 import json
 import os
-import sys
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import typer
 import uvloop
 
 from proxy import __version__
 from proxy.admin_client import AdminClient, AdminError, AdminUnreachable
+from proxy.arguments import LONGEST_HOLD, LONGEST_TOKEN, MOST_STREAMS, duration, fail, named
 from proxy.demo.app import run_demo
 from proxy.errors import StoreUnavailable
 from proxy.minting import MintError, mint
+from proxy.opening import said, store_refused
+from proxy.reloading import tell_doubts
 from proxy.running import run, to_the_end
 from proxy.settings.effective import effective, json_schema
-from proxy.settings.load import ConfigError
-from proxy.settings.reload import ConfigFile
+from proxy.settings.load import ConfigError, Problem
+from proxy.settings.reload import ConfigFile, Place, nowhere
 from proxy.settings.schema import Settings
-from proxy.settings.types import parse_duration
 from proxy.settings.urls import MEMORY
+from proxy.spelling import shown, unknown
 from proxy.telemetry import logs
 from proxy.wiring import private_names
 from proxy.workers.board import PLACES
 
-WRONG_INPUT = 1
 UNREACHABLE = 3
+# What the demo's settings are called on the command line.
+NO_OPTIONS: Mapping[str, str] = {}
+OF_THE_DEMO = {"listen.port": "--port", "store.url": "--store"}
 
 app = typer.Typer(
     name="playgate",
@@ -97,35 +101,48 @@ def serve(
 
     With several workers, SIGUSR2 starts a new master beside the running one, on the same ports.
     """
+    if workers == 1 and pid_file is not None:
+        raise typer.BadParameter("--pid-file is of the master of several --workers")
     file = ConfigFile(config, os.environ)
     settings = _loaded(file)
     logging = _Logging()
     logging.follow(settings)
     if workers == 1:
-        if pid_file is not None:
-            raise typer.BadParameter("--pid-file is of the master of several --workers")
-        _run(run(settings, file=file, heard=logging.follow, require_store=require_store))
+        tell_doubts(file, settings)
+        _run(
+            run(settings, file=file, heard=logging.follow, require_store=require_store),
+            file.problem,
+        )
         return
     if settings.store.url.get_secret_value() == MEMORY:
         message = (
             f"{MEMORY} counts in one process, so each of the {workers} --workers would count alone"
         )
-        _fail(f"{config}: store.url: {message}; use Redis, or one worker", WRONG_INPUT)
+        fail(str(file.problem(f"{message}; use Redis, or one worker", "store", "url")))
+    tell_doubts(file, settings)
     from proxy.workers.master import serve_by_workers  # noqa: PLC0415  # one process needs no gunicorn
     from proxy.workers.plan import Wanted  # noqa: PLC0415  # the same
 
     wanted = Wanted(settings, file, logging.follow, workers, require_store, pid_file)
     try:
         serve_by_workers(wanted)
+    except ConfigError as error:
+        fail(str(error))
     except OSError as error:
-        _fail(error.strerror or str(error), WRONG_INPUT)
+        fail(said(error))
 
 
 @app.command()
 def check(config: ConfigPath) -> None:
-    """Say everything that is wrong with a configuration, or that it is good."""
-    _load(config)
-    typer.echo(f"{config}: good")
+    """Say everything that is wrong with a configuration, or that it is good.
+
+    What is good and hardly meant so is told as a warning.
+    """
+    file = ConfigFile(config, os.environ)
+    found = file.doubts(_loaded(file))
+    for doubt in found:
+        typer.echo(str(doubt), err=True)
+    typer.echo(f"{config}: good" + (f", with warnings: {len(found)}" if found else ""))
 
 
 @app.command("config")
@@ -146,7 +163,9 @@ def token(
     account: Annotated[str, typer.Option(help="Whose token.")],
     *,
     plan: Annotated[str | None, typer.Option(help="The account's plan.")] = None,
-    limit: Annotated[int | None, typer.Option(min=0, help="The account's limit.")] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=0, max=MOST_STREAMS, help="The account's limit.")
+    ] = None,
     device: Annotated[str | None, typer.Option(help="The device it is for.")] = None,
     ttl: Annotated[str, typer.Option(help="How long it is good, as in 30m or 1h.")] = "1h",
     claim: Annotated[
@@ -155,8 +174,11 @@ def token(
 ) -> None:
     """Mint a token with the configuration's first key that can sign."""
     settings = _load(config)
+    seconds = duration("--ttl", ttl, 1.0, LONGEST_TOKEN)
+    if plan is not None and plan not in settings.limits.plans:
+        what = unknown("plan", plan, settings.limits.plans)
+        typer.echo(f"--plan {shown(plan)}: {what}; limited as without a plan", err=True)
     try:
-        seconds = parse_duration(ttl)
         text = mint(
             settings,
             account=account,
@@ -166,14 +188,15 @@ def token(
             ttl=seconds,
             claims=claim or [],
         )
-    except (ValueError, MintError) as error:
-        _fail(str(error), WRONG_INPUT)
+    except MintError as error:
+        fail(str(error))
     typer.echo(text)
 
 
 @streams.command("list")
 def list_streams(account: Annotated[str, typer.Argument(help="As in the token.")]) -> None:
     """List an account's active streams."""
+    named(account)
     for stream in _admin(lambda client: client.streams(account)):
         typer.echo(
             f"{stream.id}  {stream.started_at}  {stream.beats:>5} beats  "
@@ -191,9 +214,9 @@ def end_streams(
     ] = None,
 ) -> None:
     """End one stream of an account, or all of them."""
-    if not account or stream == "":
-        # An empty variable in a script must not end everything.
-        raise typer.BadParameter("an account or stream that is given must not be empty")
+    named(account, stream)
+    if hold is not None:
+        duration("--hold", hold, 0.0, LONGEST_HOLD)
     _admin(lambda client: client.end(account, stream, hold))
 
 
@@ -205,7 +228,7 @@ def demo(
 ) -> None:
     """Run everything in one process: proxy, origin, token issuer, and a page to try it on."""
     logs.configure("text", "warning", {"token", "_sid"})
-    _run(run_demo(port=port, store=store))
+    _run(run_demo(port=port, store=store), options=OF_THE_DEMO)
 
 
 class _Logging:
@@ -227,18 +250,28 @@ def _loaded(file: ConfigFile) -> Settings:
     try:
         return file.load()
     except ConfigError as error:
-        _fail("\n".join(str(problem) for problem in error.problems), WRONG_INPUT)
+        fail(str(error))
 
 
-def _run(service: Coroutine[Any, Any, None]) -> None:
+def _run(
+    service: Coroutine[Any, Any, None],
+    place: Place = nowhere,
+    options: Mapping[str, str] = NO_OPTIONS,
+) -> None:
+    """Run to the end. What is wrong with a setting that an option stands for, is told of that."""
+
+    def told(problem: Problem) -> str:
+        option = options.get(problem.key)
+        return f"{option}: {problem.message}" if option else str(problem)
+
     try:
         uvloop.run(to_the_end(service))
     except ConfigError as error:  # the demo's settings come from its options, traces' from OTEL_*
-        _fail("\n".join(str(problem) for problem in error.problems), WRONG_INPUT)
+        fail("\n".join(map(told, error.problems)))
     except StoreUnavailable as error:
-        _fail(f"the store cannot be reached: {error.detail}", UNREACHABLE)
+        fail(told(store_refused(error, place)), UNREACHABLE)
     except OSError as error:
-        _fail(str(error), WRONG_INPUT)
+        fail(said(error))
 
 
 def _admin(call: Any) -> Any:
@@ -246,11 +279,6 @@ def _admin(call: Any) -> Any:
         client = AdminClient.from_environment(os.environ)
         return asyncio.run(call(client))
     except AdminUnreachable as error:
-        _fail(str(error), UNREACHABLE)
+        fail(str(error), UNREACHABLE)
     except AdminError as error:
-        _fail(str(error), WRONG_INPUT)
-
-
-def _fail(message: str, code: int) -> NoReturn:
-    typer.echo(message, err=True)
-    sys.exit(code)
+        fail(str(error))

@@ -2,10 +2,15 @@
 
 Whoever asks for one gets what came of it; everybody else reads it in the log and in the metrics. A
 file that is no good changes nothing.
+
+A reading cannot be broken off. One that takes too long is given up: it goes on by itself, nothing
+comes of it, and no other is begun beside it.
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
+from concurrent.futures import Future
 
 import structlog
 
@@ -20,6 +25,12 @@ from proxy.telemetry.config_metrics import FAILED, ConfigMetrics
 READ_SECONDS = 10.0
 
 log = structlog.get_logger("playgate")
+
+
+def tell_doubts(file: ConfigFile, settings: Settings) -> None:
+    """Log what is hardly meant so, in settings that are about to be in force."""
+    if doubts := file.doubts(settings):
+        log.warning("some of the configuration is hardly meant so", doubts=[*map(str, doubts)])
 
 
 class Reloader:
@@ -37,6 +48,8 @@ class Reloader:
         self._adopt = adopt
         self._metrics = metrics
         self._one_at_a_time = asyncio.Lock()
+        self._reading: Future[Reread] | None = None
+        self._given_up = 0.0
 
     async def reload(self, by: str) -> Reread:
         """Read the file again and put it in force; ``by`` says to the log who asked for it.
@@ -56,14 +69,38 @@ class Reloader:
 
     async def _read(self) -> Reread:
         """Read in a thread: a large file takes a while, and what answers requests goes on."""
-        running = self._running()
-        reading = asyncio.wrap_future(in_thread(lambda: self._file.reread(running)))
+        begun = False
         try:
             async with asyncio.timeout(READ_SECONDS):
-                return await reading
+                await self._end_of_the_last()
+                running, begun = self._running(), True
+                self._reading = in_thread(lambda: self._file.reread(running))
+                return await asyncio.wrap_future(self._reading)
         except TimeoutError:
-            message = f"could not be read within {READ_SECONDS:.0f} s"
-            raise ConfigError((Problem(str(self._file.path), 1, "(file)", message),)) from None
+            raise self._give_up(begun=begun) from None
+
+    async def _end_of_the_last(self) -> None:
+        """Wait for a reading that was given up; what it found is old by now."""
+        if self._reading is not None and not self._reading.done():
+            await asyncio.wait((asyncio.wrap_future(self._reading),))
+
+    def _give_up(self, *, begun: bool) -> ConfigError:
+        """Leave a reading to itself, and say so."""
+        if begun and self._reading is not None:
+            self._given_up = time.monotonic()
+            # Or the watch would take for loaded what nobody has put in force.
+            self._reading.add_done_callback(lambda _: self._file.forget())
+            message = (
+                f"was not read within {READ_SECONDS:.0f} s, and nothing was changed; the reading"
+                " goes on, nothing will come of it, and the next reload waits for its end"
+            )
+        else:
+            message = (
+                "was not read: a reading that was given up"
+                f" {time.monotonic() - self._given_up:.0f} s ago still goes on, and none is begun"
+                " beside it"
+            )
+        return ConfigError((Problem(str(self._file.path), 1, "(file)", message),))
 
     def _tell_failure(self, by: str, error: Exception) -> None:
         self._metrics.reload(FAILED)
@@ -76,6 +113,7 @@ class Reloader:
         if reread.changed:
             changed = [str(change) for change in reread.changed]
             log.info("the configuration was reloaded", by=by, changed=changed)
+            tell_doubts(self._file, reread.settings)
         else:
             log.info("the configuration is as it was", by=by)
         if reread.needs_restart:

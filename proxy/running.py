@@ -33,7 +33,7 @@ async def lifetime(
     """Start a proxy, and drain it in the end. Gives whether it was started before a ``stop``.
 
     Raises:
-        OSError: a port could not be opened.
+        ConfigError: a port could not be opened.
         StoreUnavailable: the store was required, and is away.
     """
     told = asyncio.create_task(stop.wait())
@@ -65,7 +65,7 @@ async def run(
     open. Who is told to stop before that starts no further.
 
     Raises:
-        OSError: a port could not be opened.
+        ConfigError: a port could not be opened.
         StoreUnavailable: the store was required, and is away.
     """
     service = Service(settings, file=file, heard=heard)

@@ -19,14 +19,16 @@ from proxy.configured import Configured, Heard, unheard
 from proxy.errors import NotFound, StoreUnavailable
 from proxy.file_watch import FileWatch
 from proxy.model import Clock
+from proxy.opening import certificate_refused, port_opened
 from proxy.reloading import Reloader
-from proxy.settings.reload import ConfigFile, Reread
+from proxy.settings.ports import AdminSettings, ListenSettings
+from proxy.settings.reload import ConfigFile, Place, Reread, nowhere
 from proxy.settings.schema import Settings
 from proxy.team import Team
 from proxy.web.connections import LATE_SECONDS, OperatorRunner
 from proxy.web.doors import Doors
 from proxy.web.server import player_server
-from proxy.web.sockets import Sockets, bound
+from proxy.web.sockets import Sockets
 
 # How often the event loop's lag and the store's health are looked at, in seconds.
 WATCH_SECONDS = 0.5
@@ -67,6 +69,7 @@ class Service:
         self.store, self.keys = inner.store, inner.keys
         self._server = player_server(inner.handle, inner)
         self._admin = inner.operators(partial(self.reload, by="the admin API"))
+        self._place: Place = file.problem if file else nowhere
         self._reloader: Reloader | None = None
         self._watch: FileWatch | None = None
         if file is not None:
@@ -90,22 +93,25 @@ class Service:
         """Open both ports.
 
         Raises:
-            OSError: a port is taken, or a certificate cannot be read.
+            ConfigError: a port is taken, or a certificate cannot be read.
             StoreUnavailable: the store is required and away; no port was opened.
         """
-        await self._inner.start(require_store=require_store)
+        try:
+            await self._inner.start(require_store=require_store)
+        except OSError as error:
+            raise certificate_refused(error, self._place) from error
         listen, admin = self._settings().listen, self._settings().admin
         certificate = self._inner.certificate
         context = certificate.context if certificate else None
         players = web.ServerRunner(self._server, shutdown_timeout=ABORT_SECONDS)
         team = self._team
-        given = team.players if team else await _bound(listen.host, listen.port)
+        given = team.players if team else await self._bound(listen)
         self._doors = await self._open(players, given, context)
         await self.tend()
         operators = OperatorRunner(
             self._admin.application(), access_log=None, shutdown_timeout=ABORT_SECONDS
         )
-        given = team.operators if team else await _bound(admin.host, admin.port)
+        given = team.operators if team else await self._bound(admin)
         self._side_doors = await self._open(operators, given, None)
         await self._side_doors.open(range(len(given)))
         self.port, self.admin_port = self._doors.port, self._side_doors.port
@@ -139,6 +145,10 @@ class Service:
         if self._reloader is None:
             raise NotFound("This proxy was started without a configuration file.")
         return await self._reloader.reload(by)
+
+    async def _bound(self, wanted: ListenSettings | AdminSettings) -> Sockets:
+        """Bind a port; a name may have to be asked for."""
+        return await asyncio.wrap_future(in_thread(lambda: port_opened(wanted, self._place)))
 
     async def _open(
         self,
@@ -234,8 +244,3 @@ class Service:
                 await self.store.ping()
             self.metrics.refresh()
             await asyncio.sleep(STORE_CHECK_SECONDS)
-
-
-async def _bound(host: str, port: int) -> Sockets:
-    """Bind a port; a name may have to be asked for."""
-    return await asyncio.wrap_future(in_thread(lambda: bound(host, port)))

@@ -12,11 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.good_secrets import secret
 from tests.support.redis_server import free_port
 
 SECRETS = {
-    "PLAYGATE_JWT_SECRET": "j" * 32,
-    "PLAYGATE_TICKET_SECRET": "t" * 32,
+    "PLAYGATE_JWT_SECRET": secret("j"),
+    "PLAYGATE_TICKET_SECRET": secret("t"),
     "PLAYGATE_ADMIN_TOKEN": "admin-token-canary",
 }
 
@@ -77,8 +78,8 @@ def test_check_is_content_with_a_good_file_and_lists_all_that_is_wrong(config: P
 def test_config_shows_defaults_and_masks_secrets(config: Path) -> None:
     shown = playgate("config", "--config", str(config))
     assert "live_ttl_factor" in shown.stdout
-    for secret in SECRETS.values():
-        assert secret not in shown.stdout
+    for value in SECRETS.values():
+        assert value not in shown.stdout
 
 
 def test_schema_is_json() -> None:
@@ -92,7 +93,7 @@ def test_a_minted_token_can_be_read_and_a_malformed_claim_is_told(config: Path) 
         *("token", "--config", str(config), "--account", "alice", "--plan", "basic"),
         *("--limit", "2", "--device", "tv", "--ttl", "10m", "--claim", "roles=[1]"),
     )
-    claims = jwt.decode(minted.stdout.strip(), "j" * 32, algorithms=["HS256"])
+    claims = jwt.decode(minted.stdout.strip(), secret("j"), algorithms=["HS256"])
     assert claims["exp"] - claims["iat"] == 600
     del claims["exp"], claims["iat"]
     assert claims == {

@@ -15,6 +15,7 @@ from proxy.file_watch import FileWatch
 from proxy.settings.load import ConfigError
 from proxy.settings.reload import ConfigFile
 from tests.settings.samples import minimal
+from tests.support.good_secrets import secret
 
 KEYS = {"keys": [{"algorithm": "HS256", "secret_file": "jwt.secret"}]}
 
@@ -58,7 +59,7 @@ def watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Watched:
     monkeypatch.setattr(file_watch, "LOOK_SECONDS", 0)
     watched = Watched(tmp_path)
     watched.path.write_text(written())
-    watched.secret.write_text("j" * 32)
+    watched.secret.write_text(secret("j"))
     watched.file.load()
     return watched
 
@@ -88,7 +89,7 @@ async def test_a_folder_whose_link_is_turned_round_as_kubernetes_does(
         version = tmp_path / name
         version.mkdir()
         (version / "playgate.yaml").write_text(written(limits={"default": limit}))
-        (version / "jwt.secret").write_text(f"{limit}" * 32)
+        (version / "jwt.secret").write_text(secret(f"{limit}"))
         (tmp_path / "..data_tmp").symlink_to(name)
         (tmp_path / "..data_tmp").rename(tmp_path / "..data")
 
@@ -103,7 +104,7 @@ async def test_a_folder_whose_link_is_turned_round_as_kubernetes_does(
 
 
 async def test_a_file_that_the_configuration_names(watched: Watched) -> None:
-    watched.secret.write_text("k" * 32)
+    watched.secret.write_text(secret("k"))
     assert await watched.looked() == ["3"]
 
 
@@ -121,7 +122,7 @@ async def test_a_file_that_is_missing_is_waited_for(watched: Watched) -> None:
     watched.path.write_text(written(auth=new))
     missing = "cannot be read: no such file, counted from the configuration's folder"
     assert await watched.looked(6) == [missing]
-    (watched.folder / "new.secret").write_text("n" * 32)
+    (watched.folder / "new.secret").write_text(secret("n"))
     assert await watched.looked() == [missing, "3"]
 
 

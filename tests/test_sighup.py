@@ -20,13 +20,14 @@ from redis.asyncio import Redis
 
 from proxy.minting import mint
 from proxy.settings.load import load
+from tests.support.good_secrets import secret as good
 from tests.support.origin import HLS, TestOrigin
 from tests.support.playlists import LIVE, serve_channels
 from tests.support.poll import until
 from tests.support.redis_server import RedisServer, free_port
 
 ADMIN_TOKEN = "admin-token-canary"
-SECRETS = {"JWT": "jwt-canary-" * 4, "TICKET": "ticket-canary-" * 4, "NEXT": "next-canary-" * 4}
+SECRETS = {name: f"{name}-canary-{good(name)}" for name in ("JWT", "TICKET", "NEXT")}
 ENTRY, LOW = "/live/one/master.m3u8", "/live/one/low/index.m3u8"
 ACCOUNTS, DEVICES = 6, 2
 RELOADS, EVERY = 20, 0.2  # seconds

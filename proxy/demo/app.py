@@ -128,8 +128,7 @@ async def run_demo(*, port: int = 8080, store: str = "memory://") -> None:
     """Run the demo until SIGTERM or SIGINT.
 
     Raises:
-        ConfigError: ``store`` is no store's URL.
-        OSError: the port is taken.
+        ConfigError: ``store`` is no store's URL, or the port is taken.
         StoreUnavailable: the store cannot be reached.
     """
     issuer = Issuer(secrets.token_urlsafe(SECRET_BYTES), time.time)

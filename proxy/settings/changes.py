@@ -62,6 +62,8 @@ def _of_section(
 def _of_value(
     at: str, old: object, new: object, shown_old: Any, shown_new: Any
 ) -> Iterator[Change]:
+    if old == new:
+        return  # most of a large configuration
     match old, new:
         case Section(), Section() if type(old) is type(new):
             yield from _of_section(at, old, new, shown_old, shown_new)
@@ -71,7 +73,7 @@ def _of_value(
             for key in dict.fromkeys((*old, *new)):
                 values = old.get(key), new.get(key)
                 yield from _of_value(f"{at}.{key}", *values, shown_old.get(key), shown_new.get(key))
-        case _ if old != new:
+        case _:
             yield Change(at, shown_old, shown_new)
 
 

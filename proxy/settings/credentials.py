@@ -7,8 +7,8 @@ from pydantic import Field, ValidationInfo, field_validator
 from proxy.settings.cat import CatSettings
 from proxy.settings.files import FileSetting
 from proxy.settings.key_sets import KeyEntry
-from proxy.settings.keys import Issuers, check_length, exclusive
-from proxy.settings.material import material, read_secret
+from proxy.settings.keys import AuthKey, Issuers, check_secret, exclusive
+from proxy.settings.material import material
 from proxy.settings.section import (
     Section,
     conflict,
@@ -35,6 +35,9 @@ from proxy.settings.types import (
 
 # Tickets are signed with HS256 and accounts hashed with HMAC-SHA-256 (RFC 7518 §3.2); in bytes.
 TICKET_SECRET_LENGTH = 32
+# What tells of the token by whom, for whom, when and which it is (RFC 7519 §4.1), and of nobody who
+# watches: as an account it would be another with each token, or one for all.
+OF_THE_TOKEN = ("iss", "aud", "exp", "nbf", "iat", "jti")
 # Where credentials come whatever is configured.
 CREDENTIAL_HEADERS = {
     *("authorization", "proxy-authorization", "cookie", "dash-if-ietf-token"),
@@ -52,6 +55,23 @@ class ClaimSettings(Section):
     device_class: NonEmpty = Field(
         "device_class", description="What kind of device it is, where rules ask; beats User-Agent."
     )
+
+    @field_validator("account")
+    @classmethod
+    def _is_somebody(cls, name: str) -> str:
+        if name in OF_THE_TOKEN:
+            raise ValueError("is a claim about the token, which says of nobody who it is; try sub")
+        return name
+
+    @field_validator("device", "plan", "limit", "device_class")
+    @classmethod
+    def _says_one_thing(cls, name: str, info: ValidationInfo) -> str:
+        twin = next((other for other, theirs in info.data.items() if theirs == name), None)
+        if twin is not None:
+            raise ValueError(f"is auth.claims.{twin}, too, and one claim cannot say both")
+        if info.field_name == "device" and name in OF_THE_TOKEN and name != "jti":
+            raise ValueError("is a claim about the token, which names no device")
+        return name
 
 
 class AuthSettings(Section):
@@ -160,6 +180,14 @@ class AuthSettings(Section):
         cat = {self.cat.cookie: "auth.cat.cookie"} if self.cat.enabled else {}
         return {self.cookie: "auth.cookie", **self._packages, **cat}
 
+    def holder_of(self, secret: bytes) -> str | None:
+        """Name the setting that has this secret; None where none has."""
+        keys = enumerate(self.keys)
+        mine = {f"auth.keys[{i}]": key.shared_secret for i, key in keys if isinstance(key, AuthKey)}
+        for index, key in enumerate(self.uri_signing.decryption_keys):
+            mine[f"auth.uri_signing.decryption_keys[{index}]"] = key.material
+        return next((name for name, theirs in mine.items() if theirs == secret), None)
+
     @property
     def headers(self) -> set[str]:
         """The headers that carry credentials, in lower case."""
@@ -207,7 +235,7 @@ class TicketSettings(Section):
         description="Signs tickets and hashes account names: at least 32 bytes, the same on all"
         " proxies. A new one ends all playbacks and forgets all counts.",
     )
-    ttl: Annotated[Lifetime, at_least("1s")] = Field(
+    ttl: Annotated[Lifetime, at_least("2m")] = Field(
         12 * 3600.0, description="The longest one playback may last."
     )
     param: ParameterName = Field("_sid", description="The query parameter that carries it.")
@@ -218,7 +246,7 @@ class TicketSettings(Section):
         cls, value: Secret | FileSetting | None, info: ValidationInfo
     ) -> Secret | FileSetting | None:
         if value is not None:
-            check_length(read_secret(value), TICKET_SECRET_LENGTH, "it")
+            check_secret(value, TICKET_SECRET_LENGTH, "it")
         if info.field_name == "secret" and "secret_file" in info.data:
             file = info.data["secret_file"]
             exclusive(file, value, "secret")

@@ -11,21 +11,29 @@ from pydantic import Field, SecretStr, StringConstraints, ValidationInfo, field_
 
 from proxy.algorithms import SECRET_LENGTHS, Algorithm, PublicKey, fitting
 from proxy.settings.files import FileSetting, LoadedFile
-from proxy.settings.material import material, read_private, read_public, read_secret
+from proxy.settings.material import (
+    check_unguessable,
+    material,
+    read_private,
+    read_public,
+    read_secret,
+)
 from proxy.settings.section import Section
 from proxy.settings.types import NonEmpty, Secret, distinct, not_empty, one_or_many
 
 PublicPem = Annotated[str, StringConstraints(min_length=1, max_length=16 * 1024)]
 
 
-def check_length(secret: bytes, least: int, purpose: str) -> None:
-    """Refuse a secret that is shorter than what it protects.
+def check_secret(value: SecretStr | LoadedFile, least: int, purpose: str) -> None:
+    """Refuse a secret that is shorter than what it protects, or could be guessed.
 
     Raises:
-        ValueError: it has fewer than ``least`` bytes.
+        ValueError: it has fewer than ``least`` bytes, or is none.
     """
+    secret = read_secret(value)
     if len(secret) < least:
         raise ValueError(f"has {len(secret)} bytes; {purpose} needs at least {least}")
+    check_unguessable(secret)
 
 
 def exclusive(file: LoadedFile | None, inline: object, name: str) -> None:
@@ -131,7 +139,7 @@ def _check_material(name: str, value: Any, data: dict[str, Any]) -> None:
     algorithm = data["algorithm"]
     match name:
         case "secret":
-            check_length(read_secret(value), SECRET_LENGTHS[algorithm], algorithm)
+            check_secret(value, SECRET_LENGTHS[algorithm], algorithm)
         case "public_key":
             fitting(algorithm, read_public(material(value)))
         case _:

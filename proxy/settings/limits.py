@@ -12,9 +12,10 @@ from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema, fie
 from pydantic_core import InitErrorDetails
 
 from proxy.settings.patterns import PathPattern
-from proxy.settings.routes import Pattern, written_pattern
+from proxy.settings.routes import NO_MANIFEST, Pattern, written_pattern
 from proxy.settings.section import Section, conflict, conflicts, no_twins, together, written
 from proxy.settings.types import (
+    ClaimedName,
     Label,
     NonEmpty,
     StreamCount,
@@ -124,7 +125,7 @@ class LimitSettings(Section):
     """How many streams an account may have."""
 
     default: StreamCount = Field(3, description="Streams at a time where nothing else decides.")
-    plans: Mapping[NonEmpty, StreamCount | None] = Field(
+    plans: Mapping[ClaimedName, StreamCount | None] = Field(
         {"basic": 1, "standard": 2, "premium": 4},
         description="Streams at a time by the token's plan; null: as if the token named none, but"
         " rules may look for it.",
@@ -224,10 +225,8 @@ def _astray(content: PathPattern, routes: Sequence[PathPattern]) -> str | None:
     """Say why no entry manifest of these routes has a path like this; None where one may."""
     if routes and not any(map(content.overlaps, routes)):
         return "takes in no path of the routes it is about"
-    # A name without a dot may be a manifest's where servers have roots in Smooth Streaming.
-    name = content.text.rpartition("/")[2].lower()
-    if "*" not in content.text and "." not in name and "manifest" not in name:
-        return "is one path, and no manifest's; with /** at its end, all beneath"
+    if content.is_for_no_manifest:
+        return NO_MANIFEST
     return None
 
 

@@ -43,6 +43,20 @@ FILE_NAME = re.compile(rb"[\w./~-]{1,200}\.[a-z]{2,4}")
 # A shell would take it for a variable's name; here, only braces make one.
 BARE_VARIABLE = re.compile(rb"\$[A-Za-z_][A-Za-z0-9_]*")
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+# What somebody was to put a secret in the place of, in the middle of it or as a whole: a template's
+# own words, and what was never filled in.
+FILLER = re.compile(
+    rb"change[-_ .]?(?:me|this|it)|replace[-_ .]?(?:me|this|it)|place[-_ ]?holder"
+    rb"|your[-_ .](?:own[-_ .])?(?:secret|token|key|password)",
+    re.IGNORECASE,
+)
+TEMPLATE = re.compile(rb"\$?\{[^{}]*\}|\$\([^()]*\)|<[^<>]*>|\{\{.*\}\}|\[[^][]*\]|%[^%]*%")
+# Of 16 random hexadecimal digits, the least that a secret can be made of, one in a million has
+# fewer than five different ones.
+VARIETY = 5
+# What is repeated and shorter than this is known by who knows a part of it.
+UNIT = 16
+ANOTHER = "`openssl rand -hex 32` makes one"
 
 
 def material(value: SecretStr | LoadedFile | str) -> bytes:
@@ -79,6 +93,24 @@ def read_secret(value: SecretStr | LoadedFile) -> bytes:
             "begins or ends with white space, which is hardly part of it; take it away"
         )
     return secret
+
+
+def check_unguessable(secret: bytes, how: str = ANOTHER) -> None:
+    """Refuse a secret that is none: what a template has in its place, or a few characters repeated.
+
+    Raises:
+        ValueError: it could be guessed; ``how`` says in the message how to come by a good one.
+    """
+    if FILLER.search(secret) or TEMPLATE.fullmatch(secret):
+        raise ValueError(f"is what stands in for a secret until there is one: {how}")
+    if len(set(secret)) < VARIETY or _unit(secret) < UNIT:
+        raise ValueError(f"repeats a few characters, and could be guessed: {how}")
+
+
+def _unit(secret: bytes) -> int:
+    """Give the length of what is repeated to make this, twice at least; UNIT where nothing is."""
+    lengths = range(1, min(UNIT, len(secret) // 2 + 1))
+    return next((one for one in lengths if secret[one:] == secret[:-one]), UNIT)
 
 
 def read_public(pem: bytes) -> PublicKeyTypes:

@@ -62,8 +62,17 @@ class PathPattern:
 
     @property
     def is_folder(self) -> bool:
-        """Whether all it matches is one folder itself, and nothing in it."""
-        return "*" not in self.text and self.text.endswith("/") and self.text != "/"
+        """Whether all it matches are folders themselves, and nothing in them."""
+        return self.text.endswith("/") and self.text != "/"
+
+    @property
+    def is_for_no_manifest(self) -> bool:
+        """Whether all it matches ends in one name, which is no manifest's.
+
+        A name without a dot may be a manifest's where servers have roots in Smooth Streaming.
+        """
+        name = self.text.rpartition("/")[2].lower()
+        return not ("*" in name or "." in name or "manifest" in name)
 
     def covering(self) -> Iterator[str]:
         """Give the patterns that surely match whatever this one does, itself among them.

@@ -1,11 +1,13 @@
 """Settings of the two ports, and of the web pages that may read what the players' port answers."""
 
-from typing import Annotated
+from collections.abc import Iterator
+from ipaddress import IPv6Network, collapse_addresses, ip_network
+from typing import Annotated, Any
 
 from pydantic import Field, field_validator
 from pydantic_core import InitErrorDetails
 
-from proxy.settings.section import Section, conflict
+from proxy.settings.section import Section, conflict, conflicts
 from proxy.settings.tls import TlsSettings
 from proxy.settings.types import (
     BearerToken,
@@ -20,6 +22,15 @@ from proxy.settings.urls import BindHost, WebOrigin
 
 # What a socket on every address is bound to.
 ANY_ADDRESS = {"0.0.0.0", "::"}  # noqa: S104  # compared with
+
+
+EVERYBODY = (
+    "is every address there is, so each viewer could say that they are another: list the addresses"
+    " or networks of your balancers"
+)
+# RFC 4291 §2.5.5.2.
+IPV4_MAPPED = IPv6Network("::ffff:0:0/96")
+MAPPED = "is of IPv4, and matches nobody as it is written; write 192.0.2.0/24, say"
 
 
 class ListenSettings(Section):
@@ -42,6 +53,20 @@ class ListenSettings(Section):
     drain_timeout: Annotated[Duration, at_most("1h")] = Field(
         20.0, description="How long open requests may take to finish at shutdown."
     )
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_not_everybody(cls, networks: tuple[str, ...]) -> tuple[str, ...]:
+        found = [
+            conflict(EVERYBODY if network.endswith("/0") else MAPPED, position)
+            for position, network in enumerate(networks)
+            if network.endswith("/0") or _is_mapped(network)
+        ]
+        if found:
+            raise conflicts(*found)
+        if any(network.endswith("/0") for network in _together(networks)):
+            raise ValueError(f"together, {EVERYBODY}")
+        return networks
 
 
 class AdminSettings(Section):
@@ -69,6 +94,19 @@ class CorsSettings(Section):
         if "*" in origins and len(origins) > 1:
             raise ValueError("* allows every site; it stands alone")
         return origins
+
+
+def _is_mapped(network: str) -> bool:
+    """Tell whether a network is IPv4's within IPv6: who comes from it is known by IPv4 here."""
+    one = ip_network(network)
+    return isinstance(one, IPv6Network) and one.subnet_of(IPV4_MAPPED)
+
+
+def _together(networks: tuple[str, ...]) -> Iterator[str]:
+    """Write networks in as few as take in the same addresses."""
+    for version in (4, 6):
+        ours: list[Any] = [one for one in map(ip_network, networks) if one.version == version]
+        yield from map(str, collapse_addresses(ours))
 
 
 def one_port_for_both(listen: ListenSettings, admin: AdminSettings) -> list[InitErrorDetails]:

@@ -10,13 +10,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from proxy.settings.changes import Change, changes
+from proxy.settings.doubts import doubts
 from proxy.settings.effective import effective_mapping, fingerprint
 from proxy.settings.files import MAX_FILE_SIZE, Digests, digest_of
 from proxy.settings.load import MAX_BYTES, ConfigError, Draft, Problem, read
+from proxy.settings.problems import dotted
 from proxy.settings.schema import Settings
+from proxy.settings.source import Source
 
 # By section and key. A ticket's name stands in the URLs of all who are watching; the environment,
 # which says how spans are recorded, stays what it was.
@@ -72,7 +75,7 @@ def reread(draft: Draft, running: Settings) -> Reread:
     wanted = draft.settings()
     held = _held(running, wanted)
     settings = _together(draft, held) if held else wanted
-    return Reread(settings, changes(running, settings), changes(settings, wanted))
+    return Reread(settings, changes(running, settings), changes(settings, wanted) if held else ())
 
 
 def _held(running: Settings, wanted: Settings) -> dict[tuple[str, str], object]:
@@ -107,12 +110,25 @@ def _together(draft: Draft, held: Mapping[tuple[str, str], object]) -> Settings:
         raise ConfigError((*error.problems, problem)) from None
 
 
+class Place(Protocol):
+    """Makes a problem of what is wrong at a key of a configuration."""
+
+    def __call__(self, message: str, /, *at: str | int) -> Problem:
+        """Give the problem, with the key's place."""
+
+
+def nowhere(message: str, /, *at: str | int) -> Problem:
+    """Make a problem of a configuration that was made in code, and has no lines."""
+    return Problem("configuration", None, dotted(at), message)
+
+
 class ConfigFile:
     """A configuration file that may change, with the files it names."""
 
     def __init__(self, path: Path, environ: Mapping[str, str]) -> None:
         self.path = path
         self._environ = environ
+        self._source = Source()
         self.found: Digests = {}
 
     def load(self) -> Settings:
@@ -131,6 +147,18 @@ class ConfigFile:
         """
         return reread(self._read(), running)
 
+    def problem(self, message: str, /, *at: str | int) -> Problem:
+        """Make a problem of what was found wrong at a key after the file was read."""
+        return Problem(str(self.path), self._source.line(at), dotted(at), message)
+
+    def doubts(self, settings: Settings) -> tuple[Problem, ...]:
+        """Give what is hardly meant so in the settings that were made of it last."""
+        return tuple(self.problem(f"warning: {why}", *at) for at, why in doubts(settings))
+
+    def forget(self) -> None:
+        """Take what was found for not found, since it was not put to use."""
+        self.found = {self.path.absolute(): None}
+
     def look(self) -> Digests:
         """Give what is there now, in the files in which ``found`` is what was there."""
         paths = tuple(self.found)
@@ -138,7 +166,8 @@ class ConfigFile:
         return {path: digest_of(path, limits[path]) for path in paths}
 
     def _read(self) -> Draft:
-        self.found = {self.path.absolute(): None}
+        self.forget()
         draft = read(self.path, self._environ)
         self.found = draft.files
+        self._source = draft.source
         return draft

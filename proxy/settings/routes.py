@@ -4,6 +4,7 @@ The first route that matches serves a request, so a route that nothing can reach
 """
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import Annotated, Literal, Self
 
 from pydantic import (
@@ -24,13 +25,25 @@ from proxy.settings.section import Section, conflict, conflicts, no_twins, toget
 from proxy.settings.types import Label, NonEmpty, StreamCount, distinct, not_empty
 from proxy.settings.urls import BaseUrl, HostName, OriginUrl
 
+# Of a pattern with which no manifest can be had.
+NO_MANIFEST = "ends in a name that is no manifest's; with /** at its end, all beneath"
+
+# Made once, though they are looked at three times in a load and again in the next: as many as a
+# large configuration has.
+PATTERNS = 16_384
+
 
 def _pattern(value: object) -> PathPattern:
     if isinstance(value, PathPattern):
         return value
     if not isinstance(value, str):
         raise ValueError("must be a path pattern such as /live/**")  # noqa: TRY004  # pydantic's way
-    return PathPattern(value)
+    return _made(value)
+
+
+@lru_cache(maxsize=PATTERNS)
+def _made(text: str) -> PathPattern:
+    return PathPattern(text)
 
 
 def _prefix(text: str) -> str:

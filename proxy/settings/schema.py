@@ -17,6 +17,7 @@ from pydantic import (
 
 from proxy.settings.credentials import AuthSettings, TicketSettings
 from proxy.settings.limits import LimitSettings, looking_at, never_met
+from proxy.settings.material import ANOTHER
 from proxy.settings.origin import OriginSettings
 from proxy.settings.ports import AdminSettings, CorsSettings, ListenSettings, one_port_for_both
 from proxy.settings.routes import Routes, RouteSettings
@@ -26,6 +27,7 @@ from proxy.settings.streams import (
     StoreSettings,
     StreamSettings,
     lost_with_one_beat,
+    outliving_tickets,
 )
 from proxy.settings.telemetry import EventSettings, LogSettings, hidden_events, without_redis
 from proxy.settings.tracing import TracingSettings
@@ -96,8 +98,14 @@ class Settings(Section):
     @classmethod
     def _is_told_from_a_token(cls, tickets: TicketSettings, info: ValidationInfo) -> TicketSettings:
         auth: AuthSettings | None = info.data.get("auth")
+        found = []
         if auth is not None and (setting := auth.query_params.get(tickets.param)):
-            raise conflicts(conflict(f"is the token's parameter, {setting}, too", "param"))
+            found.append(conflict(f"is the token's parameter, {setting}, too", "param"))
+        if auth is not None and (twin := auth.holder_of(tickets.key)):
+            reason = f"is that of {twin}, too, and who makes tokens could make tickets: {ANOTHER}"
+            found.append(conflict(reason, "secret_file" if tickets.secret is None else "secret"))
+        if found:
+            raise conflicts(*found)
         return tickets
 
     @field_validator("limits")
@@ -110,8 +118,12 @@ class Settings(Section):
 
     @field_validator("streams")
     @classmethod
-    def _outlives_a_lost_beat(cls, streams: StreamSettings) -> StreamSettings:
-        if found := lost_with_one_beat(streams):
+    def _outlives_a_lost_beat(cls, streams: StreamSettings, info: ValidationInfo) -> StreamSettings:
+        tickets: TicketSettings | None = info.data.get("tickets")
+        found = lost_with_one_beat(streams)
+        if tickets is not None:
+            found += outliving_tickets(streams, tickets.ttl)
+        if found:
             raise conflicts(*found)
         return streams
 

@@ -7,7 +7,7 @@ from pydantic import Field, ValidationInfo, field_validator
 from proxy.algorithms import fitting
 from proxy.settings.files import FileSetting
 from proxy.settings.keys import exclusive
-from proxy.settings.material import material, read_private, read_secret
+from proxy.settings.material import check_unguessable, material, read_private, read_secret
 from proxy.settings.section import Section, idle
 from proxy.settings.types import ParameterName, Secret
 
@@ -74,10 +74,12 @@ class DecryptionKey(Section):
 
 def _check_material(algorithm: str, value: Any) -> None:
     if algorithm in SECRET_LENGTHS:
-        length = len(read_secret(value))
+        secret = read_secret(value)
+        length = len(secret)
         if length not in SECRET_LENGTHS[algorithm]:
             reason = f"has {length} bytes; {algorithm} takes {_lengths(algorithm)}"
             raise ValueError(f"{reason}, which are taken as they are: hex or base64 is not decoded")
+        check_unguessable(secret, f"`openssl rand -hex {length // 2}` makes one")
     else:
         fitting(algorithm, read_private(material(value)).public_key())
 

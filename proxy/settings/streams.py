@@ -19,6 +19,10 @@ from proxy.settings.types import (
 )
 from proxy.settings.urls import MEMORY, StoreLocation, StoreUrl
 
+# Nothing that plays asks more often than once in a second or so: with a shorter life, a stream
+# would have no slot most of the time, and nobody would ever be at the limit.
+SlotLife = Annotated[Lifetime, at_least("1s")]
+
 
 class StoreSettings(Section):
     """Where streams are counted."""
@@ -50,15 +54,15 @@ class StoreSettings(Section):
 class StreamSettings(Section):
     """How long a slot is held."""
 
-    ttl: Lifetime = Field(30.0, description="From one refresh of a live manifest to the next.")
+    ttl: SlotLife = Field(30.0, description="From one refresh of a live manifest to the next.")
     live_ttl_factor: Annotated[float, Field(ge=1, le=100), number_text] = Field(
         4.0, description="... or so many refresh intervals, where that is longer."
     )
-    vod_ttl: Lifetime = Field(90.0, description="From one sign of life on demand to the next.")
-    silent_after: Lifetime = Field(
+    vod_ttl: SlotLife = Field(90.0, description="From one sign of life on demand to the next.")
+    silent_after: SlotLife = Field(
         120.0, description="A stream that never showed life may be evicted after this."
     )
-    max_hold: Lifetime = Field(
+    max_hold: SlotLife = Field(
         4 * 3600.0, description="The longest a silent on-demand stream holds its slot."
     )
     keepalive: bool = Field(
@@ -103,3 +107,9 @@ def lost_with_one_beat(streams: StreamSettings) -> list[InitErrorDetails]:
     interval = duration_text(streams.keepalive_interval)
     reason = f"must be at least twice streams.keepalive_interval, which is {interval}"
     return [conflict(reason, "vod_ttl")]
+
+
+def outliving_tickets(streams: StreamSettings, tickets: float) -> list[InitErrorDetails]:
+    """Find lives of slots that are longer than the tickets' (seconds), who are to renew them."""
+    reason = f"must be at most tickets.ttl, which is {duration_text(tickets)}: tickets renew it"
+    return [conflict(reason, key) for key in ("ttl", "vod_ttl") if getattr(streams, key) > tickets]

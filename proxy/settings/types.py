@@ -22,6 +22,7 @@ from pydantic import (
     WithJsonSchema,
 )
 
+from proxy.settings.material import ANOTHER, check_unguessable
 from proxy.settings.section import conflict, conflicts
 
 MASK = "********"
@@ -48,10 +49,8 @@ KEY_PREFIX = re.compile(r"[A-Za-z0-9._:/-]{1,64}")
 LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 # The syntax of bearer tokens, RFC 6750 §2.1: with any other character no client could send it.
 BEARER = re.compile(r"[A-Za-z0-9._~+/-]+=*")
-# Whoever reaches the port may try as fast as it answers: 16 random hexadecimal digits are 64 bits,
-# of which one in a million has fewer than five different ones.
+# Whoever reaches the port may try as fast as it answers: 16 random hexadecimal digits are 64 bits.
 BEARER_LENGTH = 16
-BEARER_VARIETY = 5
 
 
 def parse_duration(value: object) -> float:
@@ -215,11 +214,9 @@ def _bearer(secret: SecretStr) -> SecretStr:
         raise ValueError("may hold letters, digits and -._~+/ only, '=' at its end")
     if len(text) < BEARER_LENGTH:
         reason = f"has {len(text)} characters; it needs at least {BEARER_LENGTH}"
-    elif len(set(text)) < BEARER_VARIETY:
-        reason = "repeats a few characters, and could be guessed"
-    else:
-        return secret
-    raise ValueError(f"{reason}: `openssl rand -hex 32` makes one")
+        raise ValueError(f"{reason}: {ANOTHER}")
+    check_unguessable(text.encode())
+    return secret
 
 
 Duration = Annotated[
@@ -259,6 +256,9 @@ one_or_many = BeforeValidator(_as_list)
 distinct = AfterValidator(_distinct)
 not_empty = AfterValidator(_not_empty)
 NonEmpty = Annotated[str, StringConstraints(min_length=1, max_length=1024)]
+# As long as a name in a token may be (``credentials.token``): nobody can have a longer one.
+CLAIMED_LENGTH = 256
+ClaimedName = Annotated[str, StringConstraints(min_length=1, max_length=CLAIMED_LENGTH)]
 Label = Annotated[str, matching(LABEL, "must be a name of letters, digits and '._-'")]
 TokenName = Annotated[str, matching(TOKEN, "must be a name without spaces or separators")]
 ParameterName = Annotated[

@@ -139,12 +139,15 @@ def _shown_document(url: str) -> str:
 def is_safe(url: str) -> bool:
     """Tell whether what a URL gives comes from whom it names: HTTPS, or from this machine."""
     parts = urlsplit(url)
-    host = parts.hostname or ""
+    return parts.scheme == "https" or is_local(parts.hostname or "")
+
+
+def is_local(host: str) -> bool:
+    """Tell whether a host is this machine, for itself alone."""
     try:
-        local = ip_address(host).is_loopback
+        return ip_address(host).is_loopback
     except ValueError:
-        local = host == "localhost" or host.endswith(".localhost")
-    return parts.scheme == "https" or local
+        return host == "localhost" or host.endswith(".localhost")
 
 
 def parse_origin(text: str) -> str:

@@ -5,18 +5,23 @@ import socket
 from collections.abc import Iterable, Iterator, Sequence
 
 Sockets = tuple[socket.socket, ...]
+Given = Iterable[socket.socket]
 
 
-def bound(host: str, port: int, *, number: int = 1, given: Iterable[socket.socket] = ()) -> Sockets:
+def bound(host: str, port: int, *, number: int = 1, given: Given = ()) -> Sockets:
     """Bind a port on each address that a host has; of those ``given``, what fits is taken.
 
     With a ``number``, so many sockets are bound to each address, and the system spreads connections
     over them (SO_REUSEPORT). No other program's are among them.
 
     Raises:
-        OSError: an address is taken, or none of this machine.
+        OSError: an address is taken, or none of this machine, or the host's name leads to none.
     """
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except socket.gaierror as error:
+        reason = (error.strerror or "no address").lower()
+        raise OSError(error.errno, f"{host} cannot be looked up: {reason}") from None
     sockets: list[socket.socket] = []
     for family, _, _, _, address in dict.fromkeys(found):
         ours = [one for one in given if _fits(one, family, address)]

@@ -20,11 +20,11 @@ from gunicorn.arbiter import Arbiter
 from gunicorn.errors import HaltServer
 from gunicorn.sock import BaseSocket
 
+from proxy.opening import certificate_refused, port_opened
 from proxy.playback.device import warm_up
 from proxy.settings.load import ConfigError
 from proxy.telemetry.shared_metrics import SharedMetrics
 from proxy.web.certificate import loaded
-from proxy.web.sockets import bound
 from proxy.workers.folder import Folder
 from proxy.workers.handover import VARIABLE, Handover, written
 from proxy.workers.master_log import MasterLog
@@ -163,14 +163,19 @@ def serve_by_workers(wanted: Wanted) -> NoReturn:
     """Be the master of workers, until told to end; ends the process.
 
     Raises:
-        OSError: a port cannot be bound, or a certificate cannot be read.
+        ConfigError: a port cannot be bound, or a certificate cannot be read.
+        OSError: the file for the process id cannot be written.
     """
     given = Handover.received(os.environ)
     listen, admin = wanted.settings.listen, wanted.settings.admin
-    loaded(listen.tls)
+    place = wanted.file.problem
+    try:
+        loaded(listen.tls)
+    except OSError as error:
+        raise certificate_refused(error, place) from error
     ports = Ports(
-        bound(listen.host, listen.port, number=wanted.workers, given=given.players),
-        bound(admin.host, admin.port, given=given.operators),
+        port_opened(listen, place, number=wanted.workers, given=given.players),
+        port_opened(admin, place, given=given.operators),
     )
     given.close_all_but(ports)
     folder = Folder(given.folder) if given.folder else Folder.made()
@@ -182,7 +187,12 @@ def serve_by_workers(wanted: Wanted) -> NoReturn:
     # What is there now is never looked through again, and so stays shared between all workers.
     gc.collect()
     gc.freeze()
-    Master(plan, folder).run()
+    try:
+        Master(plan, folder).run()
+    except (RuntimeError, OSError) as error:
+        # Before anything runs: what comes later, it logs itself, and ends.
+        folder.remove()
+        raise OSError(f"--pid-file {wanted.pid_file}: {error}") from error
     raise AssertionError  # it ends the process
 
 

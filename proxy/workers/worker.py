@@ -19,6 +19,7 @@ from gunicorn.workers.base import Worker
 
 from proxy.background import Repeated
 from proxy.errors import StoreUnavailable
+from proxy.opening import said, store_refused
 from proxy.running import lifetime, to_the_end
 from proxy.serve import Service
 from proxy.settings.load import ConfigError
@@ -75,9 +76,9 @@ class ServingWorker(Worker):
         try:
             uvloop.run(to_the_end(self._serve()))
         except StoreUnavailable as error:
-            self._fail(f"the store cannot be reached: {error.detail}", UNREACHABLE)
+            self._fail(str(store_refused(error, self._plan.file.problem)), UNREACHABLE)
         except (ConfigError, OSError) as error:
-            self._fail(str(error), WRONG_INPUT)
+            self._fail(said(error) if isinstance(error, OSError) else str(error), WRONG_INPUT)
 
     def _fail(self, message: str, code: int) -> None:
         if self._is_first:

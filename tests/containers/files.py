@@ -8,8 +8,10 @@ from typing import Any
 
 import yaml
 
+from tests.support.good_secrets import secret
+
 ROOT = Path(__file__).parents[2]
-SECRETS = {"PLAYGATE_TICKET_SECRET": "t" * 32, "PLAYGATE_ADMIN_TOKEN": "admin-token-canary"}
+SECRETS = {"PLAYGATE_TICKET_SECRET": secret("t"), "PLAYGATE_ADMIN_TOKEN": "admin-token-canary"}
 DOCKERFILES = (ROOT / "Dockerfile", *sorted((ROOT / "config/compose").glob("*/Dockerfile")))
 
 

@@ -12,11 +12,12 @@ from proxy.serve import Service
 from proxy.settings.load import from_mapping
 from tests.dashboards import promql
 from tests.dashboards.rules import RECORDS
+from tests.support.good_secrets import secret
 
 ROOT = Path(__file__).parents[2]
 SETTINGS = {
-    "auth": {"keys": [{"algorithm": "HS256", "secret": "j" * 32}]},
-    "tickets": {"secret": "t" * 32},
+    "auth": {"keys": [{"algorithm": "HS256", "secret": secret("j")}]},
+    "tickets": {"secret": secret("t")},
     "routes": [{"name": "live", "path": "/**", "origins": ["http://origin"]}],
 }
 # What Prometheus adds to whatever it scrapes, and what it makes itself.

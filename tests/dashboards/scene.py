@@ -19,6 +19,7 @@ from aiohttp import web
 
 from proxy.settings.load import from_mapping
 from tests.dashboards.viewers import CHANNELS, LIMIT, Viewers
+from tests.support.good_secrets import secret
 from tests.support.issuer import SigningKey, document
 from tests.support.origin import HLS, TestOrigin
 from tests.support.playlists import MASTER, VOD, serve_channels
@@ -52,7 +53,7 @@ class Proxy:
                     {"algorithms": ["ES256"], "jwks_file": self.keys.name},
                 ]
             },
-            "tickets": {"secret": "t" * 32},
+            "tickets": {"secret": secret("t")},
             "limits": {
                 "default": LIMIT,
                 "rules": [{"name": "one-ppv", "max": 1, "where": {"content": "/live/six/**"}}],

@@ -171,9 +171,9 @@ async def test_what_keeps_the_demo_from_starting_is_told_in_a_line(demo: Demo) -
     nobody = f"redis://127.0.0.1:{free_port()}"
     taken = str(demo.service.port)
     for options, code, word in (
-        (("--store", "redis//typo"), 1, "store.url"),
-        (("--port", "0", "--store", nobody), 3, "store"),
-        (("--port", taken), 1, "in use"),
+        (("--store", "redis//typo"), 1, "--store: must be"),
+        (("--port", "0", "--store", nobody), 3, "--store: the store cannot be used: "),
+        (("--port", taken), 1, "--port: "),
         (("--port", "70000"), 2, "--port"),
     ):
         process = await command(*options)

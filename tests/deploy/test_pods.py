@@ -29,6 +29,7 @@ from tests.deploy.rendered import (
     render,
     templates,
 )
+from tests.support.good_secrets import secret
 
 pytestmark = [pytest.mark.deploy, pytest.mark.xdist_group("manifests")]
 
@@ -45,14 +46,14 @@ def secret_names() -> set[str]:
     examples = re.findall(
         r"```yaml\n(.*?)```", (ROOT / "docs/kubernetes.md").read_text(), re.DOTALL
     )
-    (secret,) = (e for e in map(yaml.safe_load, examples) if e.get("kind") == "Secret")
-    assert secret["metadata"]["name"] == "playgate"
-    return set(secret["stringData"])
+    (found,) = (e for e in map(yaml.safe_load, examples) if e.get("kind") == "Secret")
+    assert found["metadata"]["name"] == "playgate"
+    return set(found["stringData"])
 
 
 def settings(stage: str, tmp_path: Path) -> Settings:
     """Load a stage's configuration with what the Secret gives it."""
-    values = dict.fromkeys(secret_names(), "a-secret-of-many-characters-0123456789-abcdefghijk")
+    values = {name: secret(name, 64) for name in secret_names()}
     values["PLAYGATE_REDIS_URL"] = "rediss://playgate:secret@redis.internal.example:6380/0"
     file = tmp_path / "playgate.yaml"
     file.write_text(configuration(stage))

@@ -16,6 +16,7 @@ from proxy.settings.effective import json_schema
 from proxy.settings.load import ConfigError
 from proxy.settings.reload import ConfigFile
 from tests.settings.samples import Pair, certificate, minimal, pem
+from tests.support.good_secrets import secret
 from tests.support.stack import merged
 
 pytestmark = pytest.mark.docs
@@ -113,17 +114,17 @@ def material(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, 
         "es256.key": pair.private,
         "keys.json": json.dumps({"keys": [jwk]}),
         "claims.key": claims,
-        "secrets/jwt": "j" * 32,
-        "secrets/tickets": "f" * 32,
-        "secrets/claims": "c" * 32,
+        "secrets/jwt": secret("j"),
+        "secrets/tickets": secret("f"),
+        "secrets/claims": secret("c"),
     }
     for name, content in files.items():
         (folder / name).write_text(content)
     variables = {
         "PLAYGATE_ADMIN_TOKEN": "admin-token-canary",
-        "PLAYGATE_JWT_SECRET": "v" * 32,
-        "PLAYGATE_TICKET_SECRET": "w" * 32,
-        "PLAYGATE_CLAIMS_SECRET": "x" * 32,
+        "PLAYGATE_JWT_SECRET": secret("v"),
+        "PLAYGATE_TICKET_SECRET": secret("w"),
+        "PLAYGATE_CLAIMS_SECRET": secret("x"),
         "REDIS_PASSWORD": "secret",
         "ISSUER_PUBLIC_KEY": pair.public,
         "ISSUER_PRIVATE_KEY": pair.private,

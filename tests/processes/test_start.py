@@ -45,7 +45,8 @@ async def test_a_required_store_that_is_away_ends_all_of_it(stopped: Fleet) -> N
     stopped.store = f"redis://127.0.0.1:{free_port()}"
     code, said = await ended(stopped, "--require-store")
     assert code == 3
-    assert "the store cannot be reached" in said
+    assert "playgate.yaml:" in said
+    assert "store.url: the store cannot be used: ConnectionError: " in said
 
 
 async def test_a_store_that_is_away_is_waited_for_where_it_is_not_required(stopped: Fleet) -> None:

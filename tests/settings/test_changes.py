@@ -8,9 +8,10 @@ import pytest
 from proxy.settings.changes import changes
 from proxy.settings.load import from_mapping
 from tests.settings.samples import minimal
+from tests.support.good_secrets import secret
 
 SECRET = {"kid": "main", "algorithm": "HS256", "secret": "0123456789abcdef0123456789abcdef"}
-CANARY = "canary-" * 6
+CANARY = "canary-" + secret("canary")
 LIVE = {"name": "live", "path": "/live/**", "origins": ["http://origin:8000"]}
 VOD = {"name": "vod", "path": "/vod/**", "origins": ["http://origin:8000"]}
 

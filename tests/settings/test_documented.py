@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.serialization import (
 from jwt.algorithms import OKPAlgorithm
 
 from proxy.settings.load import load
+from tests.support.good_secrets import secret
 
 DOCS = Path(__file__).parents[2] / "docs"
 KEYS = "keys: [{algorithm: HS256, secret: '${PLAYGATE_JWT_SECRET}'}]"
@@ -24,8 +25,8 @@ REST = {
     "routes": "routes: [{name: live, path: /**, origins: ['http://origin:8000']}]\n",
 }
 SECRETS = {
-    "PLAYGATE_JWT_SECRET": "j" * 32,
-    "PLAYGATE_TICKET_SECRET": "t" * 32,
+    "PLAYGATE_JWT_SECRET": secret("j"),
+    "PLAYGATE_TICKET_SECRET": secret("t"),
     "PLAYGATE_ADMIN_TOKEN": "admin-token-canary",
 }
 

@@ -11,9 +11,10 @@ from proxy.settings.key_sets import KeySetUrl
 from proxy.settings.load import from_mapping, load
 from proxy.settings.schema import Settings
 from tests.settings.samples import Pair, minimal
+from tests.support.good_secrets import secret
 
 PAIR = Pair.of(ec.generate_private_key(ec.SECP256R1()))
-CANARY = "c4n4ry" * 8
+CANARY = "c4n4ry-" + secret("c4n4ry", 41)
 
 
 def full() -> dict[str, object]:
@@ -46,7 +47,7 @@ def full() -> dict[str, object]:
             "leeway": "90s",
             "claims": {"account": "a", "device": "d", "plan": "p", "limit": "1"},
         },
-        "tickets": {"secret": CANARY, "ttl": "1d", "param": "ticket"},
+        "tickets": {"secret": f"{CANARY}-tickets", "ttl": "1d", "param": "ticket"},
         "limits": {
             "default": 0,
             "plans": {"${p}": 9, "2024": 1},
@@ -54,7 +55,7 @@ def full() -> dict[str, object]:
             "status": 403,
         },
         "streams": {
-            "ttl": "1ms",
+            "ttl": "1s",
             "live_ttl_factor": 1.25,
             "vod_ttl": "61s",
             "silent_after": "1h",
@@ -94,9 +95,10 @@ def full() -> dict[str, object]:
 def unmasked(text: str) -> str:
     """The same with each mask replaced by a secret; the second key's is its private key."""
     key = "private_key: '********'"
-    return text.replace(key, f"private_key: {PAIR.private!r}".replace("'", '"')).replace(
-        "********", CANARY
-    )
+    text = text.replace(key, f"private_key: {PAIR.private!r}".replace("'", '"'))
+    head, tickets, rest = text.partition("\ntickets:")
+    rest = rest.replace("********", f"{CANARY}-tickets", 1)
+    return f"{head}{tickets}{rest}".replace("********", CANARY)
 
 
 @pytest.mark.parametrize("mapping", [minimal(), full()], ids=["minimal", "full"])

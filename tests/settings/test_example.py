@@ -7,9 +7,10 @@ import yaml
 from proxy.settings.effective import effective_mapping, json_schema
 from proxy.settings.load import ConfigError, from_mapping, load
 from tests.settings.samples import minimal
+from tests.support.good_secrets import secret
 
 EXAMPLE = Path(__file__).parents[2] / "config/playgate.example.yaml"
-ENVIRON = {"PLAYGATE_JWT_SECRET": "j" * 32, "PLAYGATE_TICKET_SECRET": "t" * 32}
+ENVIRON = {"PLAYGATE_JWT_SECRET": secret("j"), "PLAYGATE_TICKET_SECRET": secret("t")}
 
 
 def test_the_example_loads_with_its_two_secrets_alone() -> None:

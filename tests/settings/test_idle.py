@@ -9,6 +9,7 @@ import pytest
 from proxy.settings.effective import effective
 from proxy.settings.load import ConfigError, from_mapping, load
 from tests.settings.samples import minimal
+from tests.support.good_secrets import secret
 
 KEY = {"algorithm": "HS256", "secret": "0123456789abcdef0123456789abcdef"}
 ROUTE = {"name": "live", "path": "/live/**", "origins": ["http://origin:8000"]}
@@ -105,7 +106,10 @@ def test_a_value_that_does_nothing_is_told(
     assert [(one.key, one.message) for one in caught.value.problems] == [(key, message)]
     # What is in force names the default of the same key, and is a configuration.
     path = tmp_path / "effective.yaml"
-    path.write_text(effective(good).replace("'********'", "0123456789abcdef0123456789abcdef"))
+    shown = effective(good)
+    for name in ("key", "tickets"):
+        shown = shown.replace("'********'", secret(name), 1)
+    path.write_text(shown)
     assert f"{key.rpartition('.')[2]}: " in path.read_text()
     load(path, {})
 

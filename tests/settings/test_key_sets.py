@@ -11,6 +11,7 @@ from proxy.settings.key_sets import KeySetFile, KeySetUrl
 from proxy.settings.load import ConfigError, from_mapping
 from proxy.settings.schema import Settings
 from tests.settings.samples import minimal
+from tests.support.good_secrets import secret
 from tests.support.issuer import SigningKey, document, jwk_of
 
 URL = "https://id.example/jwks.json"
@@ -113,7 +114,7 @@ def test_what_is_no_url_of_a_document_is_refused_and_not_repeated(url: Any) -> N
         (by_url(algorithm="ES256"), ["algorithm: has no use with jwks_url"]),
         (by_url(kid="k"), ["kid: has no use with jwks_url"]),
         (by_url(jwks_file="x"), ["jwks_file: has no use with jwks_url"]),
-        (by_url(secret="s" * 32), ["secret: has no use with jwks_url"]),
+        (by_url(secret=secret("s")), ["secret: has no use with jwks_url"]),
         (by_url(refesh="1h"), ["refesh: unknown key; did you mean 'refresh'?"]),
         (
             by_url("http://id", secret="s", refresh="1s", isuer="x"),
@@ -137,7 +138,7 @@ def test_each_mistake_in_an_entry_is_told_once_and_for_what_the_entry_is(
 
 
 def test_keys_of_a_set_beside_one_key_are_taken_for_a_slip() -> None:
-    assert errors({"algorithms": ["ES256"], "secret": "s" * 32}) == [
+    assert errors({"algorithms": ["ES256"], "secret": secret("s")}) == [
         "auth.keys[0].algorithm: is required",
         "auth.keys[0].algorithms: unknown key; did you mean 'algorithm'?",
     ]
@@ -204,7 +205,7 @@ def test_one_set_is_named_once() -> None:
 
 def test_two_issuers_may_have_keys_of_one_id() -> None:
     def entry(issuer: str | None) -> dict[str, Any]:
-        return {"kid": "k", "algorithm": "HS256", "secret": "s" * 32, "issuer": issuer}
+        return {"kid": "k", "algorithm": "HS256", "secret": secret("s"), "issuer": issuer}
 
     assert with_keys(entry("a"), entry("b"), entry(None)).auth.keys
     assert errors(entry("a"), entry("b"), entry("a")) == [
@@ -247,5 +248,5 @@ def test_what_is_in_force_is_a_configuration_again(tmp_path: Path) -> None:
         },
         {"algorithms": ["ES256", "RS256"], "issuer": None, "jwks_file": "keys.json"},
     ]
-    shown["tickets"]["secret"] = "t" * 32
+    shown["tickets"]["secret"] = secret("t")
     assert effective_mapping(from_mapping(shown, tmp_path))["auth"] == shown["auth"]

@@ -9,6 +9,7 @@ from proxy.settings.keys import AuthKey
 from proxy.settings.load import ConfigError, from_mapping
 from proxy.settings.schema import Settings
 from tests.settings.samples import Pair, minimal, pem
+from tests.support.good_secrets import secret
 
 RSA_KEY = rsa.generate_private_key(65537, 2048)
 OTHER_RSA_KEY = rsa.generate_private_key(65537, 2048)
@@ -163,14 +164,16 @@ def test_a_public_key_is_never_an_hmac_secret() -> None:
 
 
 def test_a_private_key_has_no_use_with_hmac() -> None:
-    found = errors(algorithm="HS256", secret="s" * 32, private_key=PAIRS["RS256"].private)
+    found = errors(algorithm="HS256", secret=secret("s"), private_key=PAIRS["RS256"].private)
     assert found == ["auth.keys[0].private_key: has no use with HS256, which takes a secret"]
 
 
 @pytest.mark.parametrize(("algorithm", "least"), [("HS256", 32), ("HS384", 48), ("HS512", 64)])
 def test_a_secret_is_as_long_as_its_hash(algorithm: str, least: int) -> None:
-    key = key_of(algorithm=algorithm, secret="é" * (least // 2))
-    assert key.shared_secret == "é".encode() * (least // 2)
+    # Of letters that take two bytes each.
+    letters = "".join(map(chr, range(0xE0, 0xE0 + least // 2)))
+    key = key_of(algorithm=algorithm, secret=letters)
+    assert key.shared_secret == letters.encode()
     assert errors(algorithm=algorithm, secret="s" * (least - 1)) == [
         f"auth.keys[0].secret: has {least - 1} bytes; {algorithm} needs at least {least}"
     ]
@@ -185,15 +188,15 @@ def test_a_secret_file_may_end_with_one_line_end(tmp_path: Path, end: bytes) -> 
 
 
 def test_a_secret_given_twice_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "jwt.secret").write_text("f" * 32)
-    assert errors(tmp_path, algorithm="HS256", secret="s" * 32, secret_file="jwt.secret") == [
+    (tmp_path / "jwt.secret").write_text(secret("f"))
+    assert errors(tmp_path, algorithm="HS256", secret=secret("s"), secret_file="jwt.secret") == [
         "auth.keys[0].secret: secret and secret_file exclude each other"
     ]
 
 
 def test_neither_repr_nor_dump_shows_a_secret(tmp_path: Path) -> None:
-    canary = "c4n4ry" * 8
-    (tmp_path / "ticket.secret").write_text(canary)
+    canary = "c4n4ry-" + secret("c4n4ry")
+    (tmp_path / "ticket.secret").write_text(f"{canary}-tickets")
     settings = from_mapping(
         minimal(
             auth={"keys": [{"algorithm": "HS256", "secret": canary}]},
@@ -203,7 +206,7 @@ def test_neither_repr_nor_dump_shows_a_secret(tmp_path: Path) -> None:
         ),
         tmp_path,
     )
-    assert settings.tickets.key == canary.encode()
+    assert settings.tickets.key == f"{canary}-tickets".encode()
     for shown in (
         repr(settings),
         str(settings),

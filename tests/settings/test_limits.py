@@ -114,7 +114,7 @@ ROUTES = [
 ]
 TOO_MUCH = r"limits\.rules: .* of \d+ characters as JSON, 1024 are the most"
 ELSEWHERE = "takes in no path of the routes it is about"
-ONE_PATH = "is one path, and no manifest's; with /** at its end, all beneath"
+ONE_PATH = "ends in a name that is no manifest's; with /** at its end, all beneath"
 
 
 @pytest.mark.parametrize(

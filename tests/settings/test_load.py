@@ -12,6 +12,7 @@ from proxy.settings.keys import AuthKey
 from proxy.settings.load import ConfigError, from_mapping, load
 from proxy.settings.schema import Settings
 from tests.settings.samples import MINIMAL, minimal
+from tests.support.good_secrets import secret
 
 EXAMPLE = Path(__file__).parents[2] / "config/playgate.example.yaml"
 
@@ -585,7 +586,7 @@ def test_files_count_from_the_folder_of_the_configuration(
 ) -> None:
     folder = tmp_path / "etc"
     folder.mkdir()
-    (folder / "jwt.secret").write_text("f" * 32 + "\n")
+    (folder / "jwt.secret").write_text(secret("f") + "\n")
     (folder / "c.yaml").write_text(
         MINIMAL.replace("secret: 0123456789abcdef0123456789abcdef", "secret_file: jwt.secret")
     )
@@ -594,7 +595,7 @@ def test_files_count_from_the_folder_of_the_configuration(
     (folder / "jwt.secret").unlink()
     (key,) = settings.auth.keys
     assert isinstance(key, AuthKey)
-    assert key.shared_secret == b"f" * 32
+    assert key.shared_secret == secret("f").encode()
 
 
 def test_a_mapping_made_in_code_is_held_to_the_same_rules() -> None:

@@ -8,6 +8,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from tests.settings.samples import MINIMAL, Pair, certificate, pem
+from tests.support.good_secrets import secret
 
 Errors = Callable[..., list[str]]
 
@@ -31,9 +32,12 @@ def with_public(written: str) -> str:
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"s" * 32 + b"\n\n", AROUND),
-        (b" " + b"s" * 32, AROUND),
-        (b"\xef\xbb\xbf" + b"s" * 32, "begins with a byte order mark; save the file without"),
+        (secret("s").encode() + b"\n\n", AROUND),
+        (b" " + secret("s").encode(), AROUND),
+        (
+            b"\xef\xbb\xbf" + secret("s").encode(),
+            "begins with a byte order mark; save the file without",
+        ),
         (
             b"$PLAYGATE_PRODUCTION_JWT_SIGNING_SECRET\n",
             "is the name of a variable; ${NAME} takes what it holds",
@@ -54,7 +58,7 @@ def test_a_variable_s_line_end_is_no_part_of_a_secret(errors_of: Errors) -> None
 
 
 def test_a_secret_is_no_path_of_a_file(errors_of: Errors, tmp_path: Path) -> None:
-    (tmp_path / "the-secret-with-which-tokens-are-signed").write_text("s" * 32)
+    (tmp_path / "the-secret-with-which-tokens-are-signed").write_text(secret("s"))
     said = "is the path of a file, which belongs under secret_file"
     path = tmp_path / "the-secret-with-which-tokens-are-signed"
     assert errors_of(with_secret(f"secret: {path}")) == [f"{AT}.secret: {said}"]

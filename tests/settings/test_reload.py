@@ -12,6 +12,7 @@ from proxy.settings.load import ConfigError, from_mapping
 from proxy.settings.reload import ConfigFile, Reread
 from proxy.settings.schema import Settings
 from tests.settings.samples import certificate, minimal, pem
+from tests.support.good_secrets import secret as good
 
 ENVIRON = {"LIMIT": "3"}
 SECRET = "fedcba9876543210fedcba9876543210"
@@ -115,7 +116,7 @@ def test_another_ticket_secret_in_the_same_file_needs_a_restart(
     secret.write_text(SECRET)
     file.path.write_text(yaml.safe_dump(minimal(tickets={"secret_file": "secret"})))
     running = file.load()
-    secret.write_text(SECRET[::-1])
+    secret.write_text(good("another"))
     found = file.reread(running)
     assert (found.result, keys(found.needs_restart)) == ("unchanged", ["tickets.secret_file"])
     assert found.settings.tickets.key == SECRET.encode()
@@ -159,11 +160,11 @@ def test_what_does_not_go_together_before_a_restart_is_refused_as_a_whole(
 
 
 def test_variables_and_secret_files_are_read_again(file: ConfigFile, tmp_path: Path) -> None:
-    (tmp_path / "jwt").write_text("j" * 32)
+    (tmp_path / "jwt").write_text(good("j"))
     auth = {"keys": [{"algorithm": "HS256", "secret_file": "jwt"}]}
     file.path.write_text(yaml.safe_dump(minimal(auth=auth, limits={"default": "${LIMIT}"})))
     running = file.load()
-    (tmp_path / "jwt").write_text("k" * 32)
+    (tmp_path / "jwt").write_text(good("k"))
     ENVIRON["LIMIT"] = "4"
     try:
         found = file.reread(running)

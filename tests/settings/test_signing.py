@@ -8,6 +8,7 @@ from proxy.settings.load import ConfigError, from_mapping
 from proxy.settings.schema import Settings
 from proxy.settings.signing import DecryptionKey
 from tests.settings.samples import Pair, minimal, pem
+from tests.support.good_secrets import secret
 
 RSA = Pair.of(rsa.generate_private_key(65537, 2048))
 EC = Pair.of(ec.generate_private_key(ec.SECP256R1()))
@@ -16,7 +17,7 @@ PEM = {"RSA-OAEP-256": RSA.private, "ECDH-ES": EC.private, "ECDH-ES+A256KW": EC.
 
 AS_THEY_ARE = "which are taken as they are: hex or base64 is not decoded"
 ON_A_CURVE = "a key on P-256 or a key on P-384 or a key on P-521"
-KEYS = [{"algorithm": "HS256", "secret": "s" * 32}]
+KEYS = [{"algorithm": "HS256", "secret": secret("s")}]
 
 
 def with_auth(base: Path | None = None, **auth: Any) -> Settings:
@@ -40,9 +41,15 @@ def errors(**auth: Any) -> list[str]:
 def test_a_secret_is_as_long_as_its_cipher_wants(
     algorithm: str, length: int, tmp_path: Path
 ) -> None:
-    assert with_key(algorithm=algorithm, secret="s" * length).material == b"s" * length
-    (tmp_path / "key").write_bytes(b"s" * length + b"\n")
-    assert with_key(tmp_path, algorithm=algorithm, secret_file="key").material == b"s" * length
+    assert (
+        with_key(algorithm=algorithm, secret=secret("s", length)).material
+        == secret("s", length).encode()
+    )
+    (tmp_path / "key").write_bytes(secret("s", length).encode() + b"\n")
+    assert (
+        with_key(tmp_path, algorithm=algorithm, secret_file="key").material
+        == secret("s", length).encode()
+    )
 
 
 @pytest.mark.parametrize("algorithm", PEM)
@@ -71,7 +78,7 @@ def test_a_private_key_is_one_of_its_algorithm(algorithm: str, tmp_path: Path) -
             f"secret: has 24 bytes; dir takes 16, 32 or 64, {AS_THEY_ARE}",
         ),
         (
-            {"algorithm": "dir", "secret": "s" * 16, "private_key": RSA.private},
+            {"algorithm": "dir", "secret": secret("s", 16), "private_key": RSA.private},
             "private_key: has no use with dir, which takes a secret",
         ),
         (

@@ -7,11 +7,12 @@ from urllib.parse import quote
 import jwt
 import pytest
 
+from tests.support.good_secrets import secret
 from tests.support.playlists import serve_channels
 from tests.support.stack import JWT_SECRET, Stack
 
 A, B = "https://a.example/tv", "https://b.example"
-SECRETS = {A: "a" * 32, B: "b" * 32}
+SECRETS = {A: secret("a"), B: secret("b")}
 ENTRY = "/live/one/master.m3u8"
 LISTED = "/_playgate/streams"
 

@@ -14,6 +14,7 @@ from structlog.typing import EventDict
 from proxy import token_keys
 from proxy.credentials import key_source
 from tests.settings.samples import Pair
+from tests.support.good_secrets import secret
 from tests.support.issuer import KeyServer, SigningKey, document
 from tests.support.playlists import LIVE
 from tests.support.poll import until
@@ -21,7 +22,7 @@ from tests.support.redis_server import free_port
 from tests.support.stack import Stack
 
 OLD, NEW, OTHER = SigningKey("old"), SigningKey("new"), SigningKey("old")
-STATIC = {"algorithm": "HS256", "secret": "s" * 32}
+STATIC = {"algorithm": "HS256", "secret": secret("s")}
 PATH = "/live/a/index.m3u8"
 
 

@@ -9,6 +9,7 @@ import pytest
 from redis.asyncio import Redis
 from structlog.testing import capture_logs
 
+from tests.support.good_secrets import secret as good
 from tests.support.playlists import serve_channels
 from tests.support.redis_server import RedisServer
 from tests.support.stack import ADMIN_TOKEN, JWT_SECRET, TICKET_SECRET, Answer, Stack
@@ -146,7 +147,7 @@ async def test_a_route_may_come_change_and_go(stack: Stack) -> None:
 async def test_a_key_may_be_replaced_and_who_plays_plays_on(stack: Stack) -> None:
     before = stack.token()
     entry = await stack.ask(f"{ONE}?token={before}", agent="a/1")
-    stack.environ["NEW"] = "another-" * 6
+    stack.environ["NEW"] = good("another")
     rotated = await stack.reload(auth={"keys": [{"algorithm": "HS256", "secret": "${NEW}"}]})
     assert rotated.json["changed"] == [{"key": "auth.keys[0].secret"}]
     assert (await stack.ask(f"{ONE}?token={before}", agent="a/1")).code == "token_invalid"
@@ -155,10 +156,10 @@ async def test_a_key_may_be_replaced_and_who_plays_plays_on(stack: Stack) -> Non
 
 
 async def test_a_key_in_a_file_or_a_variable_is_read_again(stack: Stack, tmp_path: Path) -> None:
-    (tmp_path / "jwt.secret").write_text("first-" * 8)
+    (tmp_path / "jwt.secret").write_text(good("first"))
     await stack.reload(auth={"keys": [{"algorithm": "HS256", "secret_file": "jwt.secret"}]})
     first = stack.token()
-    (tmp_path / "jwt.secret").write_text("second-" * 8)
+    (tmp_path / "jwt.secret").write_text(good("second"))
     assert keys(await stack.reload()) == ["auth.keys[0].secret_file"]
     assert (await stack.ask(f"{ONE}?token={first}")).code == "token_invalid"
     assert (await watch(stack, ONE, "a/1")).status == 200
@@ -273,7 +274,7 @@ async def test_a_file_that_is_good_only_after_a_restart_is_refused(stack: Stack)
 
 
 async def test_no_secret_is_told_logged_or_shown(stack: Stack, tmp_path: Path) -> None:
-    new = "new-canary-" * 5
+    new = "new-canary-" + good("new")
     (tmp_path / "file.secret").write_text(f"file-{new}")
     with capture_logs() as logs:
         said = [
@@ -285,7 +286,7 @@ async def test_no_secret_is_told_logged_or_shown(stack: Stack, tmp_path: Path) -
                         {"algorithm": "HS256", "secret_file": "file.secret", "kid": "file"},
                     ]
                 },
-                tickets={"secret": new},
+                tickets={"secret": f"tickets-{new}"},
                 store={"url": f"redis://user:{new}@redis/1"},
             )
         ]

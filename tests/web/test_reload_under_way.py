@@ -2,9 +2,11 @@
 
 import asyncio
 import gc
+import os
 import ssl
+import threading
 import weakref
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin
@@ -16,8 +18,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from redis.asyncio import Redis
 from structlog.testing import capture_logs
 
-from proxy import keepalive_stream, token_keys
+from proxy import file_watch, keepalive_stream, reloading, token_keys
 from proxy.credentials import key_source
+from proxy.settings.load import Draft, read
 from tests.settings.samples import certificate, pem
 from tests.support.issuer import KeyServer, SigningKey, document
 from tests.support.origin import HLS, TestOrigin
@@ -199,11 +202,77 @@ async def test_an_end_holds_as_long_as_tickets_that_were_made_before(
     async with Stack(lambda: now, folder=tmp_path, store=store) as stack:
         serve_channels(stack.origin, "one")
         entry = await stack.watch(ONE)
-        await reloaded(stack, tickets={"ttl": "1m"})
+        await reloaded(stack, tickets={"ttl": "2m"})
         assert (await stack.operate(STREAMS, "DELETE")).status == 204
         now += 3600
         late = await stack.ask(f"/live/one/{entry.uris()[0]}")
         assert late.code == "stream_ended"
+
+
+# --- A file that is not read in time -------------------------------------------------------------
+
+
+def readings() -> set[threading.Thread]:
+    return {thread for thread in threading.enumerate() if thread.name == "reading"}
+
+
+async def test_a_reading_that_was_given_up_is_told_and_waited_for(
+    stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert stack.file is not None
+    good = stack.file.read_text()
+    # A pipe, which nobody writes to: storage that hangs.
+    stack.file.unlink()
+    os.mkfifo(stack.file)
+    monkeypatch.setattr(reloading, "READ_SECONDS", 0.05)
+    before = readings()
+    first = await stack.operate("/admin/v1/reload", "POST")
+    assert "the reading goes on, nothing will come of it" in first.text
+    second = await stack.operate("/admin/v1/reload", "POST")
+    assert "s ago still goes on, and none is begun beside it" in second.text
+    assert len(readings() - before) == 1
+    monkeypatch.setattr(reloading, "READ_SECONDS", 60.0)
+    third = asyncio.create_task(stack.operate("/admin/v1/reload", "POST"))
+    pipe, aside = stack.file, tmp_path / "aside"
+    pipe.rename(aside)
+    stack.write(limits={"default": 7})
+    # What it is given at last is not put in force: the next one reads what is there now.
+    await asyncio.to_thread(aside.write_text, good.replace("default: ", "default: 1"))
+    answer = await third
+    assert (answer.status, answer.json["result"]) == (200, "reloaded"), answer.text
+    shown = await stack.operate("/admin/v1/config")
+    assert shown.json["limits"]["default"] == 7
+
+
+async def test_the_watch_reads_again_what_was_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(file_watch, "LOOK_SECONDS", 0.01)
+    hold, held = threading.Event(), threading.Event()
+
+    def slowly(path: Path, environ: Mapping[str, str]) -> Draft:
+        draft = read(path, environ)
+        held.set()
+        hold.wait()
+        return draft
+
+    async with Stack(folder=tmp_path, watch=True) as stack:
+        monkeypatch.setattr("proxy.settings.reload.read", slowly)
+        monkeypatch.setattr(reloading, "READ_SECONDS", 0.05)
+        stack.write(limits={"default": 7})
+
+        async def given_up() -> bool:
+            failed = "playgate_config_last_reload_successful"
+            return held.is_set() and sample(stack, failed) == 0
+
+        await until(given_up, "the reading is given up")
+        monkeypatch.setattr(reloading, "READ_SECONDS", 60.0)
+        hold.set()
+
+        async def in_force() -> bool:
+            return stack.service._settings().limits.default == 7
+
+        await until(in_force, "the watch reads it again")
 
 
 # --- The certificate ----------------------------------------------------------------------------

@@ -267,7 +267,7 @@ async def test_it_is_kept_for_as_long_as_the_issuers_clock_may_be_off(what: dict
     begun = time.time()
     now = begun
     auth = {"leeway": "30s", "revocation_ttl": "100s"}
-    async with Stack(clock=lambda: now, auth=auth, tickets={"ttl": "1s"}) as stack:
+    async with Stack(clock=lambda: now, auth=auth, tickets={"ttl": "2m"}) as stack:
         await revoke(
             stack, **{name: v + begun if isinstance(v, int) else v for name, v in what.items()}
         )

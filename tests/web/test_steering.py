@@ -60,7 +60,7 @@ async def test_a_report_before_anything_of_the_film_was_read_holds_until_the_nex
 
 
 async def test_a_lapsed_stream_that_reports_takes_its_slot_again() -> None:
-    async with Stack(streams={"ttl": "200ms", "live_ttl_factor": 1}) as stack:
+    async with Stack(streams={"ttl": "1s", "live_ttl_factor": 1}) as stack:
         serve(stack.origin)
         entry = await stack.watch(ENTRY)
 

@@ -224,9 +224,7 @@ def _seconds(stream: dict[str, str]) -> float:
 
 
 async def test_a_slot_lapses_when_nothing_is_heard_of_its_stream() -> None:
-    async with Stack(
-        streams={"ttl": "300ms", "live_ttl_factor": 1}, limits={"default": 1}
-    ) as stack:
+    async with Stack(streams={"ttl": "1s", "live_ttl_factor": 1}, limits={"default": 1}) as stack:
         serve_film(stack.origin, "film")
         serve_channels(stack.origin, "one")
         await stack.watch(ONE)

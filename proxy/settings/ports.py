@@ -48,7 +48,8 @@ class ListenSettings(Section):
         2048, description="Requests served at once; the next one gets 503 `overloaded`."
     )
     fast_path: bool = Field(
-        True, description="Whether requests that came before are answered on a shorter path."
+        default=True,
+        description="Whether what is asked again is answered on a shorter path.",
     )
     drain_timeout: Annotated[Duration, at_most("1h")] = Field(
         20.0, description="How long open requests may take to finish at shutdown."

@@ -111,6 +111,8 @@ class FastConnection(RequestHandler):
         super().data_received(data)
         self._messages = self._theirs
         self._idle = idle
+        if not self._buffer_paused and self._is_full():
+            self._pause_reading_for_buffer()
         self._take_turns()
 
     def connection_lost(self, exc: BaseException | None) -> None:
@@ -162,8 +164,12 @@ class FastConnection(RequestHandler):
         if len(self._queue) > self._msg_queue_resume_size:
             return
         self.data_received(b"")  # what the parser holds back comes first
-        if len(self._queue) < self._max_msg_queue_size:
+        if not self._is_full():
             self._resume_reading_for_buffer()
+
+    def _is_full(self) -> bool:
+        """Tell whether the parser holds back what comes, for so much waits to be answered."""
+        return len(self._queue) + len(self._theirs) >= self._max_msg_queue_size
 
     def _take_turns(self) -> None:
         """Answer what is in the queue, as long as it can be, one after the other."""

@@ -1,7 +1,9 @@
 """The fast path: it answers what the usual one would, to the byte, and nothing else."""
 
 import asyncio
+import random
 import re
+import secrets
 import signal
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -33,7 +35,7 @@ class Taken:
 
 
 @pytest.fixture
-def taken(monkeypatch: pytest.MonkeyPatch) -> Iterator[Taken]:
+def taken(monkeypatch: pytest.MonkeyPatch) -> Taken:
     counts = Taken()
     answered, left = FastConnection.answered, FastConnection.left
 
@@ -47,7 +49,7 @@ def taken(monkeypatch: pytest.MonkeyPatch) -> Iterator[Taken]:
 
     monkeypatch.setattr(FastConnection, "answered", noted)
     monkeypatch.setattr(FastConnection, "left", noted_left)
-    yield counts
+    return counts
 
 
 @asynccontextmanager
@@ -59,14 +61,17 @@ async def running(**settings: Any) -> AsyncIterator[Stack]:
         yield stack
 
 
-async def started(wire: Wire, stack: Stack, entry: str = ENTRY, **token: Any) -> str:
+async def started(wire: Wire, stack: Stack, entry: str = ENTRY, *fields: str, **token: Any) -> str:
     """Begin to watch, and give the URL by which the stream's player refreshes."""
-    reply = await wire.ask(f"{entry}?token={stack.token(**token)}")
+    reply = await wire.ask(f"{entry}?token={stack.token(**token)}", *fields)
     assert status(reply) == 200
-    found = re.search(rb"_sid=([\w.-]+)", reply[1])
+    if entry == MPD:
+        found = re.search(rb"<Location>[^<]*(/live/[^<]+)</Location>", reply[1])
+        assert found
+        return found[1].decode()
+    found = re.search(rb"low/index.m3u8\?_sid=[\w.-]+", reply[1])
     assert found
-    path = MPD if entry == MPD else CHILD.replace("one", entry.split("/")[2])
-    return f"{path}?_sid={found[1].decode()}"
+    return entry.replace("master.m3u8", found[0].decode())
 
 
 async def beaten(wire: Wire, target: str, *fields: str, times: int = 3) -> list[Any]:
@@ -89,7 +94,7 @@ def store(request: pytest.FixtureRequest, redis: RedisServer) -> dict[str, str]:
     """Settings of a store that has nothing in it."""
     if request.param == "memory":
         return {}
-    return {"url": redis.url, "timeout": "30s", "key_prefix": request.node.name}
+    return {"url": redis.url, "timeout": "10s", "key_prefix": secrets.token_hex(8)}
 
 
 # --- The same answer ------------------------------------------------------------------------------
@@ -108,7 +113,7 @@ def store(request: pytest.FixtureRequest, redis: RedisServer) -> dict[str, str]:
 )
 @pytest.mark.parametrize("entry", [ENTRY, MPD])
 @pytest.mark.parametrize("by", ["ticket", "token"])
-async def test_a_beat_is_answered_as_on_the_usual_path_to_the_byte(
+async def test_a_beat_is_answered_as_on_the_usual_path_to_the_byte(  # noqa: PLR0917  # all of them fixtures
     taken: Taken,
     store: dict[str, str],
     settings: dict[str, Any],
@@ -117,10 +122,9 @@ async def test_a_beat_is_answered_as_on_the_usual_path_to_the_byte(
     by: str,
 ) -> None:
     async with running(store=store, **settings) as stack, Wire(stack) as wire:
-        target = await started(wire, stack, entry)
+        target = await started(wire, stack, entry, *fields)
         if by == "token":
-            target = f"{entry}?token={stack.token(iat=1)}"
-            await wire.ask(target, *fields)
+            target = f"{entry}?token={stack.token()}"
         slow = await beaten(wire, target, *fields, times=2)
         assert taken.answered == 0
         fast = await beaten(wire, target, *fields)
@@ -160,10 +164,10 @@ async def test_a_beat_counts_as_on_the_usual_path(store: dict[str, str]) -> None
 
     seen = []
     for fast_path in (True, False):
-        async with running(store=store, listen={"fast_path": fast_path}) as stack:
-            async with Wire(stack) as wire:
-                await beaten(wire, await started(wire, stack), times=9)
-                seen.append(counted(stack))
+        listen = {"fast_path": fast_path}
+        async with running(store=store, listen=listen) as stack, Wire(stack) as wire:
+            await beaten(wire, await started(wire, stack), times=9)
+            seen.append(counted(stack))
         store = {**store, "key_prefix": "other"} if store else {}
     assert seen[0] == seen[1]
     assert seen[0]["playgate_requests_total"] == 9
@@ -182,8 +186,6 @@ PHASES = ("auth", "store", "rewrite")
         ("If-None-Match: *",),
         ("Connection: close",),
         ("Content-Length: 2",),
-        ("Expect: 200-ok",),
-        ("X-Forwarded-Host: [",),
     ],
 )
 async def test_what_is_not_all_of_a_manifest_goes_the_usual_way(
@@ -196,7 +198,7 @@ async def test_what_is_not_all_of_a_manifest_goes_the_usual_way(
             async with Wire(stack) as wire:
                 wire.send(wire.request(target, *fields), b"{}" if "Content" in fields[0] else b"")
                 await wire.reply()
-        assert taken.answered == 0 or fields == ("X-Forwarded-Host: [",)
+        assert taken.answered == 0
 
 
 @pytest.mark.parametrize("method", ["HEAD", "POST", "OPTIONS"])
@@ -207,7 +209,7 @@ async def test_another_method_is_another_request(taken: Taken, method: str) -> N
             await beaten(wire, target)
         assert taken.answered == 1
         async with Wire(stack) as wire:
-            wire.send(wire.request(target, method=method, *("Connection: close",)))
+            wire.send(wire.request(target, "Connection: close", method=method))
             assert b"Playgate-Decision: renewed" not in await wire.rest() or method == "HEAD"
         assert taken.answered == 1
 
@@ -225,8 +227,8 @@ async def test_another_client_with_the_same_url_is_looked_at_anew(taken: Taken) 
             reply = await wire.reply()
             decision = value(reply, "Playgate-Decision")
             assert decision == ("renewed" if number else "admitted")
-            assert value(reply, "Playgate-Streams") == "3/3"
-        assert value((await wire.ask(target, home)), "Playgate-Streams") == "3/3"
+            assert value(reply, "Playgate-Streams") == "2/3"
+        assert value((await wire.ask(target, home)), "Playgate-Streams") == "2/3"
 
 
 async def test_a_stream_that_was_ended_is_told_so_and_the_store_is_asked_once(
@@ -253,8 +255,8 @@ async def test_a_revoked_token_is_refused_at_the_next_beat(store: dict[str, str]
         target = await started(wire, stack, claims=["jti=one"])
         assert [status(reply) for reply in await beaten(wire, target)] == [200] * 3
         body = b'{"jti": "one"}'
-        answer = await stack.operate("/admin/v1/accounts/alice/revocations", "POST", body=body)
-        assert answer.status < 300
+        answer = await stack.operate("/admin/v1/accounts/alice/revoke", "POST", body=body)
+        assert answer.status == 204
         revoked = await wire.ask(target)
         assert (status(revoked), b"token_revoked" in revoked[1]) == (401, True)
 
@@ -262,19 +264,18 @@ async def test_a_revoked_token_is_refused_at_the_next_beat(store: dict[str, str]
 @pytest.mark.parametrize("by", ["ticket", "token"])
 async def test_a_credential_that_has_expired_is_refused(taken: Taken, by: str) -> None:
     late = 0.0
-    clock = lambda: time.time() + late  # noqa: E731  # changes in the middle
-    async with running(clock=clock, streams={"ttl": "1d"}, tickets={"ttl": "1h"}) as stack:
-        async with Wire(stack) as wire:
-            target = await started(wire, stack)
-            if by == "token":
-                target = f"{ENTRY}?token={stack.token(ttl=60)}"
-            await beaten(wire, target, times=4)
-            assert taken.answered
-            before, late = taken.answered, 2 * 3600.0
-            reply = await wire.ask(target)
-            assert taken.answered == before
-            # PyJWT goes by the system's clock.
-            assert status(reply) == (401 if by == "ticket" else 200)
+    settings: dict[str, Any] = {"streams": {"ttl": "1h"}, "tickets": {"ttl": "1h"}}
+    async with running(clock=lambda: time.time() + late, **settings) as stack, Wire(stack) as wire:
+        target = await started(wire, stack)
+        if by == "token":
+            target = f"{ENTRY}?token={stack.token(ttl=60)}"
+        await beaten(wire, target, times=4)
+        assert taken.answered
+        before, late = taken.answered, 2 * 3600.0
+        reply = await wire.ask(target)
+        assert taken.answered == before
+        # PyJWT goes by the system's clock.
+        assert status(reply) == (401 if by == "ticket" else 200)
 
 
 async def test_settings_that_were_reloaded_count_from_the_next_beat(
@@ -319,13 +320,14 @@ async def beats_fast(wire: Wire, target: str, taken: Taken) -> bool:
 async def test_a_slot_that_was_given_to_who_has_gone_away_is_given_back(
     taken: Taken, redis: RedisServer
 ) -> None:
-    store = {"url": redis.url, "timeout": "30s", "key_prefix": "gone"}
+    store = {"url": redis.url, "timeout": "10s", "key_prefix": "gone"}
     async with running(store=store) as stack:
         target = f"{ENTRY}?token={stack.token()}"
         async with Wire(stack) as wire:
             await beaten(wire, target, times=4)
             assert taken.answered == 1
             await stack.operate("/admin/v1/accounts/alice/streams", "DELETE")
+            assert redis.process is not None
             redis.process.send_signal(signal.SIGSTOP)
             wire.send(wire.request(target))
             await until(lambda: under_way(stack, 1), "it is under way")
@@ -362,12 +364,24 @@ async def test_requests_in_a_row_are_answered_in_order_whichever_way_each_goes(
         await beaten(wire, target)
         known, unknown = wire.request(target), wire.request("/nowhere")
         refused = wire.request(f"{ENTRY}?token=none")
-        row = [known, unknown, known, known, refused, unknown, known] * 20
-        wire.send(*row)
+        chance = random.Random(7)
+        row = chance.choices((known, unknown, refused), (8, 1, 1), k=400)
+        stream = b"".join(row)
+        sending = asyncio.create_task(piecemeal(wire, stream, chance))
         replies = [await wire.reply() for _ in row]
+        await sending
         expected = {known: 200, unknown: 404, refused: 401}
         assert [status(reply) for reply in replies] == [expected[request] for request in row]
-        assert taken.answered > 20
+        assert taken.answered > 200
+
+
+async def piecemeal(wire: Wire, stream: bytes, chance: random.Random) -> None:
+    """Send something in pieces of any size: from a few bytes to a hundred requests."""
+    while stream:
+        size = int(2 ** chance.uniform(3, 16))
+        wire.send(stream[:size])
+        stream = stream[size:]
+        await asyncio.sleep(0)
 
 
 async def test_a_drain_says_in_the_next_answer_that_it_is_the_last(taken: Taken) -> None:
@@ -395,7 +409,7 @@ async def test_a_connection_that_was_idle_for_long_is_closed(
 
 
 MALFORMED = (
-    b"GET {} HTTP/1.1\r\nHost: tv\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    b"GET {} HTTP/1.1\r\nHost: t\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n",
     b"GET {} HTTP/1.1\r\nHost: tv\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nx",
     b"GET {} HTTP/1.1\r\nHost: tv\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
     b"GET {} HTTP/1.1\r\nHost: tv\r\nTransfer-Encoding: identity\r\n\r\n",

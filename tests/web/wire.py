@@ -42,8 +42,10 @@ class Wire:
         return await self.reply()
 
     async def reply(self) -> tuple[bytes, bytes]:
-        """Read a reply that has a length."""
+        """Read a reply that has a length, or no body."""
         head = await self._reader.readuntil(b"\r\n\r\n")
+        if head.startswith(b"HTTP/1.1 304 "):
+            return head, b""
         size = next(
             int(line.partition(b":")[2])
             for line in head.lower().split(b"\r\n")

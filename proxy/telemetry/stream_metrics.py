@@ -76,7 +76,7 @@ class StreamMetrics:
         self._streams: Mapping[str, int] = {}
         self.active({})
         self._admissions_of = cache(lambda *labels: tallies.count(self.admissions.labels(*labels)))
-        self._refusals_of = cache(self.refusals.labels)
+        self._refusals_of = cache(lambda *labels: tallies.count(self.refusals.labels(*labels)))
 
     def decision(self, route: str, decision: Decision) -> None:
         """Count a decision that took effect; not the streams it ended."""

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Iterable
 from email.utils import formatdate
 from hashlib import blake2b
+from http import HTTPStatus
 from time import perf_counter, time
 
 from aiohttp import web
@@ -15,16 +16,19 @@ from multidict import MultiMapping
 
 from proxy.beats import Beat, Beats, Headers, Outcomes
 from proxy.conditions import CONDITIONS
+from proxy.errors import PlaygateError, StreamEnded, StreamLimit
 from proxy.gateway import Gateway
 from proxy.model import Reply
 from proxy.streams import Decision
 from proxy.telemetry.metrics import Metrics
+from proxy.telemetry.notes import Notes
 from proxy.telemetry.spans import NoSpans
 from proxy.trace import Trace
 from proxy.web.addresses import TrustedProxies
 from proxy.web.fast_path import FastConnection, Parsed, Told
 from proxy.web.identification import identified, new_id
 from proxy.web.in_flight import InFlight
+from proxy.web.refusals import Refusal, Refusals
 from proxy.web.replies import SERVER, Cors
 
 # Different in each request, and read each time: what it is called by a proxy before us.
@@ -39,14 +43,15 @@ UNRECORDED = NoSpans()
 
 
 class _Head:
-    """The head of a beat's replies, around what differs between them."""
+    """The head of replies, around what differs between them."""
 
     __slots__ = ("after_id", "before_id", "headers")
 
-    def __init__(self, headers: Headers, cors: Headers) -> None:
-        self.headers = headers
-        first = (*headers, ("Server", SERVER))
-        self.before_id = f"HTTP/1.1 200 OK\r\n{_written(first)}X-Request-Id: ".encode()
+    def __init__(self, reply: Reply, cors: Headers) -> None:
+        self.headers = reply.headers
+        line = f"HTTP/1.1 {reply.status} {HTTPStatus(reply.status).phrase}"
+        first = _written((*reply.headers, ("Server", SERVER)))
+        self.before_id = f"{line}\r\n{first}X-Request-Id: ".encode()
         self.after_id = f"\r\n{_written(cors)}Content-Length: ".encode()
 
 
@@ -71,6 +76,7 @@ class FastPort:
         self._metrics = metrics
         self._in_flight = in_flight
         self._max_in_flight = max_in_flight
+        self._refusals = Refusals()
         self._undoing: set[asyncio.Task[None]] = set()
         self._date, self._dated = b"", 0
 
@@ -81,13 +87,26 @@ class FastPort:
             return b""
         return self._name(raw.remote or "", raw.scheme, raw.raw_path, raw.raw_headers)
 
+    def refused(self, name: bytes, error: PlaygateError, reply: Reply, notes: Notes) -> None:
+        """Take note of a request that was refused."""
+        if name and isinstance(error, StreamLimit | StreamEnded):
+            rule = error.decision.rule if isinstance(error, StreamLimit) else ""
+            refusal = Refusal(reply, notes.route, notes.kind, error.code, rule)
+            self._refusals.note(name, refusal, perf_counter())
+
     def begin(self, connection: FastConnection, request: Parsed) -> bool:
         """Begin to answer a request that came before; False where it is to go the usual way."""
         if self._in_flight.number >= self._max_in_flight:
             return False
         begun = perf_counter()
         peer, scheme = connection.client
-        beat = self._beats.find(self._name(peer, scheme, request.path, request.raw_headers))
+        name = self._name(peer, scheme, request.path, request.raw_headers)
+        if refusal := self._refusals.find(name, begun):
+            trace = self._trace(peer, request.headers)
+            self._count_refusal(refusal, trace, begun)
+            connection.answered(self._written(refusal, refusal.reply, trace, request.headers))
+            return True
+        beat = self._beats.find(name)
         if beat is None:
             return False
         trace = self._trace(peer, request.headers)
@@ -144,10 +163,19 @@ class FastPort:
         counter.inc()
         seconds.observe(now - begun, now, trace)
 
-    def _written(self, beat: Beat, reply: Reply, trace: Trace, headers: MultiMapping[str]) -> bytes:
-        head = beat.head
+    def _count_refusal(self, refusal: Refusal, trace: Trace, begun: float) -> None:
+        now = perf_counter()
+        counter, seconds = self._metrics.requests(refusal.route, refusal.kind, StreamLimit.outcome)
+        counter.inc()
+        seconds.observe(now - begun, now, trace)
+        self._metrics.streams.refusal(refusal.route, refusal.code, refusal.rule)
+
+    def _written(
+        self, kept: Beat | Refusal, reply: Reply, trace: Trace, headers: MultiMapping[str]
+    ) -> bytes:
+        head = kept.head
         if not isinstance(head, _Head) or head.headers is not reply.headers:
-            head = beat.head = _Head(reply.headers, self._cors.headers(headers))
+            head = kept.head = _Head(reply, self._cors.headers(headers))
         now = int(time())
         if now != self._dated:
             self._date, self._dated = formatdate(now, usegmt=True).encode(), now

@@ -119,6 +119,8 @@ class PlayerPort:
         except PlaygateError as error:
             reply, notes.outcome, notes.code = self._told(raw, error), error.outcome, error.code
             self._note(error, notes)
+            if self.fast and notes.request:
+                self.fast.refused(notes.request.name, error, reply, notes)
         except Exception:
             # The last line: a bug must cost one request, be seen, and say nothing to the client.
             log.exception("a request failed", route=notes.route, kind=notes.kind)

@@ -353,6 +353,57 @@ async def connections(stack: Stack, number: int) -> bool:
     return len(stack.service._server.connections) == number
 
 
+# --- Refusals -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("what", ["refused", "ended"])
+async def test_who_hammers_after_a_refusal_is_told_the_same_without_asking_the_store(
+    taken: Taken, store: dict[str, str], what: str
+) -> None:
+    limit = 0 if what == "refused" else 3
+    async with running(store=store, limits={"default": limit}) as stack, Wire(stack) as wire:
+        if what == "refused":
+            target = f"{ENTRY}?token={stack.token()}"
+        else:
+            target = await started(wire, stack)
+            await stack.operate("/admin/v1/accounts/alice/streams", "DELETE")
+        told = [await wire.ask(target), await wire.ask(target)]
+        assert taken.answered == 0
+        calls = store_calls(stack)
+        told += [await wire.ask(target) for _ in range(5)]
+        assert taken.answered >= 4
+        assert {plain(reply) for reply in told} == {plain(told[0])}
+        assert status(told[0]) == (429 if what == "refused" else 409)
+        assert store_calls(stack) <= calls + 1
+        read = stack.service.metrics.registry.get_sample_value
+        kind = "entry" if what == "refused" else "child"
+        labels = {"route": "live", "kind": kind, "outcome": "refused"}
+        assert read("playgate_requests_total", labels) == 7
+
+
+async def test_room_that_was_made_is_found_at_the_first_new_try_and_a_second_later_by_all(
+    taken: Taken,
+) -> None:
+    async with running(limits={"default": 1}) as stack, Wire(stack) as wire:
+        await started(wire, stack, device="tv")
+        entry = "/live/two/master.m3u8"
+        target = f"{entry}?token={stack.token(device='phone')}"
+        assert status(await wire.ask(target)) == 429
+        await stack.operate("/admin/v1/accounts/alice/streams", "DELETE")
+        assert status(await wire.ask(target)) == 200
+        await stack.operate("/admin/v1/accounts/alice/streams", "DELETE")
+        await started(wire, stack, device="tv")
+        before = taken.answered
+        while taken.answered == before:
+            assert status(await wire.ask(target)) == 429
+        await stack.operate("/admin/v1/accounts/alice/streams", "DELETE")
+
+        async def let_in() -> bool:
+            return status(await wire.ask(target)) == 200
+
+        await until(let_in, "it is let in")
+
+
 # --- On one connection ----------------------------------------------------------------------------
 
 

@@ -5,8 +5,6 @@ one a second at most: making it costs more than counting does. A request whose t
 gives none, because it would lead nowhere and take the place of one that does.
 """
 
-from bisect import bisect_left
-
 from proxy.telemetry.tallies import Times
 from proxy.trace import Trace
 
@@ -27,13 +25,11 @@ class Exemplified:
 
         ``trace`` is what it is known by; None: nobody's request.
         """
-        times = self._times
-        bucket = bisect_left(times.bounds, seconds)
+        bucket = self._times.observe(seconds)
         if trace is None or now < self._due[bucket] or (labels := _labels(trace)) is None:
-            times.observe(seconds)
             return
         self._due[bucket] = now + EVERY_S
-        times.child.observe(seconds, labels)
+        self._times.show(bucket, seconds, labels)
 
 
 def _labels(trace: Trace) -> dict[str, str] | None:

@@ -10,10 +10,12 @@ the event loop. What must not be lost if this one is killed in that turn is hand
 import asyncio
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
+from time import time
 from typing import Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric
 from prometheus_client.registry import Collector
+from prometheus_client.samples import Exemplar
 
 
 class _Tally(Protocol):
@@ -69,13 +71,19 @@ class Times:
         self._number = 0
         self._sum = 0.0
 
-    def observe(self, value: float) -> None:
-        """Count a value: a time in seconds, say."""
+    def observe(self, value: float) -> int:
+        """Count a value: a time in seconds, say. Gives the bucket that it is in."""
         if not self._number:
             self._counted(self)
         self._number += 1
-        self._numbers[bisect_left(self.bounds, value)] += 1
+        bucket = bisect_left(self.bounds, value)
+        self._numbers[bucket] += 1
         self._sum += value
+        return bucket
+
+    def show(self, bucket: int, value: float, labels: dict[str, str]) -> None:
+        """Give a bucket an exemplar: one of the values in it, and what that is known by."""
+        self.child._buckets[bucket].set_exemplar(Exemplar(labels, value, time()))  # noqa: SLF001  # see settle
 
     def settle(self) -> None:
         """Hand on what was counted."""
@@ -93,9 +101,10 @@ class TimesAtOnce(Times):
 
     __slots__ = ()
 
-    def observe(self, value: float) -> None:
+    def observe(self, value: float) -> int:
         """Count a value."""
         self.child.observe(value)
+        return bisect_left(self.bounds, value)
 
 
 class Tallies(Collector):

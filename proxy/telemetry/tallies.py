@@ -10,6 +10,7 @@ the event loop. What must not be lost if this one is killed in that turn is hand
 import asyncio
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
+from threading import get_ident
 from time import time
 from typing import Protocol
 
@@ -115,6 +116,7 @@ class Tallies(Collector):
 
     def __init__(self, registry: CollectorRegistry, *, shared: bool = False) -> None:
         self._shared = shared
+        self._thread = get_ident()
         self._open: list[_Tally] = []
         self._levels: list[tuple[Gauge, Callable[[], float]]] = []
         registry.register(self)  # read in this order: before what it adds to
@@ -150,6 +152,11 @@ class Tallies(Collector):
         return ()
 
     def collect(self) -> Iterable[Metric]:
-        """Hand on all that was counted; give nothing."""
-        self.settle()
+        """Hand on all that was counted; give nothing.
+
+        Not in a thread of somebody who reads: that would be in the middle of a count. Who reads so
+        has had it done before.
+        """
+        if get_ident() == self._thread:
+            self.settle()
         return ()

@@ -30,7 +30,13 @@ def _rules() -> list[Mapping[str, Any]]:
     return [rule for group in groups for rule in group["rules"]]
 
 
-RECORDS = {rule["record"]: rule["expr"] for rule in _rules() if "record" in rule}
+# What says where the runbook is, and is no record of what was measured.
+ADDRESS = "playgate:runbook:address"
+RECORDS = {
+    rule["record"]: rule["expr"] for rule in _rules() if rule.get("record") not in (None, ADDRESS)
+}
+(_address,) = [rule for rule in _rules() if rule.get("record") == ADDRESS]
+RUNBOOK: str = _address["labels"]["url"]
 ALERTS = tuple(
     Alert(rule["alert"], rule["expr"], rule["for"], rule["labels"], rule["annotations"])
     for rule in _rules()
@@ -48,7 +54,7 @@ def seconds(duration: str) -> int:
 SPAN = re.compile(r"(\[|:|offset )(\d+[smhd])\b")
 WAIT = re.compile(r"((?:for|group_wait|group_interval|repeat_interval): )(\d+[smhd])\b")
 # What is compared with a number of seconds.
-AGES = {"playgate_keys_age_seconds > ": 1800}
+AGES = {"playgate_keys_refresh_seconds + ": 1200}
 
 
 def faster(text: str, pace: int, least: int = 5) -> str:

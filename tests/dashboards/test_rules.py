@@ -1,12 +1,15 @@
 """What Prometheus and Alertmanager are given is what they understand, and does what it says."""
 
+import asyncio
 import os
 import re
+import signal
 import subprocess
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import aiohttp
 import pytest
 import yaml
 
@@ -16,6 +19,8 @@ from tests.dashboards import boards, names, rules
 from tests.dashboards.names import ROOT
 from tests.dashboards.rules import ALERTS
 from tests.support import needs
+from tests.support.poll import until
+from tests.support.redis_server import free_port
 
 TESTS = tuple(sorted((ROOT / "dashboards" / "tests").glob("*.yaml")))
 
@@ -137,6 +142,44 @@ def test_compose_puts_the_examples_where_they_look_for_each_other() -> None:
     ]
     assert urlsplit(source["url"]).hostname == "prometheus"
     assert set(mounts("alertmanager").values()) == {ROOT / "config/alertmanager/alertmanager.yml"}
+
+
+async def test_compose_serves_the_runbook_where_alerts_and_dashboards_lead(
+    tmp_path: Path,
+) -> None:
+    address = urlsplit(rules.RUNBOOK)
+    assert f"127.0.0.1:{address.port}:{address.port}" in services()["docs"]["ports"]
+    served = mounts("docs")
+    (served_from,) = [there for there, here in served.items() if here == ROOT / "docs"]
+    (config,) = [here for there, here in served.items() if here.suffix == ".conf"]
+    text = config.read_text()
+    assert f"listen {address.port};" in text
+    assert f"root {served_from};" in text
+    port = free_port()
+    text = text.replace(f"listen {address.port}", f"listen 127.0.0.1:{port}")
+    text = text.replace(str(served_from), str(ROOT / "docs")).replace("/tmp/", f"{tmp_path}/")
+    (tmp_path / "docs.conf").write_text(text)
+    nginx = needs.program("nginx", install="apt-get install nginx")
+    process = await asyncio.create_subprocess_exec(
+        *(nginx, "-c", str(tmp_path / "docs.conf"), "-g", "daemon off;")
+    )
+    try:
+        async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:
+
+            async def is_there() -> bool:
+                try:
+                    async with session.get(address.path) as answer:
+                        return answer.status == 200
+                except aiohttp.ClientConnectionError:
+                    return False
+
+            await until(is_there, "the runbook is served")
+            async with session.get(address.path) as answer:
+                assert answer.headers["Content-Type"] == "text/plain; charset=utf-8"
+                assert await answer.text() == (ROOT / "docs/runbook.md").read_text()
+    finally:
+        process.send_signal(signal.SIGQUIT)
+        await process.wait()
 
 
 def mounts(service: str) -> dict[Path, Path]:

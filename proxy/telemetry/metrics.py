@@ -69,7 +69,6 @@ class Metrics:
     ) -> None:
         registry = self.registry = CollectorRegistry()
         self._tallies = tallies = Tallies(registry, shared=shared is not None)
-        self._shared = shared
         # Since when others have counted what is shown; None: it is counted from now on, and here.
         self.began = shared.began if shared else None
         self._shown = shared.registry if shared else registry
@@ -199,15 +198,17 @@ class Metrics:
         return self._requests.labels(route, kind, outcome)
 
     async def ask(self, look: Callable[[], T]) -> T:
-        """Give what a look at all metrics finds; in a thread, where files are to be read."""
+        """Give what a look at all metrics finds, as they are now.
+
+        In a thread: with thousands of routes it takes a tenth of a second, for which nobody is to
+        wait, and where there are several workers files are read.
+        """
         self.settle()
-        if self._shared is None:
-            return look()
+        self.refresh()
         return await asyncio.wrap_future(in_thread(look))
 
     def exposition(self, accept: str) -> tuple[bytes, str]:
         """Give all metrics and their content type, as OpenMetrics or in Prometheus's own form."""
-        self.refresh()
         encode, content_type = choose_encoder(accept)
         return encode(self._shown), content_type
 

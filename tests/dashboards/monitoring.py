@@ -17,6 +17,7 @@ import aiohttp
 import yaml
 from aiohttp import web
 
+from tests.containers.files import services
 from tests.dashboards import rules
 from tests.dashboards.boards import Query
 from tests.dashboards.names import ROOT
@@ -159,6 +160,7 @@ async def monitoring(
             opened,
             *(prometheus, f"--config.file={scraping}", f"--storage.tsdb.path={folder / 'tsdb'}"),
             *(f"--web.listen-address={at['prometheus']}", "--log.level=error"),
+            *(one for one in services()["prometheus"]["command"] if "--enable-feature" in one),
         )
         session = await opened.enter_async_context(aiohttp.ClientSession())
         for address in at.values():

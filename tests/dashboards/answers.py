@@ -28,13 +28,19 @@ def title(panel: Panel) -> str:
 
 
 async def of(panel: Panel, prometheus: Prometheus) -> Shown:
-    """Give what each line of a panel shows, by what is chosen."""
-    found: Shown = {}
+    """Give what each line of a panel shows, by what is chosen; first its unit and its colours."""
+    found: Shown = {"in": [_scale(panel)]}
     for query in panel.queries:
         for number, (choice, at) in enumerate(CHOICES):
             for name, value in await asked(panel, query, choice, at, prometheus):
                 found.setdefault(name, ["-"] * len(CHOICES))[number] = value
     return found
+
+
+def _scale(panel: Panel) -> str:
+    first, *others = panel.defaults["thresholds"]["steps"]
+    colours = [first["color"], *(f"{one['color']} from {one['value']:g}" for one in others)]
+    return f"{panel.defaults['unit']}: {', '.join(colours)}"
 
 
 async def asked(

@@ -274,9 +274,12 @@ class Metrics:
         """Count an entry of the keepalive stream."""
         self._keepalive_entries.labels(result).inc()
 
-    def watch_in_flight(self, look: Callable[[], int]) -> None:
-        """Show how many requests are being answered: what ``look`` gives."""
-        self._tallies.level(self._in_flight, look)
+    def watch_in_flight(self, look: Callable[[], int]) -> Callable[[], None]:
+        """Show how many requests are being answered: what ``look`` gives.
+
+        Gives what to call when that is another number.
+        """
+        return self._tallies.level(self._in_flight, look)
 
     def loop_lag(self, seconds: float) -> None:
         """Note how late the event loop ran; the worst counts for a while."""

@@ -117,6 +117,7 @@ class Tallies(Collector):
     def __init__(self, registry: CollectorRegistry, *, shared: bool = False) -> None:
         self._shared = shared
         self._thread = get_ident()
+        self._soon = False  # whether it will be handed on after this turn
         self._open: list[_Tally] = []
         self._levels: list[tuple[Gauge, Callable[[], float]]] = []
         registry.register(self)  # read in this order: before what it adds to
@@ -131,16 +132,22 @@ class Tallies(Collector):
         return kind(child, bounds, self._counted)
 
     def _counted(self, tally: _Tally) -> None:
-        if self._shared and not self._open:
-            asyncio.get_running_loop().call_soon(self.settle)
+        self._changed()
         self._open.append(tally)
 
-    def level(self, child: Gauge, look: Callable[[], float]) -> None:
-        """Show in a gauge's child what ``look`` gives."""
+    def _changed(self) -> None:
+        if self._shared and not self._soon:
+            self._soon = True
+            asyncio.get_running_loop().call_soon(self.settle)
+
+    def level(self, child: Gauge, look: Callable[[], float]) -> Callable[[], None]:
+        """Show in a gauge's child what ``look`` gives; call what is given when that is another."""
         self._levels.append((child, look))
+        return self._changed
 
     def settle(self) -> None:
         """Hand on all that was counted, and how things are now."""
+        self._soon = False
         for tally in self._open:
             tally.settle()
         self._open.clear()

@@ -109,7 +109,7 @@ class FastPort:
         trace = self._trace(peer, request.headers)
 
         def answered(outcome: Outcomes) -> None:
-            self._in_flight.number -= 1
+            self._in_flight.end()
             if isinstance(outcome, Reply):
                 self._count(beat, trace, begun, "ok")
                 connection.answered(self._written(beat, outcome, trace, request.headers))
@@ -122,10 +122,10 @@ class FastPort:
             if told is not None:
                 told.undo()
 
-        self._in_flight.number += 1
+        self._in_flight.begin()
         if self._beats.answer(beat, trace, answered):
             return True
-        self._in_flight.number -= 1
+        self._in_flight.end()
         return False
 
     def _undo(self, beat: Beat, decision: Decision) -> None:

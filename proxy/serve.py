@@ -232,6 +232,7 @@ class Service:
             asked = time.perf_counter()
             await asyncio.sleep(WATCH_SECONDS)
             self.metrics.loop_lag(max(0.0, time.perf_counter() - asked - WATCH_SECONDS))
+            self.metrics.settle()  # should nobody read them, it would become ever more
 
     async def _watch_store(self) -> None:
         """Notice a store that is away, or back, also while nobody is watching anything."""

@@ -3,13 +3,16 @@
 A counter of prometheus_client takes a lock for each count, a histogram walks its buckets, and where
 workers share their metrics each count is a write into a file. A request has a dozen of them, and
 who looks comes every few seconds. So what is counted at each request is an addition here. It is
-handed on when the metrics are read; where other workers may be asked for them, after each turn of
-the event loop. What must not be lost if this one is killed in that turn is handed on at once there.
+handed on when the metrics are read, and now and then; where other workers may be asked for them,
+after each turn of the event loop. What must not be lost if this one is killed in that turn is
+handed on at once there.
 """
 
 import asyncio
 from bisect import bisect_left
+from collections import Counter as Tally
 from collections.abc import Callable, Iterable, Sequence
+from itertools import repeat
 from threading import get_ident
 from time import time
 from typing import Protocol
@@ -59,28 +62,24 @@ class Count:
 class Times:
     """What is to be added to a histogram's child; ``bounds`` are its buckets' upper ones.
 
-    It tells ``counted`` of what is new.
+    It tells ``counted`` of what is new. Values are kept as they come and sorted into their buckets
+    by the hundred, which takes a fraction of the time.
     """
 
-    __slots__ = ("_counted", "_number", "_numbers", "_sum", "bounds", "child")
+    __slots__ = ("_counted", "_values", "bounds", "child")
 
     def __init__(self, child: Histogram, bounds: Sequence[float], counted: _Counted) -> None:
         self.child = child
         self.bounds = tuple(bounds)
         self._counted = counted
-        self._numbers = [0] * (len(bounds) + 1)
-        self._number = 0
-        self._sum = 0.0
+        self._values: list[float] = []
 
-    def observe(self, value: float) -> int:
-        """Count a value: a time in seconds, say. Gives the bucket that it is in."""
-        if not self._number:
+    def observe(self, value: float) -> None:
+        """Count a value: a time in seconds, say."""
+        values = self._values
+        if not values:
             self._counted(self)
-        self._number += 1
-        bucket = bisect_left(self.bounds, value)
-        self._numbers[bucket] += 1
-        self._sum += value
-        return bucket
+        values.append(value)
 
     def show(self, bucket: int, value: float, labels: dict[str, str]) -> None:
         """Give a bucket an exemplar: one of the values in it, and what that is known by."""
@@ -88,13 +87,11 @@ class Times:
 
     def settle(self) -> None:
         """Hand on what was counted."""
-        for bucket, number in zip(self.child._buckets, self._numbers, strict=True):  # noqa: SLF001  # it takes one value at a time otherwise
-            if number:
-                bucket.inc(number)
-        self.child._sum.inc(self._sum)  # noqa: SLF001  # see above
-        self._numbers = [0] * len(self._numbers)
-        self._number = 0
-        self._sum = 0.0
+        values = self._values
+        for bucket, number in Tally(map(bisect_left, repeat(self.bounds), values)).items():
+            self.child._buckets[bucket].inc(number)  # noqa: SLF001  # it takes one value at a time otherwise
+        self.child._sum.inc(sum(values))  # noqa: SLF001  # see above
+        values.clear()
 
 
 class TimesAtOnce(Times):
@@ -102,10 +99,9 @@ class TimesAtOnce(Times):
 
     __slots__ = ()
 
-    def observe(self, value: float) -> int:
+    def observe(self, value: float) -> None:
         """Count a value."""
         self.child.observe(value)
-        return bisect_left(self.bounds, value)
 
 
 class Tallies(Collector):

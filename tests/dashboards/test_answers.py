@@ -14,6 +14,8 @@ from tests.dashboards import answers, promql, rules, two_proxies
 from tests.dashboards.boards import PANELS, Panel, values
 from tests.dashboards.names import series
 
+pytestmark = pytest.mark.deploy
+
 KNOWN = yaml.safe_load((Path(__file__).parent / "answers.yaml").read_text())
 
 

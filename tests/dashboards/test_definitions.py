@@ -12,6 +12,8 @@ from tests.dashboards.boards import BOARDS, PANELS, Board, Panel
 from tests.dashboards.names import ROOT
 from tests.dashboards.rules import ADDRESS, ALERTS, RECORDS, RUNBOOK, Alert
 
+pytestmark = pytest.mark.deploy
+
 # What an alert says where the address of the runbook goes.
 ASKED = '{{ with query "playgate:runbook:address" }}{{ . | first | label "url" }}{{ end }}'
 FILLED = boards.values(rate_interval="5m", span="3h")

@@ -17,6 +17,8 @@ from tests.dashboards.rules import ALERTS, RECORDS
 from tests.dashboards.scene import Scene, scene
 from tests.support.poll import until
 
+pytestmark = pytest.mark.deploy
+
 PACE = 150
 # Seconds that panels look back for.
 SHOWN = 20

@@ -22,6 +22,8 @@ from tests.support import needs
 from tests.support.poll import until
 from tests.support.redis_server import free_port
 
+pytestmark = pytest.mark.deploy
+
 TESTS = tuple(sorted((ROOT / "dashboards" / "tests").glob("*.yaml")))
 
 

@@ -17,6 +17,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from time import perf_counter
 
+import structlog
+
 from proxy.admission.store import Question
 from proxy.admit import Admission
 from proxy.attendance import Holds
@@ -41,6 +43,8 @@ MAX_ONCE = 65_536
 # What a request comes to: a reply; or what the store has said, if anything, to go on with.
 Outcomes = Reply | Decision | None
 
+
+log = structlog.get_logger("playgate")
 
 Headers = tuple[tuple[str, str], ...]
 
@@ -163,10 +167,17 @@ class Beats:
         template = manifest.template
 
         def heard(told: Decision | StoreUnavailable | None) -> None:
+            outcome: Outcomes
             self._holds.give_back(account)
             now = perf_counter()
             self._store.observe(now - asked, now, trace)
-            answered(self._outcome(beat, template, told, trace))
+            try:
+                outcome = self._outcome(beat, template, told, trace)
+            except Exception:
+                # A bug. The walk may do better; else it has the request told so.
+                log.exception("a beat could not be answered", route=visit.route.name)
+                outcome = told if isinstance(told, Decision) else None
+            answered(outcome)
 
         self._holds.take(account)
         asked = perf_counter()

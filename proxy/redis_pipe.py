@@ -13,6 +13,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 
+import structlog
 from hiredis import HiredisError, Reader, pack_command
 from redis.asyncio import Redis
 from redis.asyncio.connection import AbstractConnection
@@ -27,6 +28,8 @@ DIAL_SECONDS = 5.0
 ELSEWHERE = ("READONLY", "MASTERDOWN", "LOADING", "NOAUTH")
 
 Argument = str | bytes | int
+
+log = structlog.get_logger("playgate")
 
 _pack: Callable[[tuple[Argument, ...]], bytes] = pack_command  # type: ignore[assignment]  # its stub wants a tuple of one
 # Told apart from every answer there can be.
@@ -47,7 +50,7 @@ class Call(asyncio.Future[object]):
 class Hearing:
     """A call whose answer, or failure, is handed to ``heard`` in the turn in which it is read.
 
-    Nothing waits, so ``heard`` is called even if nobody wants to know any more; it never raises.
+    Nothing waits, so ``heard`` is called even if nobody wants to know any more.
     """
 
     __slots__ = ("_heard", "asked_at", "command")
@@ -64,8 +67,13 @@ class Hearing:
     def set_result(self, answer: object) -> None:
         """Hand the answer over."""
         heard, self._heard = self._heard, None
-        if heard is not None:
+        if heard is None:
+            return
+        try:
             heard(answer)
+        except Exception:
+            # A bug, which must cost one request and not those whose answers come behind it.
+            log.exception("an answer of the store could not be taken in")
 
     set_exception = set_result
 

@@ -48,9 +48,11 @@ class ReportingStore:
         """Decide, and tell as ``decide`` does."""
 
         def told(answer: Decision | StoreUnavailable | None) -> None:
-            if isinstance(answer, Decision):
-                self._tell(question.attempt, answer)
-            heard(answer)
+            try:
+                if isinstance(answer, Decision):
+                    self._tell(question.attempt, answer)
+            finally:
+                heard(answer)
 
         return self._store.hear(question, told)
 

@@ -125,12 +125,14 @@ class OutageGuard:
         """Decide as the store does; not while it is away, for then ``decide`` goes on without."""
 
         def told(answer: Decision | StoreUnavailable | None) -> None:
-            if isinstance(answer, StoreUnavailable):
-                self._breaker.note(answer)
-            elif answer is not None:
-                self._breaker.note(None)
-                self._shadow.adopt(question.attempt, answer)
-            heard(answer)
+            try:
+                if isinstance(answer, StoreUnavailable):
+                    self._breaker.note(answer)
+                elif answer is not None:
+                    self._breaker.note(None)
+                    self._shadow.adopt(question.attempt, answer)
+            finally:
+                heard(answer)
 
         return self.available and self._primary.hear(question, told)
 

@@ -110,17 +110,17 @@ class FastPort:
 
         def answered(outcome: Outcomes) -> None:
             self._in_flight.end()
-            if isinstance(outcome, Reply):
+            if connection.transport is None:
+                self._count(beat, trace, begun, ABANDONED)
+                if isinstance(outcome, Decision):
+                    self._undo(beat, outcome)
+            elif isinstance(outcome, Reply):
                 self._count(beat, trace, begun, "ok")
                 connection.answered(self._written(beat, outcome, trace, request.headers))
-                return
-            told = Told(outcome, lambda: self._undo(beat, outcome)) if outcome else None
-            if connection.transport is not None:
-                connection.left(told)
-                return
-            self._count(beat, trace, begun, ABANDONED)
-            if told is not None:
-                told.undo()
+            elif outcome is None:
+                connection.left(None)
+            else:
+                connection.left(Told(outcome, lambda: self._undo(beat, outcome)))
 
         self._in_flight.begin()
         if self._beats.answer(beat, trace, answered):

@@ -353,6 +353,34 @@ async def connections(stack: Stack, number: int) -> bool:
     return len(stack.service._server.connections) == number
 
 
+@pytest.mark.parametrize(
+    "broken",
+    ["proxy.beats.manifest_headers", "proxy.telemetry.journal.Journal.decided"],
+)
+async def test_a_bug_costs_the_request_it_hits_and_no_other(
+    redis: RedisServer, broken: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = {"url": redis.url, "timeout": "10s", "key_prefix": secrets.token_hex(8)}
+    async with running(store=store) as stack, Wire(stack) as wire, Wire(stack) as other:
+        target = await started(wire, stack)
+        theirs = await started(other, stack, account="bob")
+        await beaten(wire, target)
+        await beaten(other, theirs)
+        # The fields are made anew where there is something else to be shown.
+        await started(wire, stack, "/live/two/master.m3u8")
+        with monkeypatch.context() as patched:
+
+            def fails(*_: object) -> None:
+                raise RuntimeError("a bug")
+
+            patched.setattr(broken, fails)
+            wire.send(wire.request(target))
+            assert status(await wire.reply()) in (200, 500)
+        assert [status(reply) for reply in await beaten(other, theirs)] == [200] * 3
+        assert [status(reply) for reply in await beaten(wire, target)] == [200] * 3
+        await until(lambda: under_way(stack, 0), "nothing is left under way")
+
+
 # --- Refusals -------------------------------------------------------------------------------------
 
 

@@ -5,6 +5,7 @@ BIN    := $(VENV)/bin
 PORT   ?= 8080
 PYTEST ?=
 BENCH  ?=
+FASTIFY := bench/against/servers/fastify
 # For looking at files that secrets are put into: as long as they have to be, and of no worth.
 NO_SECRET := 0123456789abcdef0123456789abcde
 # Every configuration of the proxy in the tree; Grafana's file of the same name is none.
@@ -46,8 +47,11 @@ docs: $(VENV)/.installed-docs  ## the documentation as a site, in build/site
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 	@echo "build/site: $(BIN)/python -m http.server --bind 127.0.0.1 --directory build/site"
 
-bench: $(VENV)/.installed-bench  ## Playgate beside others that do the same job, in a quarter of an hour; BENCH="--help"
+bench: $(VENV)/.installed-bench $(FASTIFY)/.installed  ## Playgate beside others that do the same job, in a quarter of an hour; BENCH="--help"
 	$(BIN)/python -m bench.against $(BENCH)
+
+$(FASTIFY)/.installed: $(FASTIFY)/package.json  # without npm, the peers on Node are told as absent
+	@if command -v npm >/dev/null; then cd $(FASTIFY) && npm install --no-audit --no-fund --no-package-lock && touch .installed; fi
 
 parts: $(VENV)/.installed-bench  ## what the parts of a request cost
 	$(BIN)/python bench/parts.py --quiet
@@ -118,4 +122,4 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 clean:  ## remove what the other targets made
-	rm -rf $(VENV) .venv-* node_modules build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-* node_modules $(FASTIFY)/node_modules $(FASTIFY)/.installed build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

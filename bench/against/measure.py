@@ -9,7 +9,7 @@ import asyncio
 import os
 from dataclasses import dataclass
 
-from bench.against.load import Load, Unexpected, wrk
+from bench.against.load import Load, Unexpected, write_paths, wrk
 from bench.against.peers.terms import Peer
 from bench.against.processes import CoreTime, core_time
 from bench.against.stage import Served, Stage, serving
@@ -76,12 +76,16 @@ def measure(peer: Peer, workload: Workload, stage: Stage, seconds: float) -> Sam
     """
     with serving(peer, stage, cache=workload.cache) as served:
         paths = asyncio.run(workload.prepare(served.port))
-        file = stage.folder / "paths"
-        file.write_text("\n".join(paths) + "\n")
-        wrk(served.port, file, WARM_UP_SECONDS, core=stage.cores.load)
+        warm, asked = stage.folder / "warm-up", stage.folder / "paths"
+        first = len(paths) // 5 if workload.once else 0
+        write_paths(warm, paths[:first] or paths)
+        write_paths(asked, paths[first:])
+        wrk(served.port, warm, WARM_UP_SECONDS, core=stage.cores.load)
         before = read(served)
-        load = wrk(served.port, file, seconds, core=stage.cores.load)
+        load = wrk(served.port, asked, seconds, core=stage.cores.load)
         after = read(served)
+        if workload.once and load.requests > len(paths) - first:
+            raise Unexpected(f"{workload.name}: more than {len(paths) - first} paths are needed")
         wrong = load.requests - load.refused if workload.refusals else load.refused
         if wrong + load.broken > load.requests * TOLERATED:
             raise Unexpected(

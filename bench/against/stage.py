@@ -15,7 +15,7 @@ from bench.against.peers.terms import Peer, Terms, wait_until_ready
 from bench.against.processes import Process
 from tests.support.redis_server import binary, free_port
 
-ORIGIN = Path(__file__).parent / "servers/origin.conf"
+ORIGIN = Path(__file__).parent / "servers/origin/nginx.conf"
 
 
 @dataclass(frozen=True, slots=True)

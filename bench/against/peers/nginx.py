@@ -1,4 +1,8 @@
-"""nginx with Lua and Redis: plain, with proxy_cache, and tuned to the end (nginx/gate.lua)."""
+"""nginx with Lua and Redis: plain, with proxy_cache, and tuned (servers/nginx/gate.lua).
+
+Of the tuned ones, the first serves playlists from proxy_cache, as one does it; the last, from the
+worker's own memory, which is the cheapest that was found.
+"""
 
 import os
 import shutil
@@ -7,7 +11,7 @@ from pathlib import Path
 from string import Template
 
 from bench.against import world
-from bench.against.peers.terms import Terms
+from bench.against.peers.terms import ADMIT, Terms
 from bench.against.processes import Process, output
 
 HERE = Path(__file__).parents[1] / "servers/nginx"
@@ -22,6 +26,11 @@ CACHE = """
             proxy_cache_valid 200 1s;
             proxy_cache_lock on;
             proxy_cache_use_stale updating;"""
+PROXIED = """
+            access_by_lua_block { gate.child() }
+            proxy_pass http://origin$uri;"""
+FROM_MEMORY = """
+            content_by_lua_block { gate.child() gate.playlist() }"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +38,8 @@ class Nginx:
     name: str
     title: str
     cache: bool
-    tuned: bool
+    tuned: bool = False
+    memory: bool = False
 
     def missing(self) -> str | None:
         absent = [package for package, file in NEEDED.items() if not file.exists()]
@@ -47,6 +57,7 @@ class Nginx:
             user="user root;" if os.geteuid() == 0 else "",
             origin=terms.origin,
             here=HERE,
+            script=ADMIT,
             token_secret=world.JWT_SECRET,
             ticket_secret=world.TICKET_SECRET,
             redis_port=terms.redis_port,
@@ -55,6 +66,7 @@ class Nginx:
             tuned="true" if self.tuned else "false",
             port=terms.port,
             cache=CACHE if self.cache else "",
+            child=FROM_MEMORY if self.memory else PROXIED,
         )
         (terms.folder / "nginx.conf").write_text(text)
         return Process(
@@ -67,8 +79,15 @@ class Nginx:
         return f"http://127.0.0.1:{terms.port}/ready"
 
 
-PLAIN = Nginx("nginx-plain", "nginx + Lua + Redis", cache=False, tuned=False)
-CACHED = Nginx("nginx-cache", "nginx + Lua + Redis + proxy_cache", cache=True, tuned=False)
+PLAIN = Nginx("nginx-plain", "nginx + Lua + Redis", cache=False)
+CACHED = Nginx("nginx-cache", "nginx + Lua + Redis + proxy_cache", cache=True)
 TUNED = Nginx(
     "nginx-tuned", "nginx + Lua, token cache + lease + proxy_cache", cache=True, tuned=True
+)
+MEMORY = Nginx(
+    "nginx-memory",
+    "nginx + Lua, token cache + lease, playlists in its memory",
+    cache=True,
+    tuned=True,
+    memory=True,
 )

@@ -10,6 +10,8 @@ from typing import Protocol
 from bench.against.processes import Process, poll_pause
 
 START_SECONDS = 30
+# The script that the peers count streams with.
+ADMIT = Path(__file__).parents[1] / "servers/admit.lua"
 
 
 @dataclass(frozen=True, slots=True)

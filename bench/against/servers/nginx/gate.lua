@@ -2,7 +2,7 @@
 -- the master playlist goes out with a signed ticket on each child; a ticket keeps the stream's slot.
 -- Slots are counted in Redis, by one script. `tuned` also remembers, in this worker: tokens and
 -- tickets that verified, streams that Redis knows (asked again after a third of their TTL), refusals
--- (for a second) and masters, cut where tickets go (for a second).
+-- (for a second) and manifests, masters cut where tickets go (for a second).
 local ffi = require("ffi")
 local base64 = require("ngx.base64")
 local json = require("cjson.safe")
@@ -20,32 +20,21 @@ local SHA256 = ffi.C.EVP_sha256()
 local digest = ffi.new("unsigned char[32]")
 local TICKET_SECONDS = 12 * 3600
 
-local SCRIPT = [[
-local time = redis.call("TIME")
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local ttl = tonumber(ARGV[3])
-redis.call("ZREMRANGEBYSCORE", KEYS[1], "-inf", now)
-local admitted = redis.call("ZSCORE", KEYS[1], ARGV[1])
-if not admitted and redis.call("ZCARD", KEYS[1]) >= tonumber(ARGV[2]) then
-  return 0
-end
-redis.call("ZADD", KEYS[1], now + ttl, ARGV[1])
-redis.call("PEXPIRE", KEYS[1], ttl)
-return 1
-]]
-
 local _M = {}
 local settings, sha
-local tokens, tickets, leases, refusals, masters
+local tokens, tickets, leases, refusals, manifests
 
 function _M.setup(given)
   settings = given
+  local file = assert(io.open(settings.script_file))
+  settings.script = file:read("*a")
+  file:close()
   if settings.tuned then
     tokens = lrucache.new(65536)
     tickets = lrucache.new(65536)
     leases = lrucache.new(65536)
     refusals = lrucache.new(4096)
-    masters = lrucache.new(256)
+    manifests = lrucache.new(1024)
   end
 end
 
@@ -127,7 +116,7 @@ local function ask_redis(account, stream)
     answer, problem = client:evalsha(sha, 1, key, stream, settings.limit, ttl)
   end
   if not sha or (problem and string.find(problem, "NOSCRIPT", 1, true)) then
-    sha = client:script("LOAD", SCRIPT)
+    sha = client:script("LOAD", settings.script)
     answer, problem = client:evalsha(sha, 1, key, stream, settings.limit, ttl)
   end
   client:set_keepalive(60000, 256)
@@ -163,7 +152,7 @@ end
 
 -- Give a master in pieces, between which tickets go.
 local function cut_master(uri)
-  local pieces = masters and masters:get(uri)
+  local pieces = manifests and manifests:get(uri)
   if pieces then
     return pieces
   end
@@ -178,8 +167,8 @@ local function cut_master(uri)
     from = after
   end
   pieces[#pieces + 1] = string.sub(answer.body, from)
-  if masters then
-    masters:set(uri, pieces, 1)
+  if manifests then
+    manifests:set(uri, pieces, 1)
   end
   return pieces
 end
@@ -214,6 +203,22 @@ function _M.child()
     return refuse(401, "ticket_invalid")
   end
   admit(ticket.account, ticket.stream)
+end
+
+-- Answer with a playlist that nothing is put into, from memory.
+function _M.playlist()
+  local uri = ngx.var.uri
+  local body = manifests:get(uri)
+  if not body then
+    local answer = ngx.location.capture("/inner" .. uri)
+    if answer.status ~= 200 then
+      return ngx.exit(answer.status)
+    end
+    body = answer.body
+    manifests:set(uri, body, 1)
+  end
+  ngx.header["Content-Length"] = #body
+  ngx.print(body)
 end
 
 return _M

@@ -1,26 +1,15 @@
-"""Asks a server for many paths: wrk for what is measured, aiohttp for what comes before."""
+"""wrk: what asks while a server is measured."""
 
-import asyncio
 import json
 import subprocess
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urljoin
-
-import aiohttp
 
 from bench.against import world
 
 SCRIPT = Path(__file__).parent / "load.lua"
 CONNECTIONS = 64
-# How many viewers start at the same time while a workload is prepared.
-AT_ONCE = 32
-HEADERS = {"Host": world.HOST, "User-Agent": world.AGENT}
-
-
-class Unexpected(Exception):
-    """A server did not answer as the workload needs it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,60 +57,3 @@ def wrk(
 def write_paths(file: Path, paths: Iterable[str]) -> None:
     """Write the file that `wrk` asks for."""
     file.write_text("".join(f"{path}\n" for path in paths))
-
-
-async def fetch(session: aiohttp.ClientSession, port: int, path: str) -> tuple[int, str]:
-    """Give the status and the body of an answer."""
-    async with session.get(f"http://127.0.0.1:{port}{path}") as answer:
-        return answer.status, await answer.text()
-
-
-def carried(base: str, uri: str) -> str:
-    """Give the path that a URI in a manifest stands for, with a credential.
-
-    Where there is none in it, that of the manifest goes along: as if players did what none does.
-    """
-    _, _, credential = base.partition("?")
-    return urljoin(base, uri) + ("" if "?" in uri else f"?{credential}")
-
-
-def uris(manifest: str) -> list[str]:
-    return [line for line in manifest.splitlines() if line and not line.startswith("#")]
-
-
-def child(entry: str, master: str) -> str:
-    """Give the path of the first manifest that a master names."""
-    return carried(entry, uris(master)[0])
-
-
-async def start_all(port: int, entries: Iterable[str]) -> list[str]:
-    """Start a stream by each entry, and give the path of a child of each."""
-    return [child(entry, master) for entry, master in await bodies(port, entries)]
-
-
-async def segments_of(port: int, playlists: Iterable[str]) -> list[str]:
-    """Give the paths of all segments that playlists name."""
-    found = await bodies(port, playlists)
-    return [carried(playlist, uri) for playlist, body in found for uri in uris(body)]
-
-
-async def bodies(port: int, paths: Iterable[str]) -> list[tuple[str, str]]:
-    """Ask for each path once, and give each with what was answered.
-
-    Raises:
-        Unexpected: an answer was not 200.
-    """
-    waiting = iter(paths)
-    found: list[tuple[str, str]] = []
-
-    async def viewer(session: aiohttp.ClientSession) -> None:
-        for path in waiting:
-            status, body = await fetch(session, port, path)
-            if status != 200:
-                raise Unexpected(f"{status} for {path.partition('?')[0]}: {body[:300]}")
-            found.append((path, body))
-
-    async with aiohttp.ClientSession(headers=HEADERS) as session, asyncio.TaskGroup() as group:
-        for _ in range(AT_ONCE):
-            group.create_task(viewer(session))
-    return found

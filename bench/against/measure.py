@@ -5,11 +5,13 @@ answers of that window. It hardly depends on what else the machine does; the rat
 latencies do, so it is told beside them how busy the cores were with others.
 """
 
-import asyncio
 import os
 from dataclasses import dataclass
 
-from bench.against.load import Load, Unexpected, write_paths, wrk
+import uvloop
+
+from bench.against.client import Unexpected
+from bench.against.load import Load, write_paths, wrk
 from bench.against.peers.terms import Peer
 from bench.against.processes import CoreTime, core_time
 from bench.against.stage import Served, Stage, serving
@@ -74,8 +76,9 @@ def measure(peer: Peer, workload: Workload, stage: Stage, seconds: float) -> Sam
     Raises:
         Unexpected: it gave other answers than those asked for.
     """
+    stage.forget()
     with serving(peer, stage, cache=workload.cache) as served:
-        paths = asyncio.run(workload.prepare(served.port))
+        paths = uvloop.run(workload.prepare(served.port))
         warm, asked = stage.folder / "warm-up", stage.folder / "paths"
         first = len(paths) // 5 if workload.once else 0
         write_paths(warm, paths[:first] or paths)

@@ -7,12 +7,11 @@ stops, and the fourth is to come in.
 
 import asyncio
 import time
-from dataclasses import dataclass
-
-import aiohttp
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 from bench.against import world
-from bench.against.load import HEADERS, child, fetch
+from bench.against.client import Connection, child, connect
 from bench.against.peers.terms import Peer
 from bench.against.stage import Stage, serving
 
@@ -27,78 +26,76 @@ class Unfit(Exception):
     """The server does not do the job; the text says what it did instead."""
 
 
-@dataclass(frozen=True, slots=True)
-class Player:
-    """A device that has a stream: where its next manifest is."""
-
-    stream: world.Stream
-    child: str
+def prove_all(peers: Sequence[Peer], stage: Stage) -> Mapping[str, str | None]:
+    """Try servers, all at the same time, and say of each what it does wrong; None: nothing."""
+    with ThreadPoolExecutor(len(peers)) as pool:
+        found = pool.map(lambda peer: prove(peer, stage), peers)
+        return dict(zip((peer.name for peer in peers), found, strict=True))
 
 
 def prove(peer: Peer, stage: Stage) -> str | None:
-    """Try a server, and say what it does wrong; None: nothing."""
+    """Try a server, with an account of its own."""
     with serving(peer, stage, ttl=TTL) as served:
         try:
-            asyncio.run(_try(served.port))
+            asyncio.run(_try(served.port, f"proof-{peer.name}"))
         except Unfit as error:
             return str(error)
     return None
 
 
-async def _try(port: int) -> None:
-    streams = [
-        world.Stream("proof", f"device-{number}", world.PROOF_CHANNEL)
+async def _try(port: int, account: str) -> None:
+    connection = await connect(port)
+    *first, newcomer = (
+        world.Stream(account, f"device-{number}", world.PROOF_CHANNEL)
         for number in range(world.LIMIT + 1)
-    ]
-    async with aiohttp.ClientSession(headers=HEADERS) as session:
-        await _expect_locked(session, port, streams[0])
-        players = [await _start(session, port, stream) for stream in streams[:-1]]
-        newcomer = streams[-1]
-        begun = time.monotonic()
-        while (played := time.monotonic() - begun) < LIVES * TTL:
-            for player in players:
-                await _beat(session, port, player)
-            if await _enters(session, port, newcomer):
-                raise Unfit(f"admits a fourth stream beside three that renew, after {played:.0f} s")
-            await asyncio.sleep(TTL / BEATS)  # the pace of players, not a wait for something
-        left = time.monotonic()
-        while not await _enters(session, port, newcomer):
-            if time.monotonic() - left > PATIENCE * TTL:
-                raise Unfit("never frees the slot of a stream that is over")
-            for player in players[1:]:
-                await _beat(session, port, player)
-            await asyncio.sleep(TTL / BEATS)
+    )
+    await _expect_locked(connection, first[0])
+    children = [await _start(connection, stream) for stream in first]
+    begun = time.monotonic()
+    while (played := time.monotonic() - begun) < LIVES * TTL:
+        await _beat(connection, children)
+        if await _enters(connection, newcomer):
+            raise Unfit(f"admits a fourth stream beside three that renew, after {played:.0f} s")
+        await asyncio.sleep(TTL / BEATS)  # the pace of players, not a wait for something
+    left = time.monotonic()
+    while not await _enters(connection, newcomer):
+        if time.monotonic() - left > PATIENCE * TTL:
+            raise Unfit("never frees the slot of a stream that is over")
+        await _beat(connection, children[1:])
+        await asyncio.sleep(TTL / BEATS)
+    connection.close()
 
 
-async def _expect_locked(session: aiohttp.ClientSession, port: int, stream: world.Stream) -> None:
-    """Nobody gets in without a credential, with a forged one, or with another title's ticket."""
-    entry = stream.entry()
-    bare, token = entry.split("?token=")
+async def _expect_locked(connection: Connection, stream: world.Stream) -> None:
+    """Nobody gets in without a credential or with a forged one."""
+    bare, token = stream.entry().split("?token=")
     head, claims, signature = token.split(".")
-    forged = f"{bare}?token={head}.{claims}.{signature[::-1]}"
     rendition = bare.replace("master.m3u8", f"{world.RENDITIONS[0]}/index.m3u8")
+    forged = f"{bare}?token={head}.{claims}.{signature[::-1]}"
     for path in (bare, forged, rendition, f"{rendition}?_sid=forged"):
-        status, _ = await fetch(session, port, path)
+        status, _ = await connection.ask(path)
         if status not in (401, 403):
             raise Unfit(f"answers {status} to {path.partition('?')[0]} without a good credential")
 
 
-async def _start(session: aiohttp.ClientSession, port: int, stream: world.Stream) -> Player:
+async def _start(connection: Connection, stream: world.Stream) -> str:
+    """Start a stream, and give where its next manifest is."""
     entry = stream.entry()
-    status, body = await fetch(session, port, entry)
+    status, body = await connection.ask(entry)
     if status != 200:
         raise Unfit(f"answers {status} to one of the first three streams")
-    return Player(stream, child(entry, body))
+    return child(entry, body)
 
 
-async def _beat(session: aiohttp.ClientSession, port: int, player: Player) -> None:
-    status, body = await fetch(session, port, player.child)
-    if status != 200 or "#EXTINF" not in body:
-        raise Unfit(f"answers {status} to a refresh")
+async def _beat(connection: Connection, children: Sequence[str]) -> None:
+    for path in children:
+        status, body = await connection.ask(path)
+        if status != 200 or "#EXTINF" not in body:
+            raise Unfit(f"answers {status} to a refresh")
 
 
-async def _enters(session: aiohttp.ClientSession, port: int, stream: world.Stream) -> bool:
-    status, _ = await fetch(session, port, stream.entry())
+async def _enters(connection: Connection, stream: world.Stream) -> bool:
+    status, _ = await connection.ask(stream.entry())
     if status == 200:
         return True
     if not 400 <= status < 500:

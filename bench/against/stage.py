@@ -40,10 +40,15 @@ class Stage:
     def client(self) -> Redis:
         return Redis(port=self.redis_port)
 
+    def forget(self) -> None:
+        """Empty Redis."""
+        with self.client() as client:
+            client.flushall()
+
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """A server under test, running with an empty Redis."""
+    """A server under test, running."""
 
     process: Process
     port: int
@@ -86,7 +91,7 @@ def staged(cores: Cores) -> Iterator[Stage]:
 
 @contextmanager
 def serving(peer: Peer, stage: Stage, *, ttl: int = 30, cache: bool = True) -> Iterator[Served]:
-    """Start a peer on a stage, with nothing in Redis."""
+    """Start a peer on a stage. What is in Redis stays."""
     with TemporaryDirectory(prefix=f"{peer.name}-", dir=stage.folder) as folder:
         terms = Terms(
             core=stage.cores.server,
@@ -97,8 +102,6 @@ def serving(peer: Peer, stage: Stage, *, ttl: int = 30, cache: bool = True) -> I
             ttl=ttl,
             cache=cache,
         )
-        with stage.client() as client:
-            client.flushall()
         with peer.process(terms) as process:
             wait_until_ready(process, peer.ready(terms))
             yield Served(process, terms.port, stage)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from bench.against import world
-from bench.against.load import segments_of, start_all
+from bench.against.client import segments_of, start_all
 
 # 1,000 accounts with one to three streams are 2,000 streams.
 ACCOUNTS = 1_000

@@ -50,7 +50,9 @@ local function refuse(status, code)
   if status == 429 then
     ngx.header["Retry-After"] = "6"
   end
-  ngx.print('{"type":"about:blank","title":"Refused","status":', status, ',"code":"', code, '"}')
+  local body = '{"type":"about:blank","title":"Refused","status":' .. status .. ',"code":"' .. code .. '"}'
+  ngx.header["Content-Length"] = #body
+  ngx.print(body)
   return ngx.exit(ngx.HTTP_OK)
 end
 

@@ -1,6 +1,6 @@
 -- Asks for the paths of a file, one after another, again from its start when it ends; what came of
--- it is printed as one line of JSON. An argument more is the pause before each request of a
--- connection, in milliseconds.
+-- it is printed as one line of JSON. The last argument is what a connection pauses on average before
+-- each request, in milliseconds.
 local file, head, tail, pause
 
 function init(args)
@@ -23,7 +23,7 @@ function request()
 end
 
 function delay()
-  return pause
+  return math.random(0, 2 * pause)
 end
 
 function done(summary, latency)

@@ -1,7 +1,7 @@
 """What is asked of a server: each workload starts the streams that it needs, and gives the paths.
 
 `cache` says whether the server may keep manifests, `refusals` that refusals are what is asked for,
-`once` that no path may be asked for twice.
+`once` that no path may be asked for twice, `volume` that bytes are what counts.
 """
 
 import random
@@ -30,6 +30,7 @@ class Workload:
     cache: bool = True
     refusals: bool = False
     once: bool = False
+    volume: bool = False
 
 
 async def refresh(port: int) -> list[str]:
@@ -138,5 +139,6 @@ WORKLOADS = (
         "signed segments of 1 MB, each fetched from the origin",
         ("playgate", "nginx-plain"),
         segments,
+        volume=True,
     ),
 )

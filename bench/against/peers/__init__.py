@@ -1,4 +1,4 @@
-"""The peers, in the order of the table."""
+"""The peers, in the order in which they are told."""
 
 from bench.against.peers.haproxy import HAPROXY
 from bench.against.peers.nginx import CACHED, MEMORY, PLAIN, TUNED
@@ -17,3 +17,5 @@ ALL: tuple[Peer, ...] = (
     USUAL,
     PYTHON,
 )
+
+__all__ = ["ALL", "PLAYGATE", "Peer"]

@@ -28,7 +28,7 @@ WARM_UP_SECONDS = 1
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """Processor time for each request, in microseconds, and bytes for each of the many streams."""
+    """Processor time for each request, in microseconds; bytes for each of the many streams."""
 
     streams: int
     few_us: float

@@ -46,7 +46,7 @@ class Verdict:
 def verdicts(findings: Findings) -> list[Verdict]:
     storm = findings.medians.get(("storm", OURS))
     half_load, memory, scale = findings.half_load, findings.memory, findings.scale
-    many = scale.memory if scale else memory
+    taken = memory or (scale.memory if scale else None)
     streams = f"{scale.streams:,}" if scale else "1,000,000"
     return [
         _at_least(
@@ -66,9 +66,9 @@ def verdicts(findings: Findings) -> list[Verdict]:
         _at_most(
             0.01, "Redis calls for a refusal in the storm", storm.redis_calls if storm else None
         ),
-        _at_most(400, "bytes of Redis for an active stream", many.redis if many else None),
+        _at_most(400, "bytes of Redis for an active stream", taken.redis if taken else None),
         _at_most(
-            1_024, "bytes of the process for an active stream", many.process if many else None
+            1_024, "bytes of the process for an active stream", taken.process if taken else None
         ),
         _at_most(
             1.2, f"cost with {streams} streams, against 1,000", scale.ratio if scale else None

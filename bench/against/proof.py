@@ -37,13 +37,18 @@ def prove(peer: Peer, stage: Stage) -> str | None:
     """Try a server, with an account of its own."""
     with serving(peer, stage, ttl=TTL) as served:
         try:
-            asyncio.run(_try(served.port, f"proof-{peer.name}"))
+            asyncio.run(try_limits(served.port, f"proof-{peer.name}", TTL))
         except Unfit as error:
             return str(error)
     return None
 
 
-async def _try(port: int, account: str) -> None:
+async def try_limits(port: int, account: str, ttl: float) -> None:
+    """Play three streams and try a fourth, at a server whose slots lapse after so many seconds.
+
+    Raises:
+        Unfit: it did something else than to refuse the fourth for as long as the three play.
+    """
     connection = await connect(port)
     *first, newcomer = (
         world.Stream(account, f"device-{number}", world.PROOF_CHANNEL)
@@ -52,26 +57,25 @@ async def _try(port: int, account: str) -> None:
     await _expect_locked(connection, first[0])
     children = [await _start(connection, stream) for stream in first]
     begun = time.monotonic()
-    while (played := time.monotonic() - begun) < LIVES * TTL:
+    while (played := time.monotonic() - begun) < LIVES * ttl:
         await _beat(connection, children)
         if await _enters(connection, newcomer):
             raise Unfit(f"admits a fourth stream beside three that renew, after {played:.0f} s")
-        await asyncio.sleep(TTL / BEATS)  # the pace of players, not a wait for something
+        await asyncio.sleep(ttl / BEATS)  # the pace of players, not a wait for something
     left = time.monotonic()
     while not await _enters(connection, newcomer):
-        if time.monotonic() - left > PATIENCE * TTL:
+        if time.monotonic() - left > PATIENCE * ttl:
             raise Unfit("never frees the slot of a stream that is over")
         await _beat(connection, children[1:])
-        await asyncio.sleep(TTL / BEATS)
+        await asyncio.sleep(ttl / BEATS)
     connection.close()
 
 
 async def _expect_locked(connection: Connection, stream: world.Stream) -> None:
     """Nobody gets in without a credential or with a forged one."""
-    bare, token = stream.entry().split("?token=")
-    head, claims, signature = token.split(".")
+    bare = stream.entry().partition("?")[0]
     rendition = bare.replace("master.m3u8", f"{world.RENDITIONS[0]}/index.m3u8")
-    forged = f"{bare}?token={head}.{claims}.{signature[::-1]}"
+    forged = f"{bare}?token={world.token(stream, secret=world.JWT_SECRET[::-1])}"
     for path in (bare, forged, rendition, f"{rendition}?_sid=forged"):
         status, _ = await connection.ask(path)
         if status not in (401, 403):

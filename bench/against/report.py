@@ -122,9 +122,9 @@ def _what(account: Account) -> str:
     for peer in account.peers:
         if peer.name in account.absent:
             text += f"| {peer.title} | absent: {account.absent[peer.name]} | |\n"
-        elif peer.name in account.proofs:
-            proof = account.proofs[peer.name]
-            said = f"**no**: {proof}" if proof else "yes"
+        else:
+            proof = account.proofs.get(peer.name)
+            said = f"**no**: {proof}" if proof else "yes" if account.proofs else "not tried"
             text += f"| {peer.title} | {peer.version()} | {said} |\n"
     return text
 

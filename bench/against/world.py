@@ -42,9 +42,9 @@ class Stream:
         return f"/{route}/{self.channel}/master.m3u8?token={token(self, algorithm)}"
 
 
-def token(stream: Stream, algorithm: str = "HS256") -> str:
+def token(stream: Stream, algorithm: str = "HS256", secret: str = JWT_SECRET) -> str:
     claims = {"sub": stream.account, "device_id": stream.device, "exp": int(time()) + 36_000}
-    key = JWT_SECRET if algorithm == "HS256" else private_key()
+    key = secret if algorithm == "HS256" else private_key()
     return jwt.encode(claims, key, algorithm)
 
 

@@ -10,6 +10,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from bench.against import machine, plot, report
+from bench.against.client import Unexpected
 from bench.against.half_load import HalfLoad, measure_half_load
 from bench.against.measure import Sample, measure
 from bench.against.memory import measure_memory
@@ -41,7 +42,7 @@ def main() -> None:
         proofs = prove_all(present, stage) if options.proof else {}
         for name, failure in {**proofs, **absent}.items():
             print(f"{name}: {failure or 'does the job'}")
-        samples = measure_all(present, workloads, stage, options)
+        samples, failed = measure_all(present, workloads, stage, options)
         findings = Findings(
             report.medians(samples),
             _half_load(stage, options) if HALF_LOAD in options.only else None,
@@ -50,7 +51,9 @@ def main() -> None:
             if SCALE in options.only
             else None,
         )
-    account = report.Account(described, wanted, workloads, proofs, absent, samples, findings)
+    account = report.Account(
+        described, wanted, workloads, proofs, absent, failed, samples, findings
+    )
     report.write(account, options.out)
     if samples:
         plot.draw(account, options.out)
@@ -62,15 +65,24 @@ def measure_all(
     workloads: Sequence[Workload],
     stage: Stage,
     options: argparse.Namespace,
-) -> list[Sample]:
-    """Measure in rounds, each the other way round, so that what else happens meets all alike."""
-    samples = []
+) -> tuple[list[Sample], dict[tuple[str, str], str]]:
+    """Measure in rounds, each the other way round, so that what else happens meets all alike.
+
+    Beside the samples, what went wrong, by workload and peer.
+    """
+    samples: list[Sample] = []
+    failed: dict[tuple[str, str], str] = {}
     by_name: Mapping[str, Peer] = {peer.name: peer for peer in peers}
     for number in range(options.runs):
         for workload in workloads:
             names = [name for name in workload.peers if name in by_name]
             for name in reversed(names) if number % 2 else names:
-                sample = measure(by_name[name], workload, stage, options.seconds)
+                try:
+                    sample = measure(by_name[name], workload, stage, options.seconds)
+                except (Unexpected, ConnectionError) as error:
+                    failed[workload.name, name] = str(error)
+                    print(f"{number + 1}/{options.runs} {workload.name:8} {name:13} {error}")
+                    continue
                 samples.append(sample)
                 print(
                     f"{number + 1}/{options.runs} {workload.name:8} {name:13}"
@@ -79,7 +91,7 @@ def measure_all(
                     f" load's core {sample.load_core_share:.0%}",
                     flush=True,
                 )
-    return samples
+    return samples, failed
 
 
 def _half_load(stage: Stage, options: argparse.Namespace) -> HalfLoad:

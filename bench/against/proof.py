@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from bench.against import world
-from bench.against.client import Connection, child, connect
+from bench.against.client import Connection, Unexpected, child, connect
 from bench.against.peers.terms import Peer
 from bench.against.stage import Stage, serving
 
@@ -35,11 +35,11 @@ def prove_all(peers: Sequence[Peer], stage: Stage) -> Mapping[str, str | None]:
 
 def prove(peer: Peer, stage: Stage) -> str | None:
     """Try a server, with an account of its own."""
-    with serving(peer, stage, ttl=TTL) as served:
-        try:
+    try:
+        with serving(peer, stage, ttl=TTL) as served:
             asyncio.run(try_limits(served.port, f"proof-{peer.name}", TTL))
-        except Unfit as error:
-            return str(error)
+    except (Unfit, Unexpected, ConnectionError) as error:
+        return str(error)
     return None
 
 

@@ -19,13 +19,18 @@ HEAD = (
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """All there is to tell. Of `proofs` and `absent`, what each peer does wrong or lacks."""
+    """All there is to tell.
+
+    `proofs` and `absent` say what each peer does wrong or lacks; `failed`, by workload and peer,
+    what went wrong with a measurement.
+    """
 
     machine: Mapping[str, str]
     peers: Sequence[Peer]
     workloads: Sequence[Workload]
     proofs: Mapping[str, str | None]
     absent: Mapping[str, str]
+    failed: Mapping[tuple[str, str], str]
     samples: Sequence[Sample]
     findings: Findings
 
@@ -89,6 +94,8 @@ def _table(account: Account, workload: Workload, titles: Mapping[str, str]) -> s
     for peer in workload.peers:
         if peer in account.absent:
             text += f"| {titles[peer]} | absent: {account.absent[peer]} | | | | | |\n"
+        elif failure := account.failed.get((workload.name, peer)):
+            text += f"| {titles[peer]} | failed: {failure.splitlines()[0]} | | | | | |\n"
     return text
 
 
@@ -124,7 +131,13 @@ def _what(account: Account) -> str:
             text += f"| {peer.title} | absent: {account.absent[peer.name]} | |\n"
         else:
             proof = account.proofs.get(peer.name)
-            said = f"**no**: {proof}" if proof else "yes" if account.proofs else "not tried"
+            said = (
+                f"**no**: {proof.splitlines()[0]}"
+                if proof
+                else "yes"
+                if account.proofs
+                else "not tried"
+            )
             text += f"| {peer.title} | {peer.version()} | {said} |\n"
     return text
 
@@ -143,6 +156,7 @@ def write(account: Account, out: Path) -> None:
         "machine": account.machine,
         "proofs": account.proofs,
         "absent": account.absent,
+        "failed": {f"{workload} {peer}": text for (workload, peer), text in account.failed.items()},
         "alone": alone,
         "samples": [asdict(sample) for sample in account.samples],
     }

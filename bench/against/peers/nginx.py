@@ -61,6 +61,7 @@ class Nginx:
             here=HERE,
             script=ADMIT,
             token_secret=world.JWT_SECRET,
+            token_pem=world.public_pem(),
             ticket_secret=world.TICKET_SECRET,
             redis_port=terms.redis_port,
             limit=world.LIMIT,

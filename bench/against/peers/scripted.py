@@ -23,6 +23,7 @@ def environment(terms: Terms) -> dict[str, str]:
         "REDIS_PORT": str(terms.redis_port),
         "ORIGIN": terms.origin,
         "TOKEN_SECRET": world.JWT_SECRET,
+        "TOKEN_PEM": world.public_pem(),
         "TICKET_SECRET": world.TICKET_SECRET,
         "SCRIPT": str(ADMIT),
         "LIMIT": str(world.LIMIT),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from bench.against.client import Unexpected
 from bench.against.processes import Process, poll_pause
 
 START_SECONDS = 30
@@ -55,7 +56,7 @@ def wait_until_ready(process: Process, url: str) -> None:
     """Poll until the URL answers, with whatever status below 500.
 
     Raises:
-        RuntimeError: the process ended, or did not answer in time.
+        Unexpected: the process ended, or did not answer in time.
     """
     give_up = time.monotonic() + START_SECONDS
     while process.alive and time.monotonic() < give_up:
@@ -69,4 +70,4 @@ def wait_until_ready(process: Process, url: str) -> None:
         else:
             return
         poll_pause()
-    raise RuntimeError(f"nothing answers at {url}:\n{process.said()}")
+    raise Unexpected(f"nothing answers at {url}:\n{process.said()}")

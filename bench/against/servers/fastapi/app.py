@@ -19,6 +19,8 @@ TTL_MS = int(os.environ["TTL"]) * 1000
 TICKET_SECONDS = 12 * 3600
 M3U8 = "application/vnd.apple.mpegurl"
 
+KEYS = {"HS256": os.environ["TOKEN_SECRET"], "ES256": os.environ["TOKEN_PEM"]}
+
 app = FastAPI()
 origin = httpx.AsyncClient(base_url=f"http://{os.environ['ORIGIN']}")
 redis = Redis(port=int(os.environ["REDIS_PORT"]))
@@ -44,7 +46,8 @@ def playlist(text: str) -> Response:
 @app.get("/live/{channel}/master.m3u8")
 async def entry(channel: str, token: str = "") -> Response:
     try:
-        claims = jwt.decode(token, os.environ["TOKEN_SECRET"], ["HS256"])
+        algorithm = jwt.get_unverified_header(token)["alg"]
+        claims = jwt.decode(token, KEYS.get(algorithm, ""), list(KEYS))
     except jwt.InvalidTokenError as error:
         raise HTTPException(401, "token_invalid") from error
     stream = f"{claims['device_id']}:{channel}"

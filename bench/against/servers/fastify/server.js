@@ -8,13 +8,18 @@ import fastify from 'fastify'
 import { Redis } from 'ioredis'
 import { Pool } from 'undici'
 
-const { PORT, REDIS_PORT, ORIGIN, TOKEN_SECRET, TICKET_SECRET, SCRIPT, TUNED } = process.env
+const { PORT, REDIS_PORT, ORIGIN, TOKEN_SECRET, TOKEN_PEM, TICKET_SECRET, SCRIPT, TUNED } = process.env
 const LIMIT = Number(process.env.LIMIT)
 const TTL_MS = Number(process.env.TTL) * 1000
 
-const reading = { algorithms: ['HS256'], cache: TUNED ? 65536 : false }
-const verifyToken = createVerifier({ key: TOKEN_SECRET, ...reading })
-const verifyTicket = createVerifier({ key: TICKET_SECRET, ...reading })
+const cache = TUNED ? 65536 : false
+const verifyTicket = createVerifier({ key: TICKET_SECRET, algorithms: ['HS256'], cache })
+const verifiers = {
+  HS256: createVerifier({ key: TOKEN_SECRET, algorithms: ['HS256'], cache }),
+  ES256: createVerifier({ key: TOKEN_PEM, algorithms: ['ES256'], cache })
+}
+// The algorithm by the text of the header, which all tokens of an issuer have in common.
+const algorithms = new Map()
 const signTicket = createSigner({ key: TICKET_SECRET, algorithm: 'HS256', expiresIn: '12h' })
 const redis = new Redis({ port: Number(REDIS_PORT), enableAutoPipelining: Boolean(TUNED) })
 redis.defineCommand('admit', { numberOfKeys: 1, lua: readFileSync(SCRIPT, 'utf8') })
@@ -32,6 +37,14 @@ async function admit(account, stream) {
   if (!(await redis.admit(`streams:${account}`, stream, LIMIT, TTL_MS))) {
     throw new Refusal(429, 'stream_limit')
   }
+}
+
+function verifyToken(token) {
+  const head = token.slice(0, token.indexOf('.'))
+  if (!algorithms.has(head) && algorithms.size < 100) {
+    algorithms.set(head, JSON.parse(Buffer.from(head, 'base64url')).alg)
+  }
+  return verifiers[algorithms.get(head)](token)
 }
 
 function read(verify, text, code) {

@@ -1,4 +1,4 @@
--- What limits streams within nginx: a token (HS256) lets a stream in where its account has room, and
+-- What limits streams within nginx: a token (HS256, ES256) lets a stream in where its account has room, and
 -- the master playlist goes out with a signed ticket on each child; a ticket keeps the stream's slot.
 -- Slots are counted in Redis, by one script. `tuned` also remembers, in this worker: tokens and
 -- tickets that verified, streams that Redis knows (asked again after a third of their TTL), refusals
@@ -16,6 +16,9 @@ unsigned char *HMAC(const EVP_MD *evp_md, const void *key, int key_len,
                     const unsigned char *d, size_t n, unsigned char *md, unsigned int *md_len);
 ]])
 
+-- Its declarations need EVP_MD from above.
+local es256 = require("es256")
+
 local SHA256 = ffi.C.EVP_sha256()
 local digest = ffi.new("unsigned char[32]")
 local TICKET_SECONDS = 12 * 3600
@@ -29,6 +32,7 @@ function _M.setup(given)
   local file = assert(io.open(settings.script_file))
   settings.script = file:read("*a")
   file:close()
+  settings.token_key = es256.key(settings.token_pem)
   if settings.tuned then
     tokens = lrucache.new(65536)
     tickets = lrucache.new(65536)
@@ -58,15 +62,17 @@ end
 
 local function verify_token(token)
   local signed, head, body, signature = string.match(token, "^(([%w_-]+)%.([%w_-]+))%.([%w_-]+)$")
-  if not signed or sign(settings.token_secret, signed) ~= signature then
-    return nil
+  local header = signed and json.decode(base64.decode_base64url(head) or "")
+  local good = false
+  if type(header) == "table" and header.alg == "HS256" then
+    good = sign(settings.token_secret, signed) == signature
+  elseif type(header) == "table" and header.alg == "ES256" then
+    good = es256.verify(settings.token_key, signed, base64.decode_base64url(signature))
   end
-  local header = json.decode(base64.decode_base64url(head))
-  local claims = json.decode(base64.decode_base64url(body))
-  if not header or header.alg ~= "HS256" or not claims or type(claims.sub) ~= "string" then
-    return nil
+  local claims = good and json.decode(base64.decode_base64url(body) or "")
+  if type(claims) == "table" and type(claims.sub) == "string" then
+    return claims
   end
-  return claims
 end
 
 local function token_claims(token)

@@ -9,14 +9,16 @@ from pathlib import Path
 from bench.against.processes import output
 from tests.support.redis_server import binary
 
+ROOT = Path(__file__).parents[2]
+
 
 def describe() -> Mapping[str, str]:
     """Give what figures depend on beside the servers, by its name."""
     return {
+        "Playgate": output(["git", "-C", str(ROOT), "describe", "--always", "--dirty"]).strip(),
         "when": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "processor": f"{_processor()}, {os.cpu_count()} of it",
         "system": f"{_distribution()}, Linux {platform.release()}",
-        "load average before": " ".join(f"{load:.2f}" for load in os.getloadavg()),
         "Redis": _word_after("v=", output([binary(), "--version"])),
         "wrk": _word_after("wrk ", output(["wrk", "--version"])),
         "origin": output(["nginx", "-v"]).strip().rpartition(" ")[2],

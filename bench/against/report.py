@@ -125,6 +125,8 @@ def _alone(account: Account) -> str:
 def _what(account: Account) -> str:
     text = "## What was measured on what\n\n"
     text += "".join(f"- {name}: {value}\n" for name, value in account.machine.items())
+    if loads := [sample.load_average for sample in account.samples]:
+        text += f"- load average: {min(loads):.1f} to {max(loads):.1f}\n"
     text += "\n| server | version | three streams play, the fourth does not |\n|---|---|---|\n"
     for peer in account.peers:
         if peer.name in account.absent:

@@ -12,8 +12,9 @@ import jwt
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-JWT_SECRET = "bench-token-secret-" * 3
-TICKET_SECRET = "bench-ticket-secret-" * 3
+# Of no worth, and yet what a configuration takes for secrets.
+JWT_SECRET = "bench-of-tokens-0123456789abcdefghijkl"
+TICKET_SECRET = "bench-of-tickets-0123456789abcdefghijkl"
 LIMIT = 3
 HOST = "tv.example"
 AGENT = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/156.0 Safari/537.36"

@@ -168,13 +168,13 @@ class Bookkeeping:
         store, clock = self._settings.store, self._clock
         self._on_store(True)  # noqa: FBT003  # a callback
         if self._url == MEMORY:
-            return MemoryStore(self._policy, clock or time.time)
+            return MemoryStore(self._policy, clock or time.time, self._metrics.store.call)
         self._redis = RedisStore(
             self._url,
             self._policy,
             key_prefix=store.key_prefix,
             timeout=store.timeout,
-            observe=self._metrics.store_call,
+            observe=self._metrics.store.call,
             now_ms=None if clock is None else lambda: round(clock() * 1000),
         )
         return OutageGuard(

@@ -17,6 +17,7 @@ from aiohttp import web
 from proxy import __version__, wiring
 from proxy.assembly import Lasting, admin_port, player_port
 from proxy.bookkeeping import Bookkeeping
+from proxy.counting import expected
 from proxy.credentials.account import AccountNames
 from proxy.manifest_source import ManifestCaches
 from proxy.model import Clock
@@ -26,6 +27,7 @@ from proxy.playback.device import warm_up
 from proxy.settings.load import ConfigError, Problem
 from proxy.settings.reload import InForce, Reread
 from proxy.settings.schema import Settings
+from proxy.telemetry.key_metrics import WatchedKeys
 from proxy.telemetry.metrics import Metrics
 from proxy.telemetry.shared_metrics import SharedMetrics
 from proxy.token_keys import Keys, TokenKeys
@@ -187,14 +189,20 @@ class Configured:
 
     def _note_names(self) -> None:
         """Have metrics and health be about the keys, origins and routes there are."""
-        self.metrics.watch_keys({source.name: source.alarming_age for source in self.keys.sources})
+        self.metrics.keys.watch(
+            {
+                source.name: WatchedKeys(source.alarming_age, source.rules.refresh)
+                for source in self.keys.sources
+            }
+        )
         self.health.set("keys", well=bool(self.keys.ring.keys))
         self.metrics.watch_origins(wiring.origin_names(self.config.settings))
         self.metrics.streams.watch_routes(route.name for route in self.config.settings.routes)
+        self.metrics.expect(expected(self.config.settings))
         self._origins.keep(wiring.all_origins(self.config.settings))
 
     def _store_well(self, available: bool) -> None:  # noqa: FBT001  # a callback
-        self.metrics.store_available(available)
+        self.metrics.store.available(available)
         self.health.set("store", well=available)
 
     def _keys_changed(self) -> None:

@@ -14,8 +14,8 @@ here they meet. Nothing here knows a web framework, and nothing waits but for th
 origin.
 """
 
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -83,8 +83,9 @@ class Gateway:
             raise MethodNotAllowed(READING)
         answer = self._manifest if is_manifest_path(request.path) else self._segment
         with ExitStack() as until_sent:
-            reply = await answer(route, request, notes, until_sent)
-            return replace(reply, close=until_sent.pop_all().close)
+            told = await answer(route, request, notes, until_sent)
+            close = until_sent.pop_all().close
+            return Reply(told.status, told.headers, told.body, told.stream, close)
 
     async def _manifest(
         self, route: Route, request: Request, notes: Notes, until_sent: ExitStack
@@ -251,14 +252,9 @@ class Gateway:
             streams = max(streams, seen.active)
         return self._holds.one_more(account, streams)
 
-    @asynccontextmanager
-    async def _holding(self, walker: Walker, held: Decision | None) -> AsyncIterator[None]:
+    def _holding(self, walker: Walker, held: Decision | None) -> "_Holding":
         """Give the slot back if its stream is not served: its viewer went away, or it failed."""
-        try:
-            yield
-        except BaseException:
-            await self._give_back(walker, held)
-            raise
+        return _Holding(lambda: self._give_back(walker, held))
 
     async def forsake(self, visit: Visit, told: Decision) -> None:
         """Give back what the store gave to a request whose client has gone away meanwhile."""
@@ -274,3 +270,19 @@ class Gateway:
     ) -> Reply:
         template, ticket = self._walkers.fitted(walker, decision, template)
         return rendered(request, template, ticket, decision)
+
+
+class _Holding:
+    """Calls something where what is done inside fails. A generator costs more than it does."""
+
+    __slots__ = ("_give_back",)
+
+    def __init__(self, give_back: Callable[[], Awaitable[None]]) -> None:
+        self._give_back = give_back
+
+    async def __aenter__(self) -> None:
+        return
+
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None:
+            await self._give_back()

@@ -25,7 +25,7 @@ from redis.exceptions import RedisError, ResponseError
 
 from proxy.admit import Admission
 from proxy.background import Repeated
-from proxy.errors import PlaygateError, StoreUnavailable
+from proxy.errors import PlaygateError, StoreUnavailable, StreamEnded
 from proxy.model import Playback
 from proxy.redis_client import closed, trouble
 from proxy.streams import Outcome
@@ -56,6 +56,9 @@ COMPLAINT_SECONDS = 60.0
 # What an account and a stream are known by: the same as in events and in tickets.
 ACCOUNT = re.compile(rb"[0-9a-f]{32}")
 STREAM = re.compile(rb"[0-9a-f]{1,64}")
+# What becomes of an entry: it is too old, cannot be read, or the stream was told what players are.
+LATE, MALFORMED = "late", "malformed"
+RESULTS = (LATE, MALFORMED, Outcome.RENEWED, Outcome.ABSENT, StreamEnded.code)
 
 log = structlog.get_logger("playgate")
 
@@ -183,17 +186,17 @@ class KeepaliveStream:
         number, fields = entry
         written_ms = int(number.partition(b"-")[0])
         if fields is None or written_ms < now_ms - self._max_age_ms():
-            self._count("late")
+            self._count(LATE)
             return None
         if written_ms > now_ms + AHEAD_MS:
             # Redis numbers all that follow after it, so none of them tells its age any more.
-            self._count("malformed")
+            self._count(MALFORMED)
             self._complain("keepalive entries are numbered far ahead of time", entry=number)
             return None
         account, stream = fields.get(b"account", b""), fields.get(b"stream", b"")
         if ACCOUNT.fullmatch(account) and STREAM.fullmatch(stream):
             return account.decode(), stream.decode()
-        self._count("malformed")
+        self._count(MALFORMED)
         self._complain("a keepalive entry cannot be read", entry=number)
         return None
 

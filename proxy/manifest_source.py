@@ -8,6 +8,7 @@ seals in it do.
 import asyncio
 import time
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from proxy.credentials.bearer import Credentials
 from proxy.manifests.compiler import compile_manifest
@@ -136,11 +137,13 @@ class ManifestSource:
         self._keepalive = keepalive
         self._private = credentials.private_params | {CMCD_PARAM}
         self._caches = caches
+        # The same for all who ask for the same, so that a look-up need not compare it.
+        self._keys = lru_cache(MAX_TEMPLATES)(ManifestKey)
 
     def key(self, route: Route, request: Request, content: str) -> ManifestKey:
         """Give what the manifest is known by that a request names, for a stream of ``content``."""
         target = self._target(route, request)
-        return ManifestKey(route.name, target, request.scheme, request.host, content)
+        return self._keys(route.name, target, request.scheme, request.host, content)
 
     def fresh(self, key: ManifestKey) -> Manifest | None:
         """Give a manifest, if that takes no waiting."""

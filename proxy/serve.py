@@ -227,15 +227,12 @@ class Service:
                 )
 
     async def _watch_loop(self) -> None:
-        """Measure how late timers run: what every request waits when something blocks the loop.
-
-        And let other workers see how many requests are under way.
-        """
+        """Measure how late timers run: what every request waits when something blocks the loop."""
         while True:
             asked = time.perf_counter()
             await asyncio.sleep(WATCH_SECONDS)
             self.metrics.loop_lag(max(0.0, time.perf_counter() - asked - WATCH_SECONDS))
-            self.metrics.settle()
+            self.metrics.settle()  # should nobody read them, it would become ever more
 
     async def _watch_store(self) -> None:
         """Notice a store that is away, or back, also while nobody is watching anything."""

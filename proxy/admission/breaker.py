@@ -67,6 +67,8 @@ class Breaker:
 
     def note(self, failure: StoreUnavailable | None) -> None:
         """Take in how a call went; None: it was answered."""
+        if failure is None and self._failed_at is None:
+            return
         was_closed = self.is_closed
         self._failed_at = None if failure is None else self._clock()
         self.cause = None if failure is None else failure.__cause__

@@ -8,10 +8,14 @@ call ever walks through all accounts.
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from functools import wraps
 from heapq import heappop, heappush
+from time import perf_counter
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from proxy.admission import decision
+from proxy.admission.boundary import Observe, unobserved
 from proxy.admission.ledger import Ledger
 from proxy.admission.policy import Policy
 from proxy.admission.revocations import Revocation
@@ -27,13 +31,35 @@ COUNTED = 1_000
 # What is remembered of an account that is not known.
 NOTHING = Ledger()
 
+Given = ParamSpec("Given")
+Found = TypeVar("Found")
+Call = Callable[Concatenate["MemoryStore", Given], Coroutine[Any, Any, Found]]
+
+
+def told(call: Call[Given, Found]) -> Call[Given, Found]:
+    """Have a call measured, as one to a store that is elsewhere is; none of these can fail."""
+
+    @wraps(call)
+    async def measured(store: "MemoryStore", /, *args: Given.args, **kwargs: Given.kwargs) -> Found:
+        begun = perf_counter()
+        try:
+            return await call(store, *args, **kwargs)
+        finally:
+            store.observe(call.__name__, perf_counter() - begun, True)  # noqa: FBT003  # a callback
+
+    return measured
+
 
 class MemoryStore:
-    """Counts streams in this process. ``clock`` is in seconds, like every clock."""
+    """Counts streams in this process. ``clock`` is in seconds, like every clock.
 
-    def __init__(self, policy: Policy, clock: Clock) -> None:
+    ``observe`` hears of each call, as that of a store elsewhere does.
+    """
+
+    def __init__(self, policy: Policy, clock: Clock, observe: Observe = unobserved) -> None:
         self._policy = policy
         self._clock = clock
+        self.observe = observe
         self._ledgers: dict[str, Ledger] = {}
         self._due: list[tuple[int, str]] = []
 
@@ -45,15 +71,18 @@ class MemoryStore:
         """Decide by another policy from now on; what is counted stays."""
         self._policy = policy
 
+    @told
     async def start(self) -> None:
         """Nothing to get ready."""
 
     async def close(self) -> None:
         """Nothing to let go of."""
 
+    @told
     async def ping(self) -> None:
         """Always there."""
 
+    @told
     async def decide(self, attempt: Attempt) -> Decision:
         """Decide on an attempt, and note what follows."""
         return self.rule(attempt)
@@ -64,15 +93,20 @@ class MemoryStore:
 
     def hear(self, question: Question, heard: Heard) -> bool:
         """Decide, and say so at once."""
-        heard(self.rule(question.attempt))
+        begun = perf_counter()
+        decided = self.rule(question.attempt)
+        self.observe("decide", perf_counter() - begun, True)  # noqa: FBT003  # a callback
+        heard(decided)
         return True
 
+    @told
     async def amend(self, account: str, stream: str, cadence: Cadence) -> None:
         """Correct how long a stream's slot lives, counted from now."""
         now_ms = self.now_ms()
         if ledger := self._known(account):
             ledger.amend(stream, cadence, now_ms)
 
+    @told
     async def release(
         self, account: str, stream: str, instance_ms: int | None = None
     ) -> Ended | None:
@@ -80,16 +114,19 @@ class MemoryStore:
         ledger = self._known(account)
         return ledger.release(stream, instance_ms, self.now_ms()) if ledger else None
 
+    @told
     async def stop(self, account: str, stream: str, *, by: str) -> tuple[Ended, ...]:
         """Kill one stream, as a viewer of the account asked."""
         ledger = self._known(account)
         return ledger.stop(stream, self._policy, self.now_ms(), by=by) if ledger else ()
 
+    @told
     async def forget(self, account: str, stream: str, started_ms: int) -> Ended | None:
         """Take back the slot of an instance that could not be served; None where it has none."""
         ledger = self._known(account)
         return ledger.forget(stream, started_ms, self.now_ms()) if ledger else None
 
+    @told
     async def end(
         self, account: str, stream: str | None, *, by: str, hold_ms: int = 0
     ) -> tuple[Ended, ...]:
@@ -99,6 +136,7 @@ class MemoryStore:
             return ()
         return ledger.end(stream, self._policy, self.now_ms(), by=by, hold_ms=hold_ms)
 
+    @told
     async def drop_lapsed(self, accounts: Sequence[str]) -> tuple[Lapsed, ...]:
         """Drop the slots of these accounts whose time is up, and hand them back."""
         now_ms = self.now_ms()
@@ -108,6 +146,7 @@ class MemoryStore:
             for ledger in ledgers
         )
 
+    @told
     async def revoke(self, account: str, revocation: Revocation) -> tuple[Ended, ...]:
         """Revoke tokens and their tickets, and end the streams that play by them, oldest first.
 
@@ -116,16 +155,19 @@ class MemoryStore:
         """
         return self.ledger(account).revoke(revocation, self._policy, self.now_ms())
 
+    @told
     async def is_revoked(self, subject: Subject) -> bool:
         """Tell whether a credential's token is revoked."""
         ledger = self._known(subject.account)
         return ledger is not None and ledger.revocations.cover(subject, self.now_ms())
 
+    @told
     async def streams(self, account: str) -> tuple[Stream, ...]:
         """List the active streams, oldest first."""
         ledger = self._known(account)
         return ledger.listing(self.now_ms()) if ledger else ()
 
+    @told
     async def active(self) -> Mapping[str, int]:
         """How many streams are active, by route; what comes and goes meanwhile counts or not."""
         numbers: Counter[str] = Counter()

@@ -13,6 +13,13 @@ from proxy.errors import StoreUnavailable
 from proxy.model import Subject
 from proxy.streams import Attempt, Cadence, Decision, Ended, Lapsed, Stream
 
+# What can be asked of a store, as metrics call it: the protocol's methods that wait, but
+# for ``close``.
+OPERATIONS = (
+    *("start", "ping", "decide", "amend", "release", "stop", "forget", "end", "drop_lapsed"),
+    *("revoke", "is_revoked", "streams", "active"),
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Question:

@@ -7,6 +7,7 @@ used, and none is trusted further than ``identity`` does.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address, ip_network
 
 from ua_parser import Result, parse
@@ -17,6 +18,8 @@ from proxy.query import value_of
 # Longer than any id or User-Agent seen in players; a hostile one is cut, not refused.
 MAX_HINT_LENGTH = 256
 MAX_LABEL_LENGTH = 48
+# Addresses whose networks are known: those heard of last, for each is asked about at each request.
+MAX_NETWORKS = 16_384
 # CMCD (CTA-5004 §3.2) is a structured-fields dictionary; sid is a quoted string in it.
 CMCD_SID = re.compile(r'(?:^|,)\s*sid="([^"\\]{1,256})"')
 
@@ -55,6 +58,7 @@ def _session(headers: Mapping[str, str], query: str) -> str | None:
     return None
 
 
+@lru_cache(MAX_NETWORKS)
 def network_of(address: str) -> str:
     """Give the network a viewer's address lies in: /24 of IPv4, /64 of IPv6.
 

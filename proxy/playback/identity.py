@@ -108,7 +108,21 @@ def resume(ticket: Ticket, hints: Hints) -> Playback:
             agent=agent,
             device_class=class_of(hints.agent),
         )
-    return replace(minted, network=network, stray=stray)
+    # Made at each request: ``replace`` takes three times as long.
+    return Playback(
+        stream=minted.stream,
+        device=minted.device,
+        strong=minted.strong,
+        content=minted.content,
+        route=minted.route,
+        label=minted.label,
+        network=network,
+        agent=minted.agent,
+        instance_ms=minted.instance_ms,
+        stray=stray,
+        device_class=minted.device_class,
+        content_rules=minted.content_rules,
+    )
 
 
 def label(credential: Token | Ticket, hints: Hints) -> str:

@@ -6,6 +6,7 @@ gives none, because it would lead nowhere and take the place of one that does.
 """
 
 from bisect import bisect_left
+from math import inf
 
 from proxy.telemetry.tallies import Times
 from proxy.trace import Trace
@@ -16,24 +17,37 @@ EVERY_S = 1.0
 class Exemplified:
     """A histogram's child whose buckets have exemplars."""
 
-    __slots__ = ("_due", "_times")
+    __slots__ = ("_above", "_below", "_due", "_shown_until", "_times")
 
     def __init__(self, times: Times) -> None:
         self._times = times
         self._due = [float("-inf")] * (len(times.bounds) + 1)
+        # A bucket that needs no other before then: most values are in one or two.
+        self._above, self._below, self._shown_until = inf, -inf, -inf
 
     def observe(self, seconds: float, now: float, trace: Trace | None) -> None:
         """Count a request that took so long, at ``now`` in seconds of a clock that never goes back.
 
         ``trace`` is what it is known by; None: nobody's request.
         """
-        times = self._times
-        bucket = bisect_left(times.bounds, seconds)
-        if trace is None or now < self._due[bucket] or (labels := _labels(trace)) is None:
-            times.observe(seconds)
+        self._times.observe(seconds)
+        if self._above < seconds <= self._below and now < self._shown_until:
             return
-        self._due[bucket] = now + EVERY_S
-        times.child.observe(seconds, labels)
+        if trace is not None:
+            self._offer(seconds, now, trace)
+
+    def _offer(self, seconds: float, now: float, trace: Trace) -> None:
+        bounds = self._times.bounds
+        bucket = bisect_left(bounds, seconds)
+        if now >= self._due[bucket]:
+            labels = _labels(trace)
+            if labels is None:
+                return
+            self._due[bucket] = now + EVERY_S
+            self._times.show(bucket, seconds, labels)
+        self._above = bounds[bucket - 1] if bucket else -inf
+        self._below = bounds[bucket] if bucket < len(bounds) else inf
+        self._shown_until = self._due[bucket]
 
 
 def _labels(trace: Trace) -> dict[str, str] | None:

@@ -7,23 +7,33 @@ increment and not a search.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from functools import cache
 from typing import TypeVar
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+)
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.process_collector import ProcessCollector
 
 from proxy.background import in_thread
+from proxy.model import Kind
+from proxy.telemetry.beginnings import Beginnings, Counters, Expected
 from proxy.telemetry.config_metrics import ConfigMetrics
 from proxy.telemetry.exemplars import Exemplified
+from proxy.telemetry.key_metrics import KeyMetrics
 from proxy.telemetry.named_gauge import NamedGauge
 from proxy.telemetry.notes import Notes
 from proxy.telemetry.phases import Phases
 from proxy.telemetry.process_share import ProcessShare
 from proxy.telemetry.shared_metrics import SharedMetrics
 from proxy.telemetry.spans import NoSpans, Spans
+from proxy.telemetry.store_metrics import STORE_SECONDS, StoreMetrics
 from proxy.telemetry.stream_metrics import StreamMetrics
 from proxy.telemetry.tallies import Counts, Tallies
 from proxy.telemetry.totals import Totals, totals
@@ -32,12 +42,14 @@ T = TypeVar("T")
 
 # From a cached beat (well under a millisecond) to a slow origin's time-out.
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
-# The store answers in tenths of a millisecond and is given up after store.timeout (100 ms).
-STORE_SECONDS = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1)
 PHASE_SECONDS = STORE_SECONDS + SECONDS[10:]
 # Of how many looks at the event loop's lag the worst is shown: those of 15 seconds, which is how
 # often Prometheus comes where nobody says otherwise.
 LAGS = 30
+
+# When each counter began (`…_created`) would be a series beside every one of them, half of what is
+# scraped, and tell what is known: all begin when the process does (process_start_time_seconds).
+disable_created_metrics()  # type: ignore[no-untyped-call]  # it gives and takes nothing
 
 
 class Metrics:
@@ -57,7 +69,6 @@ class Metrics:
     ) -> None:
         registry = self.registry = CollectorRegistry()
         self._tallies = tallies = Tallies(registry, shared=shared is not None)
-        self._shared = shared
         # Since when others have counted what is shown; None: it is counted from now on, and here.
         self.began = shared.began if shared else None
         self._shown = shared.registry if shared else registry
@@ -95,31 +106,7 @@ class Metrics:
         )
         self._spans = spans or NoSpans()
         self.phase = Phases(phase_seconds, PHASE_SECONDS, self._spans, tallies)
-        self._store_up = Gauge(
-            "playgate_store_up",
-            "Whether the store answers (1) or not (0).",
-            registry=registry,
-            multiprocess_mode="livemin",
-        )
-        self._degraded = Gauge(
-            "playgate_degraded",
-            "Whether decisions are made without the store (1) or with it (0).",
-            registry=registry,
-            multiprocess_mode="liveall",  # the worst is shown; active streams depend on each
-        )
-        self._store_seconds = Histogram(
-            "playgate_store_seconds",
-            "Time of a call to the store.",
-            ["op"],
-            buckets=STORE_SECONDS,
-            registry=registry,
-        )
-        self._store_errors = Counter(
-            "playgate_store_errors_total",
-            "Calls to the store that failed.",
-            ["op"],
-            registry=registry,
-        )
+        self.store = StoreMetrics(registry, tallies)
         self._origin_requests = Counter(
             "playgate_origin_requests_total",
             "Requests to origins, by how they went.",
@@ -140,14 +127,7 @@ class Metrics:
             ["result"],
             registry=registry,
         )
-        self._keys_age = NamedGauge(
-            "playgate_keys_age_seconds",
-            "Time since the keys of a source were last found to be in force.",
-            "source",
-            registry,
-            mode="livemax",
-            shared=shared is not None,
-        )
+        self.keys = KeyMetrics(registry, shared=shared is not None)
         self._events_dropped = Counter(
             "playgate_events_dropped_total",
             "Events that could not be sent, because too many waited.",
@@ -180,35 +160,55 @@ class Metrics:
         self.config = ConfigMetrics(registry, shared=shared is not None)
         self._origins: frozenset[str] = frozenset()
         self._former_origins: frozenset[str] = frozenset()
-        self._key_ages: Mapping[str, Callable[[], float]] = {}
         self.watch_origins(origins)
         self._keep_children()
 
     def _keep_children(self) -> None:
         count, times = self._tallies.count, self._tallies.times
         # A request that was answered is counted, even if the worker is killed in that moment.
-        self._requests_of = cache(
-            lambda *labels: count(self._requests.labels(*labels), at_once=True)
-        )
+        self._requests_of = cache(lambda *labels: count(self._first(*labels), at_once=True))
         self._request_seconds_of = cache(
             lambda *labels: Exemplified(
                 times(self._request_seconds.labels(*labels), SECONDS, at_once=True)
             )
         )
-        self._store_of = cache(lambda op: times(self._store_seconds.labels(op), STORE_SECONDS))
         self._cache_of = cache(lambda result: count(self._cache.labels(result)))
         self._origin_requests_of = cache(self._origin_requests.labels)
+        counters = Counters(
+            requests=self._requests,
+            entry_seconds=lambda route: self._request_seconds_of(route, Kind.ENTRY),
+            refusals=self.streams.refusals,
+            admissions=self.streams.admissions,
+            observed=self.streams.observed,
+            origin_requests=self._origin_requests,
+        )
+        self._beginnings = Beginnings(counters, weight=len(SECONDS) + len(("+Inf", "sum", "count")))
+
+    def expect(self, expected: Expected) -> None:
+        """Show what can be counted from now on as 0, before it is counted first."""
+        self._beginnings.expect(expected.routes)
+        self.store.expect(expected.operations)
+        for result in expected.cached:
+            self._cache_of(result)
+        for result in expected.kept_alive:
+            self._keepalive_entries.labels(result)
+
+    def _first(self, route: str, kind: str, outcome: str) -> Counter:
+        self._beginnings.meet(route)
+        return self._requests.labels(route, kind, outcome)
 
     async def ask(self, look: Callable[[], T]) -> T:
-        """Give what a look at all metrics finds; in a thread, where files are to be read."""
+        """Give what a look at all metrics finds, as they are now.
+
+        In a thread: with thousands of routes it takes a tenth of a second, for which nobody is to
+        wait, and where there are several workers files are read.
+        """
         self.settle()
-        if self._shared is None:
-            return look()
+        self.refresh()
         return await asyncio.wrap_future(in_thread(look))
 
     def exposition(self, accept: str) -> tuple[bytes, str]:
         """Give all metrics and their content type, as OpenMetrics or in Prometheus's own form."""
-        self.refresh()
         encode, content_type = choose_encoder(accept)
         return encode(self._shown), content_type
 
@@ -222,8 +222,7 @@ class Metrics:
 
     def refresh(self) -> None:
         """Show what nobody tells of when it changes: how old keys are, what the process takes."""
-        for source, age in self._key_ages.items():
-            self._keys_age.set(source, age())
+        self.keys.look()
         if self._process is not None:
             self._process.look()
 
@@ -236,17 +235,6 @@ class Metrics:
     def requests(self, route: str, kind: str, outcome: str) -> tuple[Counts, Exemplified]:
         """Give what requests of a kind are counted in, and how long they took."""
         return self._requests_of(route, kind, outcome), self._request_seconds_of(route, kind)
-
-    def store_call(self, op: str, seconds: float, ok: bool) -> None:  # noqa: FBT001  # a callback
-        """Count a call to the store."""
-        self._store_of(op).observe(seconds)
-        if not ok:
-            self._store_errors.labels(op).inc()
-
-    def store_available(self, available: bool) -> None:  # noqa: FBT001  # a callback
-        """Note whether the store answers."""
-        self._store_up.set(available)
-        self._degraded.set(not available)
 
     def origin_request(self, route: str, origin: str, result: str) -> None:
         """Count a request to an origin."""
@@ -269,13 +257,6 @@ class Metrics:
         self._origins = wanted
         self._former_origins = (self._former_origins | gone) - wanted
 
-    def watch_keys(self, ages: Mapping[str, Callable[[], float]]) -> None:
-        """Show how old the keys of these sources, and no others, are now (seconds)."""
-        for gone in self._key_ages.keys() - ages.keys():
-            self._keys_age.drop(gone)
-        self._key_ages = dict(ages)
-        self.refresh()
-
     def cache_lookup(self, result: str) -> None:
         """Count a look-up of a compiled manifest."""
         self._cache_of(result).inc()
@@ -293,9 +274,12 @@ class Metrics:
         """Count an entry of the keepalive stream."""
         self._keepalive_entries.labels(result).inc()
 
-    def watch_in_flight(self, look: Callable[[], int]) -> None:
-        """Show how many requests are being answered: what ``look`` gives."""
-        self._tallies.level(self._in_flight, look)
+    def watch_in_flight(self, look: Callable[[], int]) -> Callable[[], None]:
+        """Show how many requests are being answered: what ``look`` gives.
+
+        Gives what to call when that is another number.
+        """
+        return self._tallies.level(self._in_flight, look)
 
     def loop_lag(self, seconds: float) -> None:
         """Note how late the event loop ran; the worst counts for a while."""

@@ -7,6 +7,9 @@ from proxy.model import NO_ROUTE, Kind, Playback, Request, Subject
 from proxy.streams import Decision
 from proxy.trace import Trace
 
+# How a request ended whose client did not wait for the answer. Players do that all the time, when
+# they zap, seek, or find another rendition better: it is nobody's failure.
+ABANDONED = "abandoned"
 # The request that is being answered, also in tasks that were begun for it; None beside them.
 CURRENT: ContextVar[Trace | None] = ContextVar("request", default=None)
 

@@ -12,6 +12,8 @@ from proxy.telemetry.notes import CURRENT
 from proxy.telemetry.spans import PhaseSpan, Spans
 from proxy.telemetry.tallies import Tallies
 
+PHASES = ("auth", "store", "origin", "rewrite")
+
 
 class Phases:
     """Measures phases into a histogram with those bounds, and tells ``spans`` of each.
@@ -24,6 +26,8 @@ class Phases:
     ) -> None:
         self.of = cache(lambda name: Exemplified(tallies.times(histogram.labels(name), bounds)))
         self._spans = spans
+        for name in PHASES:  # each is shown from the start
+            self.of(name)
 
     def __call__(self, name: str) -> "Phase":
         """Give the context in which a phase happens."""

@@ -39,7 +39,7 @@ class StreamMetrics:
             ["route", "code", "rule"],
             registry=registry,
         )
-        self._observed = Counter(
+        self.observed = Counter(
             "playgate_observed_total",
             "Streams let in that would be refused, were their limit or rule enforced.",
             ["route", "rule"],
@@ -82,7 +82,7 @@ class StreamMetrics:
         """Count a decision that took effect; not the streams it ended."""
         self._admissions_of(route, decision.outcome).inc()
         if decision.outcome is Outcome.OBSERVED:
-            self._observed.labels(route, decision.rule).inc()
+            self.observed.labels(route, decision.rule).inc()
         if decision.outcome in STARTS:
             self._account_streams.observe(decision.playing)
 

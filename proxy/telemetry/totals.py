@@ -37,10 +37,10 @@ def totals(families: Iterable[Metric]) -> Totals:
 
 
 def _sums(counter: Metric | None, label: str) -> dict[str, int]:
-    """Sum a counter's children by one of its labels."""
+    """Sum a counter's children by one of its labels; those that have not counted are left out."""
     tally: Tally[str] = Tally()
     for sample in counter.samples if counter else ():
-        if sample.name.endswith("_total"):  # the others say when each child was made
+        if sample.value:
             tally[sample.labels[label]] += int(sample.value)
     return dict(sorted(tally.items()))
 

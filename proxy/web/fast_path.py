@@ -111,9 +111,11 @@ class FastConnection(RequestHandler):
         super().data_received(data)
         self._messages = self._theirs
         self._idle = idle
-        if not self._buffer_paused and self._is_full():
+        queued = len(self._queue)
+        if queued > self._msg_queue_resume_size and not self._buffer_paused and self._is_full():
             self._pause_reading_for_buffer()
-        self._take_turns()
+        if queued and not self._in_turn:
+            self._take_turns()
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Hear that the connection is gone."""
@@ -149,7 +151,8 @@ class FastConnection(RequestHandler):
             )
         if self._buffer_paused:
             self._resume_reading_if_drained()
-        self._take_turns()
+        if self._queue:
+            self._take_turns()
 
     def left(self, told: Told | None) -> None:
         """Have the request under way go aiohttp's way, with what is known of it."""
@@ -176,14 +179,13 @@ class FastConnection(RequestHandler):
         if self._in_turn:
             return
         self._in_turn = True
-        while self._queue and not self._pending and self._is_idle():
+        while self._queue and not self._pending:
+            idle = self._idle
+            if idle is None or idle.done() or self._theirs:
+                break  # aiohttp's task has something to do
             if not self._begin():
                 self._hand_over()
         self._in_turn = False
-
-    def _is_idle(self) -> bool:
-        """Tell whether aiohttp's task waits for a request."""
-        return self._idle is not None and not self._idle.done() and not self._theirs
 
     def _begin(self) -> bool:
         message, payload = self._queue[0]

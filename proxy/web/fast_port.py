@@ -21,7 +21,7 @@ from proxy.gateway import Gateway
 from proxy.model import Reply
 from proxy.streams import Decision
 from proxy.telemetry.metrics import Metrics
-from proxy.telemetry.notes import Notes
+from proxy.telemetry.notes import ABANDONED, Notes
 from proxy.telemetry.spans import NoSpans
 from proxy.trace import Trace
 from proxy.web.addresses import TrustedProxies
@@ -35,9 +35,6 @@ from proxy.web.replies import SERVER, Cors
 IDS = frozenset({b"x-request-id", b"traceparent", b"tracestate"})
 # A cryptographic hash: who found two requests with one name could be given another's manifest.
 NAME_BYTES = 16
-# How a request ended whose client did not wait for the answer. Players do that all the time, when
-# they zap, seek, or find another rendition better: it is nobody's failure.
-ABANDONED = "abandoned"
 
 UNRECORDED = NoSpans()
 
@@ -112,7 +109,7 @@ class FastPort:
         trace = self._trace(peer, request.headers)
 
         def answered(outcome: Outcomes) -> None:
-            self._in_flight.number -= 1
+            self._in_flight.end()
             if isinstance(outcome, Reply):
                 self._count(beat, trace, begun, "ok")
                 connection.answered(self._written(beat, outcome, trace, request.headers))
@@ -125,10 +122,10 @@ class FastPort:
             if told is not None:
                 told.undo()
 
-        self._in_flight.number += 1
+        self._in_flight.begin()
         if self._beats.answer(beat, trace, answered):
             return True
-        self._in_flight.number -= 1
+        self._in_flight.end()
         return False
 
     def _undo(self, beat: Beat, decision: Decision) -> None:

@@ -11,13 +11,23 @@ class InFlight:
 
     def __init__(self, metrics: Metrics) -> None:
         self.number = 0
-        metrics.watch_in_flight(lambda: self.number)
+        self._changed = metrics.watch_in_flight(lambda: self.number)
+
+    def begin(self) -> None:
+        """Count one, until it ends."""
+        self.number += 1
+        self._changed()
+
+    def end(self) -> None:
+        """Count it no more."""
+        self.number -= 1
+        self._changed()
 
     @contextmanager
     def one_more(self) -> Iterator[None]:
         """Count one while inside."""
-        self.number += 1
+        self.begin()
         try:
             yield
         finally:
-            self.number -= 1
+            self.end()

@@ -20,14 +20,14 @@ from proxy.model import Reply, Request
 from proxy.origin.headers import is_loop
 from proxy.telemetry.journal import Journal
 from proxy.telemetry.metrics import Metrics
-from proxy.telemetry.notes import CURRENT, Notes
+from proxy.telemetry.notes import ABANDONED, CURRENT, Notes
 from proxy.telemetry.spans import Spans
 from proxy.trace import Trace
 from proxy.web import viewer_api
 from proxy.web.addresses import TrustedProxies
 from proxy.web.connections import SEND_SECONDS, PlayerServer, last_if_it_ends, told, waiting
 from proxy.web.fast_path import FastPath
-from proxy.web.fast_port import ABANDONED, FastPort
+from proxy.web.fast_port import FastPort
 from proxy.web.identification import identified
 from proxy.web.in_flight import InFlight
 from proxy.web.replies import SERVER, Cors, problem

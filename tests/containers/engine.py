@@ -189,7 +189,11 @@ class Engine:
                 for file in _files(ROOT / source):
                     copy = there / file.relative_to(ROOT / source)
                     copy.parent.mkdir(parents=True, exist_ok=True)
-                    text = self._here(name, file.read_text())
+                    content = file.read_bytes()
+                    if b"\0" in content:  # a picture: it leads nowhere
+                        copy.write_bytes(content)
+                        continue
+                    text = self._here(name, content.decode())
                     copy.write_text(fitted(copy.name, text, self.addresses[name]))
 
     def _mounts(self, name: str) -> Iterator[tuple[str | None, str]]:

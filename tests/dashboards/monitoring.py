@@ -17,6 +17,7 @@ import aiohttp
 import yaml
 from aiohttp import web
 
+from tests.containers.files import services
 from tests.dashboards import rules
 from tests.dashboards.boards import Query
 from tests.dashboards.names import ROOT
@@ -149,20 +150,21 @@ async def monitoring(
         pager = await opened.enter_async_context(Pager().listening())
         alerting = _alerting(folder, pager.url, pace)
         scraping = _scraping(folder, targets, at["alertmanager"], pace)
-        await _start(
+        await started(
             opened,
             *(alertmanager, f"--config.file={alerting}", f"--storage.path={folder / 'alerts'}"),
             *(f"--web.listen-address={at['alertmanager']}", "--cluster.listen-address="),
             "--log.level=error",
         )
-        await _start(
+        await started(
             opened,
             *(prometheus, f"--config.file={scraping}", f"--storage.tsdb.path={folder / 'tsdb'}"),
             *(f"--web.listen-address={at['prometheus']}", "--log.level=error"),
+            *(one for one in services()["prometheus"]["command"] if "--enable-feature" in one),
         )
         session = await opened.enter_async_context(aiohttp.ClientSession())
         for address in at.values():
-            await _ready(session, f"http://{address}/-/ready")
+            await ready(session, f"http://{address}/-/ready")
         yield Monitoring(
             Prometheus(f"http://{at['prometheus']}", session),
             f"http://{at['alertmanager']}",
@@ -198,7 +200,7 @@ def _scraping(folder: Path, targets: Mapping[str, str], alertmanager: str, pace:
     return file
 
 
-async def _start(opened: AsyncExitStack, *command: str) -> None:
+async def started(opened: AsyncExitStack, *command: str) -> None:
     process = await asyncio.create_subprocess_exec(*command)
 
     async def end() -> None:
@@ -209,7 +211,7 @@ async def _start(opened: AsyncExitStack, *command: str) -> None:
     opened.push_async_callback(end)
 
 
-async def _ready(session: aiohttp.ClientSession, url: str) -> None:
+async def ready(session: aiohttp.ClientSession, url: str) -> None:
     async def answers() -> bool:
         try:
             async with session.get(url) as response:

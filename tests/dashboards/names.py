@@ -11,7 +11,7 @@ from handbook.links import slug
 from proxy.serve import Service
 from proxy.settings.load import from_mapping
 from tests.dashboards import promql
-from tests.dashboards.rules import RECORDS
+from tests.dashboards.rules import ADDRESS, RECORDS
 from tests.support.good_secrets import secret
 
 ROOT = Path(__file__).parents[2]
@@ -48,6 +48,7 @@ async def _registry() -> CollectorRegistry:
 def series() -> dict[str, frozenset[str]]:
     """Give the labels of each series that a query may name."""
     found = dict(PROMETHEUS) | dict.fromkeys(RECORDS, frozenset({"job"}))
+    found[ADDRESS] = frozenset({"url"})
     for name, labels in metrics().items():
         found[name] = labels | TARGET
         for suffix in SUFFIXES["histogram"]:

@@ -7,18 +7,26 @@ from itertools import combinations
 import pytest
 
 from proxy.errors import PlaygateError
-from tests.dashboards import boards, names, promql
+from tests.dashboards import boards, names, promql, rules
 from tests.dashboards.boards import BOARDS, PANELS, Board, Panel
 from tests.dashboards.names import ROOT
-from tests.dashboards.rules import ALERTS, RECORDS, Alert
+from tests.dashboards.rules import ADDRESS, ALERTS, RECORDS, RUNBOOK, Alert
 
-DOCS = "https://playgate.example/docs"
-RUNBOOK = f"{DOCS}/runbook.md#"
+pytestmark = pytest.mark.deploy
+
+# What an alert says where the address of the runbook goes.
+ASKED = '{{ with query "playgate:runbook:address" }}{{ . | first | label "url" }}{{ end }}'
 FILLED = boards.values(rate_interval="5m", span="3h")
 # Spans that the time shown has no say in: what a promise is made for, who was there lately.
 FIXED = {"30d", "1d"}
 # These are coloured by their thresholds and by nothing else.
 COLOURED = {"stat", "bargauge", "state-timeline"}
+# What viewers' requests lead to, counted without their route.
+OF_VIEWERS = {
+    *("playgate_account_streams", "playgate_requested_streams", "playgate_streams_ended_total"),
+    *("playgate_phase_seconds", "playgate_manifest_cache_total"),
+    "playgate_keepalive_entries_total",
+}
 ALL_RULES = {**RECORDS, **{f"{one.name} {one.labels}": one.expression for one in ALERTS}}
 
 
@@ -100,7 +108,7 @@ def test_a_panel_answers_a_question_in_a_unit_and_leads_to_the_runbook(panel: Pa
     assert panel.json["datasource"]["uid"] == "${datasource}"
     (link,) = panel.json["links"]
     page, _, anchor = link["url"].partition("#")
-    assert page == "${docs}/runbook.md"
+    assert page == "${runbook:raw}"
     assert anchor in names.anchors("runbook.md")
     if panel.type in COLOURED:
         assert panel.defaults["thresholds"]["steps"]
@@ -119,8 +127,22 @@ def test_a_panel_shows_the_routes_proxies_and_time_that_are_chosen(panel: Panel)
             assert wanted <= selector.matchers, query.expression
         spans = set(re.findall(r"\[([$\w]+)\]", query.expression))
         assert spans <= {"$__rate_interval", "$__range"} | FIXED
-        if "$__range" in spans:
+        if "$__range" in spans - set(re.findall(r"\[([$\w]+)\] @ end\(\)", query.expression)):
             assert query.is_instant, "a total of the time shown is one number"
+
+
+@pytest.mark.parametrize("panel", PANELS, ids=str)
+def test_a_panel_says_that_it_takes_no_notice_of_the_route_that_is_chosen(panel: Panel) -> None:
+    """Where a viewer's requests are counted without one; nobody expects it of a process."""
+    for query in panel.queries:
+        for selector in promql.facts(query.filled(FILLED)).selectors:
+            if selector.name in RECORDS or names.metric(selector.name) in OF_VIEWERS:
+                assert "of all routes" in panel.json["description"].lower()
+
+
+def test_what_viewers_do_is_counted_by_route_but_for_what_is_known() -> None:
+    unrouted = {name for name, labels in names.metrics().items() if "route" not in labels}
+    assert unrouted >= OF_VIEWERS
 
 
 @pytest.mark.parametrize("panel", PANELS, ids=str)
@@ -145,8 +167,10 @@ def test_a_dashboard_is_laid_out_and_written_so_that_its_changes_can_be_read(boa
     assert all(panel["gridPos"]["x"] + panel["gridPos"]["w"] <= 24 for panel in panels)
     assert board.json["uid"] == f"playgate-{board.file.stem}"
     variables = {each["name"]: each for each in board.json["templating"]["list"]}
-    assert list(variables) == ["datasource", "route", "instance", "docs"]
-    assert variables["docs"]["query"] == DOCS
+    assert list(variables) == ["datasource", "route", "instance", "runbook"]
+    assert variables["runbook"]["query"]["query"] == f"label_values({ADDRESS}, url)"
+    links = [link["url"] for link in board.json["links"] if link["type"] == "link"]
+    assert links == ["${runbook:raw}"]
     for name in boards.EVERYTHING:
         assert variables[name]["allValue"] == boards.EVERYTHING[name]
     assert board.file.read_text() == json.dumps(board.json, indent=2, ensure_ascii=False) + "\n"
@@ -157,10 +181,19 @@ def test_an_alert_says_what_it_is_how_bad_it_is_and_where_to_read_on(alert: Aler
     assert alert.name.startswith("Playgate")
     assert alert.labels["severity"] in ("critical", "warning")
     assert set(alert.annotations) == {"summary", "description", "runbook_url"}
-    assert alert.annotations["runbook_url"] == RUNBOOK + alert.name.lower()
+    assert alert.annotations["runbook_url"] == f"{ASKED}#{alert.name.lower()}"
     section = names.anchors("runbook.md")[alert.name.lower()]
     parts = re.findall(r"^\*\*(.+?)\*\*", section, re.MULTILINE)
     assert parts == ["What it means.", "How to see.", "What to do."]
+
+
+def test_the_address_of_the_runbook_stands_in_one_place() -> None:
+    files = (*rules.FOLDER.rglob("*.yaml"), *rules.FOLDER.glob("*.json"))
+    written = [path.name for path in files if RUNBOOK in path.read_text()]
+    expected = [path.name for path in rules.FOLDER.glob("tests/*.yaml")]
+    assert sorted(written) == sorted([*expected, "runbook.yaml"])
+    named = [path.name for path in files if "playgate.example" in path.read_text()]
+    assert not named
 
 
 def test_the_runbook_explains_no_alert_that_is_not_there() -> None:

@@ -9,6 +9,8 @@ from tests.dashboards import drawing, frames, units
 from tests.dashboards.boards import PANELS, Panel, Query
 from tests.dashboards.frames import Line
 
+pytestmark = pytest.mark.deploy
+
 GREEN_TO_RED: list[dict[str, Any]] = [
     {"color": "green", "value": None},
     {"color": "red", "value": 1},

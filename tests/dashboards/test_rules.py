@@ -1,12 +1,15 @@
 """What Prometheus and Alertmanager are given is what they understand, and does what it says."""
 
+import asyncio
 import os
 import re
+import signal
 import subprocess
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import aiohttp
 import pytest
 import yaml
 
@@ -16,6 +19,10 @@ from tests.dashboards import boards, names, rules
 from tests.dashboards.names import ROOT
 from tests.dashboards.rules import ALERTS
 from tests.support import needs
+from tests.support.poll import until
+from tests.support.redis_server import free_port
+
+pytestmark = pytest.mark.deploy
 
 TESTS = tuple(sorted((ROOT / "dashboards" / "tests").glob("*.yaml")))
 
@@ -27,8 +34,13 @@ def promtool(*arguments: str | Path) -> None:
 
 
 @pytest.mark.parametrize("file", TESTS, ids=lambda file: file.stem)
-def test_alerts_are_silent_fire_and_resolve(file: Path) -> None:
-    promtool("test", "rules", file)
+def test_alerts_are_silent_fire_and_resolve(file: Path, tmp_path: Path) -> None:
+    scenarios = yaml.safe_load(file.read_text())["tests"]
+    alerts = {moment["alertname"] for one in scenarios for moment in one["alert_rule_test"]}
+    rules.copied(tmp_path, alerts)
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "tests" / file.name).write_text(file.read_text())
+    promtool("test", "rules", tmp_path / "tests" / file.name)
 
 
 def moments() -> dict[str, list[list[Any]]]:
@@ -64,18 +76,38 @@ def labels_of(text: str) -> dict[str, str]:
     return dict(re.findall(r'(\w+)="(.*?)"', text))
 
 
+def until_the_last_is_told(scenario: dict[str, Any]) -> list[dict[str, Any]]:
+    """Give the moments of a scenario before the last of its alerts is told; the rest takes time."""
+    told: set[str] = set()
+    before: list[dict[str, Any]] = []
+    passed: list[dict[str, Any]] = []
+    for moment in sorted(scenario["alert_rule_test"], key=lambda m: rules.seconds(m["eval_time"])):
+        labels = {str(one["exp_labels"]) for one in moment["exp_alerts"]}
+        if labels - told:
+            told |= labels
+            before = list(passed)
+        passed.append(moment)
+    return before if told else passed
+
+
 def test_each_alert_is_tried_out_before_its_for_has_passed(tmp_path: Path) -> None:
     """Without ``for`` each would be told, window by window, at a moment when none is expected."""
-    for file in (*TESTS, *rules.FILES):
-        text = re.sub(r"^ +for: .*\n", "", file.read_text(), flags=re.MULTILINE)
-        there = tmp_path / file.relative_to(rules.FOLDER)
-        there.parent.mkdir(exist_ok=True)
-        there.write_text(text)
     program = needs.program("promtool", install="apt-get install prometheus")
-    command = (program, "test", "rules", *map(str, sorted(tmp_path.glob("tests/*.yaml"))))
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    found = ""
+    for file in TESTS:
+        whole = yaml.safe_load(file.read_text())
+        tests = [{**one, "alert_rule_test": until_the_last_is_told(one)} for one in whole["tests"]]
+        alerts = {moment["alertname"] for one in tests for moment in one["alert_rule_test"]}
+        folder = tmp_path / file.stem
+        (folder / "tests").mkdir(parents=True)
+        rules.copied(folder, alerts, hold=False)
+        shorter = {**whole, "tests": [one for one in tests if one["alert_rule_test"]]}
+        (folder / "tests" / file.name).write_text(yaml.safe_dump(shorter))
+        command = (program, "test", "rules", folder / "tests" / file.name)
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        found += done.stdout + done.stderr
     too_soon = []
-    for moment in re.split(r"^ +name: ", done.stdout + done.stderr, flags=re.MULTILINE)[1:]:
+    for moment in re.split(r"^ +name: ", found, flags=re.MULTILINE)[1:]:
         expected, told = (re.findall(r"Labels:\{(.*?)\}\n", part) for part in moment.split("got:["))
         too_soon += [labels_of(each) for each in told if each not in expected]
     for alert in ALERTS:
@@ -137,6 +169,44 @@ def test_compose_puts_the_examples_where_they_look_for_each_other() -> None:
     ]
     assert urlsplit(source["url"]).hostname == "prometheus"
     assert set(mounts("alertmanager").values()) == {ROOT / "config/alertmanager/alertmanager.yml"}
+
+
+async def test_compose_serves_the_runbook_where_alerts_and_dashboards_lead(
+    tmp_path: Path,
+) -> None:
+    address = urlsplit(rules.RUNBOOK)
+    assert f"127.0.0.1:{address.port}:{address.port}" in services()["docs"]["ports"]
+    served = mounts("docs")
+    (served_from,) = [there for there, here in served.items() if here == ROOT / "docs"]
+    (config,) = [here for there, here in served.items() if here.suffix == ".conf"]
+    text = config.read_text()
+    assert f"listen {address.port};" in text
+    assert f"root {served_from};" in text
+    port = free_port()
+    text = text.replace(f"listen {address.port}", f"listen 127.0.0.1:{port}")
+    text = text.replace(str(served_from), str(ROOT / "docs")).replace("/tmp/", f"{tmp_path}/")
+    (tmp_path / "docs.conf").write_text(text)
+    nginx = needs.program("nginx", install="apt-get install nginx")
+    process = await asyncio.create_subprocess_exec(
+        *(nginx, "-c", str(tmp_path / "docs.conf"), "-g", "daemon off;")
+    )
+    try:
+        async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:
+
+            async def is_there() -> bool:
+                try:
+                    async with session.get(address.path) as answer:
+                        return answer.status == 200
+                except aiohttp.ClientConnectionError:
+                    return False
+
+            await until(is_there, "the runbook is served")
+            async with session.get(address.path) as answer:
+                assert answer.headers["Content-Type"] == "text/plain; charset=utf-8"
+                assert await answer.text() == (ROOT / "docs/runbook.md").read_text()
+    finally:
+        process.send_signal(signal.SIGQUIT)
+        await process.wait()
 
 
 def mounts(service: str) -> dict[Path, Path]:

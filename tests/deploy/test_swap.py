@@ -101,7 +101,11 @@ def decisions(stack: Stack) -> dict[str, int]:
     """What a slot has decided so far."""
     lines = stack.service.metrics.exposition("")[0].decode().splitlines()
     found = (line.rpartition(" ") for line in lines if line.startswith("playgate_admissions_total"))
-    return {name.partition('result="')[2].partition('"')[0]: int(float(n)) for name, _, n in found}
+    return {
+        name.partition('result="')[2].partition('"')[0]: int(float(number))
+        for name, _, number in found
+        if float(number)
+    }
 
 
 @pytest.mark.usefixtures("redis")

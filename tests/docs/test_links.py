@@ -23,9 +23,9 @@ FILES = ("docker-compose.yml", "Dockerfile", "Makefile", "mkdocs.yml", "pyprojec
 # What is made from others' code there.
 OTHERS = {"__pycache__", "node_modules"}
 KINDS = {".py", ".md", ".yaml", ".yml", ".json", ".js", ".html", ".lua", ".toml", ""}
-NAMED = re.compile(
-    r"(?:\$\{docs\}/|docs/)(?P<page>[\w/-]+\.md)(?:#(?P<anchor>[\w-]+)|, \"(?P<title>[^\"\n]+)\")?"
-)
+NAMED = re.compile(r"docs/(?P<page>[\w/-]+\.md)(?:#(?P<anchor>[\w-]+)|, \"(?P<title>[^\"\n]+)\")?")
+# How dashboards and rules lead to it, wherever it is (dashboards/rules/runbook.yaml).
+RUNBOOK = re.compile(r"(?:\$\{runbook:raw\}|\{\{ end \}\})#(?P<anchor>[\w-]+)")
 # Hosts that are nobody's, or this machine: the only ones that plain http is for.
 OWN = re.compile(r"(?:localhost|127\.0\.0\.1|.*\.example)(?::\d+)?")
 
@@ -54,9 +54,11 @@ def mentions() -> Iterator[tuple[str, str, str, str]]:
     of_folders = (path for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*")))
     for path in (*of_folders, *(ROOT / name for name in FILES)):
         if path.is_file() and path.suffix in KINDS and OTHERS.isdisjoint(path.parts):
-            for match in NAMED.finditer(path.read_text(encoding="utf-8")):
-                anchor, title = match["anchor"] or "", match["title"] or ""
-                yield path.relative_to(ROOT).as_posix(), match["page"], anchor, title
+            file, text = path.relative_to(ROOT).as_posix(), path.read_text(encoding="utf-8")
+            for match in NAMED.finditer(text):
+                yield file, match["page"], match["anchor"] or "", match["title"] or ""
+            for match in RUNBOOK.finditer(text):
+                yield file, "runbook.md", match["anchor"], ""
 
 
 def test_every_page_that_code_and_rules_name_is_there_with_its_section() -> None:

@@ -69,6 +69,13 @@ async def test_any_worker_tells_of_all_and_no_counter_falls_when_one_is_killed(
     assert all(buckets[(*key[:1], ("le", "+Inf"), *key[1:])] == counts[key] for key in counts)
 
 
+async def test_what_can_be_refused_is_counted_from_0_whoever_is_asked_first(fleet: Fleet) -> None:
+    refusals = (await fleet.metrics())["playgate_refusals_total"]
+    labels = {"route": "live", "code": "stream_limit", "rule": "default"}
+    assert refusals[tuple(sorted(labels.items()))] == 0
+    assert not any(refusals.values())
+
+
 async def test_what_processes_take_is_that_of_all_workers(fleet: Fleet) -> None:
     samples = await fleet.metrics()
     memory = samples["process_resident_memory_bytes"][()] / os.sysconf("SC_PAGE_SIZE")

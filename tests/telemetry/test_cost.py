@@ -46,7 +46,7 @@ def test_what_a_beat_counts_is_told(tell: Tell) -> None:
         for phase in ("auth", "store", "rewrite"):
             with metrics.phase(phase):
                 metrics.cache_lookup("hit")
-        metrics.store_call("decide", 0.001, ok=True)
+        metrics.store.call("decide", 0.001, ok=True)
         metrics.streams.decision("live", RENEWED)
         now = perf_counter()
         metrics.request(notes, now - 0.004, now)

@@ -53,7 +53,7 @@ async def test_a_million_active_streams_are_shown_and_make_a_scrape_no_longer(te
                 return shown == STREAMS
 
             async def has_looked() -> bool:
-                return 'op="active"' in await scrape()
+                return 'seconds_count{op="active"} 0.0' not in await scrape()
 
             await until(has_looked, "the proxy has asked for their number")
             few, few_took = await scrape(), await milliseconds(scrape)

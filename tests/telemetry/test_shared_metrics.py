@@ -21,7 +21,7 @@ shared = SharedMetrics(Path(sys.argv[1]))
 def work():
     with shared.joined():
         metrics = Metrics("1.0", ["http://a"], None, shared)
-    metrics.store_available(int(sys.argv[3]))
+    metrics.store.available(int(sys.argv[3]))
     metrics.config.reload("reloaded" if int(sys.argv[3]) else "failed")
     metrics.streams.watch_routes(["live"])
     metrics.streams.active({"live": int(sys.argv[4])})

@@ -1,0 +1,76 @@
+"""Every panel shows of two proxies what is known of them: number, unit and colour.
+
+``answers.yaml`` has what each line of each panel shows at the end of an hour that never was
+(``two_proxies``): whatever is chosen, and long before. The numbers follow from
+that hour by hand; so a query that is changed has to be thought through again.
+"""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.dashboards import answers, promql, rules, two_proxies
+from tests.dashboards.boards import PANELS, Panel, values
+from tests.dashboards.names import series
+
+pytestmark = pytest.mark.deploy
+
+KNOWN = yaml.safe_load((Path(__file__).parent / "answers.yaml").read_text())
+
+
+async def test_every_panel_shows_of_two_proxies_what_is_known_of_them(tmp_path: Path) -> None:
+    assert len({answers.title(panel) for panel in PANELS}) == len(PANELS)
+    async with two_proxies.remembered(tmp_path) as prometheus:
+        shown = {answers.title(panel): await answers.of(panel, prometheus) for panel in PANELS}
+    assert shown == KNOWN
+
+
+def test_the_two_proxies_show_what_proxies_do() -> None:
+    for name, labels, _ in two_proxies.world():
+        given = {pair.partition("=")[0] for pair in labels.split(",")}
+        assert given <= series()[name], name
+
+
+def named(title: str, kind: str = "timeseries") -> Panel:
+    (found,) = [one for one in PANELS if answers.title(one).endswith(f": {title} ({kind})")]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("panel", "alert", "limit"),
+    [
+        (named("Time to the first manifest"), "playgate:entries_slow:rate5m", "0.25"),
+        (named("Availability: burn rate"), "PlaygateAvailabilityBurn", "14.4"),
+        (named("Entries: burn rate"), "PlaygateEntriesBurn", "14.4"),
+        (named("Latency: burn rate"), "PlaygateLatencyBurn", "14.4"),
+        (named("Starts refused"), "PlaygateRefusalSpike", "0.2"),
+        (named("Origins: answers that were no good"), "PlaygateOriginErrors", "0.05"),
+        (named("Keys overdue", "stat"), "PlaygateKeysOld", "1200"),
+        (named("Key sets: overdue by"), "PlaygateKeysOld", "1200"),
+        (named("Event loop", "stat"), "PlaygateEventLoopLag", "0.1"),
+        (named("Event loop lag"), "PlaygateEventLoopLag", "0.1"),
+        (named("File descriptors", "stat"), "PlaygateFileDescriptors", "0.8"),
+    ],
+    ids=lambda each: each.title if isinstance(each, Panel) else None,
+)
+def test_a_panel_changes_its_colour_where_somebody_is_told(
+    panel: Panel, alert: str, limit: str
+) -> None:
+    texts = [one.expression for one in rules.ALERTS if one.name == alert]
+    texts += [text for name, text in rules.RECORDS.items() if name == alert]
+    assert any(limit in text for text in texts)
+    steps = panel.defaults["thresholds"]["steps"]
+    assert float(limit) in [step["value"] for step in steps]
+
+
+def test_latency_panels_have_exemplars_and_no_others() -> None:
+    """Of histograms whose observations have them (``telemetry/exemplars.py``)."""
+    exemplified = {"playgate_request_seconds_bucket", "playgate_phase_seconds_bucket"}
+    for panel in PANELS:
+        if panel.type != "timeseries":
+            continue
+        queries = [query.filled(values("5m", "1h")) for query in panel.queries]
+        wanted = any(promql.facts(query).names & exemplified for query in queries)
+        given = sum(target.get("exemplar", False) for target in panel.json["targets"])
+        assert given == wanted, panel.title

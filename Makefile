@@ -4,6 +4,8 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 PORT   ?= 8080
 PYTEST ?=
+BENCH  ?=
+FASTIFY := bench/against/servers/fastify
 # For looking at files that secrets are put into: as long as they have to be, and of no worth.
 NO_SECRET := 0123456789abcdef0123456789abcde
 # Every configuration of the proxy in the tree; Grafana's file of the same name is none.
@@ -11,7 +13,7 @@ CONFIGURATIONS = $(sort $(shell find config deploy -name 'playgate*.yaml' -not -
 # Rows of the players' matrix at a time: players wait more than they work.
 ROWS   ?= 3
 
-.PHONY: help demo test environment unit e2e players dashboards reference docs bench soak lint format node up clean
+.PHONY: help demo test environment unit e2e players dashboards reference docs bench parts soak lint format node up clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,7 +47,13 @@ docs: $(VENV)/.installed-docs  ## the documentation as a site, in build/site
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 	@echo "build/site: $(BIN)/python -m http.server --bind 127.0.0.1 --directory build/site"
 
-bench: $(VENV)/.installed-bench  ## what the parts of a request cost
+bench: $(VENV)/.installed-bench $(FASTIFY)/.installed  ## Playgate beside others that do the same job, in a quarter of an hour; BENCH="--help"
+	$(BIN)/python -m bench.against $(BENCH)
+
+$(FASTIFY)/.installed: $(FASTIFY)/package.json  # without npm, the peers on Node are told as absent
+	@if command -v npm >/dev/null; then cd $(FASTIFY) && npm install --no-audit --no-fund --no-package-lock && touch .installed; fi
+
+parts: $(VENV)/.installed-bench  ## what the parts of a request cost
 	$(BIN)/python bench/parts.py --quiet
 
 soak: $(VENV)/.installed-soak  ## an hour's requests in minutes; fails if memory or descriptors grow
@@ -114,4 +122,4 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 clean:  ## remove what the other targets made
-	rm -rf $(VENV) .venv-* node_modules build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-* node_modules $(FASTIFY)/node_modules $(FASTIFY)/.installed build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,6 +1,6 @@
 """What the parts of a request cost, each by itself: the figures to look at before optimising.
 
-    make bench
+    make parts
 
 Times are of this machine at this moment; compare rows of one run, not runs.
 """

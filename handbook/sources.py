@@ -23,7 +23,8 @@ SOURCES = "source/"
 # What a search for a word should not find, next to what was written about it.
 UNSEARCHED = "---\nsearch: {exclude: true}\n---\n"
 LANGUAGES = {".py": "python", ".js": "javascript", ".yaml": "yaml", ".yml": "yaml", ".json": "json"}
-UNSHOWN = {"__pycache__"}
+# What is made by running things, and is in no commit or a picture.
+UNSHOWN = {"__pycache__", "node_modules", "results"}
 
 
 def place(path: str) -> str:

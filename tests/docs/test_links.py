@@ -20,6 +20,8 @@ PAGES = [
 # Where else pages are named: in code, rules, dashboards, manifests, examples.
 FOLDERS = ("proxy", "dashboards", "config", "deploy", "bench", "handbook", ".github", ".ci")
 FILES = ("docker-compose.yml", "Dockerfile", "Makefile", "mkdocs.yml", "pyproject.toml")
+# What is made from others' code there.
+OTHERS = {"__pycache__", "node_modules"}
 KINDS = {".py", ".md", ".yaml", ".yml", ".json", ".js", ".html", ".lua", ".toml", ""}
 NAMED = re.compile(r"docs/(?P<page>[\w/-]+\.md)(?:#(?P<anchor>[\w-]+)|, \"(?P<title>[^\"\n]+)\")?")
 # How dashboards and rules lead to it, wherever it is (dashboards/rules/runbook.yaml).
@@ -51,7 +53,7 @@ def mentions() -> Iterator[tuple[str, str, str, str]]:
     """Give where code names a page of docs/: file, page, anchor, title of a section."""
     of_folders = (path for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*")))
     for path in (*of_folders, *(ROOT / name for name in FILES)):
-        if path.is_file() and path.suffix in KINDS and "__pycache__" not in path.parts:
+        if path.is_file() and path.suffix in KINDS and OTHERS.isdisjoint(path.parts):
             file, text = path.relative_to(ROOT).as_posix(), path.read_text(encoding="utf-8")
             for match in NAMED.finditer(text):
                 yield file, match["page"], match["anchor"] or "", match["title"] or ""

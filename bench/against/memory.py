@@ -1,0 +1,61 @@
+"""What an active stream takes: memory of the process and of Redis, before and after many start.
+
+Each account has one to three streams, and each stream has refreshed once, so that all of it is
+there that a live viewer leaves: slots, tickets that verified, what is remembered in case Redis goes
+away.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import uvloop
+
+from bench.against import world
+from bench.against.client import bodies, child
+from bench.against.peers.terms import Peer
+from bench.against.stage import Served, Stage, serving
+
+# An hour: nothing lapses while others start.
+TTL = 3_600
+# Accounts that make the process warm, and those that are measured.
+FIRST, ACCOUNTS = 500, 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Bytes for each active stream."""
+
+    streams: int
+    process: float
+    redis: float
+
+
+def measure_memory(peer: Peer, stage: Stage) -> Memory:
+    stage.forget()
+    streams = world.viewers(FIRST + ACCOUNTS)
+    warm = len(world.viewers(FIRST))
+    with serving(peer, stage, ttl=TTL) as served:
+        uvloop.run(play(served.port, streams[:warm]))
+        before = in_use(served)
+        uvloop.run(play(served.port, streams[warm:]))
+        after = in_use(served)
+    return per_stream(len(streams) - warm, before, after)
+
+
+async def play(port: int, streams: Iterable[world.Stream]) -> None:
+    """Start streams, and refresh each once."""
+    entries = bodies(port, (stream.entry() for stream in streams))
+    children = [child(entry, master) async for entry, master in entries]
+    async for _ in bodies(port, children):
+        pass
+
+
+def in_use(served: Served) -> tuple[int, int]:
+    """Give the memory of the server and of Redis, in bytes."""
+    with served.stage.client() as client:
+        return served.process.memory(), int(client.info("memory")["used_memory"])
+
+
+def per_stream(streams: int, before: tuple[int, int], after: tuple[int, int]) -> Memory:
+    process, redis = ((late - early) / streams for early, late in zip(before, after, strict=True))
+    return Memory(streams, process, redis)

@@ -12,7 +12,6 @@ said already, for what a store says once is not said again. So nothing is decide
 done is done by the same rooms.
 """
 
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from time import perf_counter
@@ -23,6 +22,7 @@ from proxy.admission.store import Question
 from proxy.admit import Admission
 from proxy.attendance import Holds
 from proxy.errors import StoreUnavailable
+from proxy.keeping import Keeping
 from proxy.learned import Habits, Learned
 from proxy.manifest_source import ManifestKey, ManifestSource
 from proxy.manifests.template import Template
@@ -34,7 +34,7 @@ from proxy.telemetry.metrics import Metrics
 from proxy.trace import Trace
 from proxy.walker import Walker, Walkers
 
-# Requests that are kept, at some 4 KiB each: those of the players heard of last.
+# Requests that are kept, at some 4 KiB each.
 MAX_KEPT = 32_768
 # Of requests that came once: most that do never come again (a viewer zaps, a player puts its
 # measurements into the query), and none of those takes a place from one that does.
@@ -124,7 +124,7 @@ class Beats:
         self._source = source
         self._holds = holds
         self._learned = learned
-        self._kept: OrderedDict[bytes, Beat] = OrderedDict()
+        self._kept: Keeping[bytes, Beat] = Keeping(MAX_KEPT)
         self._once: set[int] = set()
         self._auth, self._store, self._rewrite = map(metrics.phase.of, ("auth", "store", "rewrite"))
 
@@ -135,19 +135,14 @@ class Beats:
                 self._once.clear()
             self._once.add(hash(name))
             return
-        self._kept[name] = Beat(visit)
-        if len(self._kept) > MAX_KEPT:
-            self._kept.popitem(last=False)
+        self._kept.put(name, Beat(visit))
 
     def find(self, name: bytes) -> Beat | None:
         """Give what a request comes to, by its name, if it may still."""
         beat = self._kept.get(name)
-        if beat is None:
+        if beat is not None and not self._walkers.still_valid(beat.visit.walker):
+            self._kept.drop(name)
             return None
-        if not self._walkers.still_valid(beat.visit.walker):
-            del self._kept[name]
-            return None
-        self._kept.move_to_end(name)
         return beat
 
     def answer(self, beat: Beat, trace: Trace, answered: Callable[[Outcomes], None]) -> bool:

@@ -18,7 +18,6 @@ ticket (one counted stream) would open every other manifest behind the same prox
 import base64
 import hmac
 from collections.abc import Callable
-from functools import lru_cache
 from hashlib import sha256
 
 import jwt
@@ -27,6 +26,7 @@ from proxy.credentials.account import derive
 from proxy.credentials.jose import COMPACT_JWS
 from proxy.credentials.token import DECODING_ERRORS
 from proxy.errors import TicketInvalid
+from proxy.keeping import Keeping
 from proxy.model import Clock, DeviceClass, Playback, Subject, Ticket
 
 # 72 bits: guessing one online is hopeless, and each segment URI of a playlist carries it.
@@ -37,7 +37,7 @@ MAX_TICKET_LENGTH = 8192
 # nothing and us a MAC each.
 MAX_SEAL_DEPTH = 16
 # Tickets that are known to be good, so that a player's next request need not be verified again:
-# some 2 KiB each, those of the players heard of last.
+# some 2 KiB each.
 MAX_KNOWN = 32_768
 REQUIRED = ["exp", "a", "s", "d", "g", "c", "r", "v", "n", "u", "i", "k"]
 
@@ -52,7 +52,7 @@ class Tickets:
         self._half_life = max(1, int(ttl / 2))
         self._clock = clock
         # Only of what verifies: nothing that strangers send finds a place there.
-        self._verified = lru_cache(MAX_KNOWN)(self._verify)
+        self._verified: Keeping[str, Ticket] = Keeping(MAX_KNOWN)
 
     def now(self) -> float:
         """The time tickets live by (seconds since the epoch)."""
@@ -119,10 +119,13 @@ class Tickets:
             TicketInvalid: malformed, not signed by us, or expired.
         """
         seal, _, text = value.partition(".")
-        ticket = self._verified(text)
+        ticket = self._verified.get(text)
+        if ticket is None:
+            ticket = self._verify(text)
+            self._verified.put(text, ticket)
         if not self.is_alive(ticket):
             raise TicketInvalid("The playback ticket has expired.")
-        return Ticket(ticket.subject, ticket.playback, ticket.expires_at, text, seal)
+        return Ticket(ticket.subject, ticket.playback, ticket.expires_at, ticket.text, seal)
 
     def _verify(self, text: str) -> Ticket:
         """Verify a ticket, whatever the time is and wherever it is sealed to."""

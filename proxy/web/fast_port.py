@@ -7,6 +7,7 @@ for byte as aiohttp would write it.
 import asyncio
 from collections.abc import Iterable
 from email.utils import formatdate
+from functools import lru_cache
 from hashlib import blake2b
 from http import HTTPStatus
 from time import perf_counter, time
@@ -49,7 +50,7 @@ class _Head:
         line = f"HTTP/1.1 {reply.status} {HTTPStatus(reply.status).phrase}"
         first = _written((*reply.headers, ("Server", SERVER)))
         self.before_id = f"{line}\r\n{first}X-Request-Id: ".encode()
-        self.after_id = f"\r\n{_written(cors)}Content-Length: ".encode()
+        self.after_id = _after_id(cors)
 
 
 class FastPort:
@@ -184,6 +185,12 @@ class FastPort:
             self._date,
             reply.body,
         )
+
+
+@lru_cache(1024)
+def _after_id(cors: Headers) -> bytes:
+    """Write what is the same for all who ask from the same page."""
+    return f"\r\n{_written(cors)}Content-Length: ".encode()
 
 
 def _written(fields: Iterable[tuple[str, str]]) -> str:

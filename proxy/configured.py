@@ -82,6 +82,7 @@ class Configured:
         )
         self._caches = ManifestCaches(settings.origin.cache, self.metrics)
         self.players = player_port(settings, self.keys.ring, self._caches, self._lasting)
+        self._books.journal.hear_ends(self._room_made)
         self.certificate: Certificate | None = None
         self._note_names()
 
@@ -204,6 +205,10 @@ class Configured:
     def _store_well(self, available: bool) -> None:  # noqa: FBT001  # a callback
         self.metrics.store.available(available)
         self.health.set("store", well=available)
+
+    def _room_made(self, account: str) -> None:
+        if self.players.fast is not None:
+            self.players.fast.room_made(account)
 
     def _keys_changed(self) -> None:
         self.health.set("keys", well=True)  # there are always some, once there were any

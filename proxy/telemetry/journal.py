@@ -4,7 +4,7 @@ Nobody else counts a decision, an end or a refusal; so none can be counted and n
 twice.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import structlog
 
@@ -23,6 +23,10 @@ NOWHERE = NoSink()
 log = structlog.get_logger("playgate")
 
 
+def unheard(_account: str, /) -> None:
+    """Tell nobody."""
+
+
 class Journal:
     """Tells metrics and the sink of events. ``clock`` is in seconds since the epoch."""
 
@@ -31,10 +35,15 @@ class Journal:
         self._clock = clock
         self._sink = sink
         self._demand = Demand(clock)
+        self._ended: Callable[[str], None] = unheard
 
     def tell(self, sink: Sink) -> None:
         """Tell events to another sink from now on."""
         self._sink = sink
+
+    def hear_ends(self, ended: Callable[[str], None]) -> None:
+        """Tell somebody, from now on, of each account that a stream has ended of."""
+        self._ended = ended
 
     def decided(self, attempt: Attempt, told: Decision) -> None:
         """Tell of a decision that took effect, and of the streams it ended."""
@@ -53,6 +62,7 @@ class Journal:
         for end in ends:
             self._metrics.ended(end.reason)
             self._sink.put(events.ended(account, end))
+            self._ended(account)
 
     def failed(self, error: PlaygateError, route: str, account: str | None) -> None:
         """Tell of a request that was not answered as wished; ``account`` if it is known.

@@ -87,10 +87,15 @@ class FastPort:
 
     def refused(self, name: bytes, error: PlaygateError, reply: Reply, notes: Notes) -> None:
         """Take note of a request that was refused."""
-        if name and isinstance(error, StreamLimit | StreamEnded):
+        if name and notes.subject and isinstance(error, StreamLimit | StreamEnded):
             rule = error.decision.rule if isinstance(error, StreamLimit) else ""
-            refusal = Refusal(reply, notes.route, notes.kind, error.code, rule)
+            account = notes.subject.account
+            refusal = Refusal(reply, account, notes.route, notes.kind, error.code, rule)
             self._refusals.note(name, refusal, perf_counter())
+
+    def room_made(self, account: str) -> None:
+        """Answer an account's requests anew, for a stream of it has ended."""
+        self._refusals.forget(account)
 
     def begin(self, connection: FastConnection, request: Parsed) -> bool:
         """Begin to answer a request that came before; False where it is to go the usual way."""

@@ -1,9 +1,10 @@
 """Refusals of players that ask again and again, given once more for a moment without a question.
 
 A player that was refused may try again many times a second, and thousands of them do so at once
-when a popular channel begins. What they are told is true for longer than that. Who asks for the
-third time within a second is told what the second was told; who comes back after a release, or
-because Retry-After said so, is always answered anew.
+when a popular channel begins. What they are told is true for longer than that. So who asks again
+and again, each time within a second or two, is told for a second what the last was told. Who comes
+back because Retry-After said so, or a few times, is always answered anew; and so is everybody once
+a stream of the account has ended, as far as is known here.
 """
 
 from collections import OrderedDict
@@ -13,8 +14,8 @@ from proxy.model import Reply
 
 # How long a refusal is given again (seconds): as long as the shortest Retry-After.
 MEMORY_SECONDS = 1.0
-# The first that is given again.
-HAMMERING = 3
+# The first of a row that is given again: more than a person tries in such a time.
+HAMMERING = 5
 # Requests that are remembered, at some 2 KiB each.
 MAX_REMEMBERED = 8192
 
@@ -27,6 +28,7 @@ class Refusal:
     """
 
     reply: Reply
+    account: str
     route: str
     kind: str
     code: str
@@ -41,16 +43,18 @@ class Refusals:
 
     def __init__(self) -> None:
         self._refusals: OrderedDict[bytes, Refusal] = OrderedDict()
+        self._names: dict[str, set[bytes]] = {}
 
     def note(self, name: bytes, refusal: Refusal, now: float) -> None:
         """Take note of a refusal."""
-        before = self._refusals.pop(name, None)
-        goes_on = before is not None and now - before.at < MEMORY_SECONDS
+        before = self._pop(name)
+        goes_on = before is not None and now - before.at < 2 * MEMORY_SECONDS
         refusal.times = before.times + 1 if before is not None and goes_on else 1
         refusal.at = now
         self._refusals[name] = refusal
+        self._names.setdefault(refusal.account, set()).add(name)
         if len(self._refusals) > MAX_REMEMBERED:
-            self._refusals.popitem(last=False)
+            self._pop(next(iter(self._refusals)))
 
     def find(self, name: bytes, now: float) -> Refusal | None:
         """Give what a request is to be told again, if it is."""
@@ -58,3 +62,17 @@ class Refusals:
         if refusal is None or refusal.times < HAMMERING - 1:
             return None
         return refusal if now - refusal.at < MEMORY_SECONDS else None
+
+    def forget(self, account: str) -> None:
+        """Answer an account's requests anew: there may be room."""
+        for name in self._names.pop(account, ()):
+            del self._refusals[name]
+
+    def _pop(self, name: bytes) -> Refusal | None:
+        refusal = self._refusals.pop(name, None)
+        if refusal is not None:
+            names = self._names[refusal.account]
+            names.discard(name)
+            if not names:
+                del self._names[refusal.account]
+        return refusal

@@ -13,8 +13,10 @@ from typing import Any
 
 import pytest
 
+from proxy.model import Reply
 from proxy.streams import Decision, Outcome
 from proxy.web.fast_path import FastConnection, Told
+from proxy.web.refusals import HAMMERING, MAX_REMEMBERED, Refusal, Refusals
 from tests.support.playlists import serve_channels, serve_dash
 from tests.support.poll import until
 from tests.support.redis_server import RedisServer
@@ -395,7 +397,7 @@ async def test_who_hammers_after_a_refusal_is_told_the_same_without_asking_the_s
         else:
             target = await started(wire, stack)
             await stack.operate("/admin/v1/accounts/alice/streams", "DELETE")
-        told = [await wire.ask(target), await wire.ask(target)]
+        told = [await wire.ask(target) for _ in range(4)]
         assert taken.answered == 0
         calls = store_calls(stack)
         told += [await wire.ask(target) for _ in range(5)]
@@ -406,30 +408,51 @@ async def test_who_hammers_after_a_refusal_is_told_the_same_without_asking_the_s
         read = stack.service.metrics.registry.get_sample_value
         kind = "entry" if what == "refused" else "child"
         labels = {"route": "live", "kind": kind, "outcome": "refused"}
-        assert read("playgate_requests_total", labels) == 7
+        assert read("playgate_requests_total", labels) == 9
 
 
-async def test_room_that_was_made_is_found_at_the_first_new_try_and_a_second_later_by_all(
-    taken: Taken,
-) -> None:
+async def test_room_that_was_made_here_is_found_at_once(taken: Taken) -> None:
     async with running(limits={"default": 1}) as stack, Wire(stack) as wire:
         await started(wire, stack, device="tv")
-        entry = "/live/two/master.m3u8"
-        target = f"{entry}?token={stack.token(device='phone')}"
-        assert status(await wire.ask(target)) == 429
-        await stack.operate("/admin/v1/accounts/alice/streams", "DELETE")
-        assert status(await wire.ask(target)) == 200
-        await stack.operate("/admin/v1/accounts/alice/streams", "DELETE")
-        await started(wire, stack, device="tv")
-        before = taken.answered
-        while taken.answered == before:
+        target = f"/live/two/master.m3u8?token={stack.token(device='phone')}"
+        while not taken.answered:
             assert status(await wire.ask(target)) == 429
         await stack.operate("/admin/v1/accounts/alice/streams", "DELETE")
+        assert status(await wire.ask(target)) == 200
+
+
+async def test_room_that_was_made_elsewhere_is_found_a_second_later(
+    taken: Taken, redis: RedisServer
+) -> None:
+    store = {"url": redis.url, "timeout": "10s", "key_prefix": secrets.token_hex(8)}
+    one, other = (running(store=store, limits={"default": 1}) for _ in range(2))
+    async with one as stack, other as elsewhere, Wire(stack) as wire:
+        await started(wire, stack, device="tv")
+        target = f"/live/two/master.m3u8?token={stack.token(device='phone')}"
+        while not taken.answered:
+            assert status(await wire.ask(target)) == 429
+        await elsewhere.operate("/admin/v1/accounts/alice/streams", "DELETE")
 
         async def let_in() -> bool:
             return status(await wire.ask(target)) == 200
 
         await until(let_in, "it is let in")
+
+
+def test_refusals_are_bounded_and_forgotten_by_account() -> None:
+    refusals = Refusals()
+    for number in range(3 * MAX_REMEMBERED):
+        told = Refusal(Reply(429), f"account-{number % 7}", "live", "entry", "stream_limit", "")
+        for _ in range(HAMMERING):
+            refusals.note(str(number).encode(), told, 0.0)
+    kept = [n for n in range(3 * MAX_REMEMBERED) if refusals.find(str(n).encode(), 0.5)]
+    assert kept == list(range(2 * MAX_REMEMBERED, 3 * MAX_REMEMBERED))
+    refusals.forget("account-3")
+    kept = [n for n in kept if n % 7 != 3]
+    assert [n for n in range(3 * MAX_REMEMBERED) if refusals.find(str(n).encode(), 0.5)] == kept
+    for number in range(7):
+        refusals.forget(f"account-{number}")
+    assert (refusals._refusals, refusals._names) == ({}, {})
 
 
 # --- On one connection ----------------------------------------------------------------------------

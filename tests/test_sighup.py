@@ -231,7 +231,7 @@ async def test_a_reload_every_moment_costs_no_request_no_connection_and_no_strea
         assert {viewer.connections for viewer in viewers} == {1}
         assert totals["admissions"].keys() == {"admitted", "renewed"}
         assert totals["admissions"]["admitted"] == ACCOUNTS * DEVICES
-        assert set(totals["ended"].values()) == {0}
+        assert sum(totals["ended"].values()) == 0
         assert 'playgate_config_reloads_total{result="failed"}' in metrics
         assert "the configuration was not reloaded" in "".join(proxy.log)
         # A format that was changed is that of the next line.

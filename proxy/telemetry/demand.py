@@ -1,20 +1,26 @@
 """What accounts ask for, each attempt to watch something counted once.
 
 A player that was refused tries again, every few seconds or for hours; a histogram of all its
-attempts would say how players retry, not how many streams people want.
+attempts would say how players retry, not how many streams people want. And who was refused wants
+to watch all the same: where a fourth and a fifth device are turned away, five are wanted. So with
+each refusal count the other devices that were refused before, until they are let in or have given
+up. It is devices and not streams, because who is refused may look whether something else plays.
+Each proxy knows those that it refused.
 """
 
 from collections import OrderedDict
 
 from proxy.model import Clock
-from proxy.streams import Decision, Outcome
-from proxy.telemetry.stream_metrics import STARTS
+from proxy.streams import Attempt, Decision, Outcome
 
 # A player that was refused and not heard of for so long has given up (seconds): whoever comes then
 # is somebody who wants to watch.
 GIVEN_UP_S = 300.0
-# Refused streams remembered; one that is forgotten is counted again at its next attempt.
+# Refused streams remembered, and accounts with refused devices; one that is forgotten is counted
+# again at its next attempt, or not any more among what its account wants.
 MAX_REMEMBERED = 20_000
+# Refused devices of an account; the metric's last bucket is below.
+MAX_WAITING = 128
 
 
 class Demand:
@@ -23,14 +29,42 @@ class Demand:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._refused: OrderedDict[str, float] = OrderedDict()
+        self._waiting: OrderedDict[str, dict[str, float]] = OrderedDict()
 
-    def is_new(self, told: Decision) -> bool:
-        """Tell whether a decision is on a start, or on one that was not refused just before."""
+    def asked(self, attempt: Attempt, told: Decision) -> int:
+        """Give how many streams an account wants at once with this start or refusal.
+
+        0 where it was refused just before, and nothing new is asked for. Who is let in counts with
+        what plays alone: it would be let in by that limit, whoever else waits.
+        """
+        is_new = self._is_new(told)
+        others = self._note(attempt, told)
+        if not is_new:
+            return 0
+        return told.requested + (others if told.outcome is Outcome.REFUSED else 0)
+
+    def _is_new(self, told: Decision) -> bool:
         last = self._refused.pop(told.stream, None)
         if told.outcome is not Outcome.REFUSED:
-            return told.outcome in STARTS
+            return True
         now = self._refused[told.stream] = self._clock()
         if len(self._refused) > MAX_REMEMBERED:
             self._refused.popitem(last=False)
         # A clock that was set back makes no retry of what is none.
         return last is None or not 0 <= now - last < GIVEN_UP_S
+
+    def _note(self, attempt: Attempt, told: Decision) -> int:
+        """Note whether a device waits, and give how many others of its account do."""
+        account, device, now = attempt.account, attempt.playback.device, self._clock()
+        before = self._waiting.pop(account, {})
+        others = {
+            name: last
+            for name, last in before.items()
+            if name != device and 0 <= now - last < GIVEN_UP_S
+        }
+        waiting = {**others, device: now} if told.outcome is Outcome.REFUSED else others
+        if waiting:
+            self._waiting[account] = dict(list(waiting.items())[-MAX_WAITING:])
+            if len(self._waiting) > MAX_REMEMBERED:
+                self._waiting.popitem(last=False)
+        return len(others)

@@ -49,12 +49,12 @@ class Journal:
         """Tell of a decision that took effect, and of the streams it ended."""
         self.ended(attempt.account, told.ended)
         self._metrics.decision(attempt.playback.route, told)
-        is_new = self._demand.is_new(told)
-        if is_new:
-            self._metrics.requested(told.requested)
+        if told.outcome not in TOLD:
+            return
         if told.outcome is Outcome.OBSERVED:
             _log_observed(attempt, told)
-        if is_new and told.outcome in TOLD:
+        if wanted := self._demand.asked(attempt, told):
+            self._metrics.requested(wanted)
             self._sink.put(events.attempted(attempt, told, self._now_ms()))
 
     def ended(self, account: str, ends: Iterable[Ended]) -> None:

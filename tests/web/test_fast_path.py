@@ -214,6 +214,16 @@ async def test_another_method_is_another_request(taken: Taken, method: str) -> N
         assert taken.answered == 1
 
 
+async def test_a_request_that_would_take_much_to_keep_goes_the_usual_way(taken: Taken) -> None:
+    async with running() as stack, Wire(stack) as wire:
+        ticket = (await started(wire, stack)).partition("_sid=")[2].partition(".")[2]
+        for long in (1000, 8000):
+            # An entry needs no seal, so whoever has a ticket may put anything in its place.
+            replies = await beaten(wire, f"{ENTRY}?_sid={'s' * long}.{ticket}")
+            assert {status(reply) for reply in replies} == {200}
+        assert taken.answered == 1
+
+
 async def test_another_client_with_the_same_url_is_looked_at_anew(taken: Taken) -> None:
     listen = {"trusted_proxies": ["127.0.0.1"]}
     async with running(listen=listen) as stack, Wire(stack) as wire:

@@ -121,6 +121,8 @@ class FastConnection(RequestHandler):
         self._queue.clear()
         if self.told is not None:
             self.told.undo()
+        if self._theirs and self._task_handler is not None:
+            self._task_handler.cancel()  # woken in this very turn, for a request of nobody's
         super().connection_lost(exc)
 
     def is_busy(self) -> bool:

@@ -114,7 +114,8 @@ class FastPort:
         def answered(outcome: Outcomes) -> None:
             self._in_flight.end()
             if isinstance(outcome, Reply):
-                self._count(beat, trace, begun, "ok")
+                is_there = connection.transport is not None
+                self._count(beat, trace, begun, "ok" if is_there else ABANDONED)
                 connection.answered(self._written(beat, outcome, trace, request.headers))
                 return
             told = Told(outcome, lambda: self._undo(beat, outcome)) if outcome else None

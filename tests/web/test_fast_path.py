@@ -1,6 +1,7 @@
 """The fast path: it answers what the usual one would, to the byte, and nothing else."""
 
 import asyncio
+import gc
 import random
 import re
 import secrets
@@ -352,6 +353,52 @@ async def test_a_slot_that_was_given_to_who_has_gone_away_is_given_back(
             return not listed.json["streams"]
 
         await until(nothing_held, "the slot is given back")
+
+
+async def test_who_has_gone_away_before_the_store_answered_is_counted_as_such(
+    taken: Taken, redis: RedisServer
+) -> None:
+    store = {"url": redis.url, "timeout": "10s", "key_prefix": secrets.token_hex(8)}
+    async with running(store=store) as stack:
+        async with Wire(stack) as wire:
+            target = await started(wire, stack)
+            await beaten(wire, target)
+            assert taken.answered == 1
+            assert redis.process is not None
+            redis.process.send_signal(signal.SIGSTOP)
+            wire.send(wire.request(target))
+            await until(lambda: under_way(stack, 1), "it is under way")
+            wire.writer.transport.abort()
+            await until(lambda: connections(stack, 0), "it has gone")
+            redis.process.send_signal(signal.SIGCONT)
+        await until(lambda: under_way(stack, 0), "it is over")
+        read = stack.service.metrics.registry.get_sample_value
+        labels = {"route": "live", "kind": "child", "outcome": "abandoned"}
+        assert read("playgate_requests_total", labels) == 1
+
+
+async def test_who_goes_away_in_the_turn_in_which_a_request_is_handed_over_is_no_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    errors: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: errors.append(context))
+    hand_over = FastConnection._hand_over
+
+    def and_gone(connection: FastConnection) -> None:
+        hand_over(connection)
+        connection.connection_lost(None)
+
+    async with running() as stack:
+        async with Wire(stack) as wire:
+            monkeypatch.setattr(FastConnection, "_hand_over", and_gone)
+            wire.send(wire.request("/nowhere"))
+            await until(lambda: connections(stack, 0), "it has gone")
+            assert await wire.rest() == b""
+        monkeypatch.undo()
+        gc.collect()
+        async with Wire(stack) as wire:
+            assert status(await wire.ask("/nowhere")) == 404
+    assert errors == []
 
 
 async def under_way(stack: Stack, number: int) -> bool:

@@ -17,6 +17,9 @@ MEMORY_SECONDS = 1.0
 HAMMERING = 3
 # Requests that are remembered, at some 2 KiB each.
 MAX_REMEMBERED = 8192
+# Bytes of what is remembered: a refusal lists the streams there are, some forty of them fit. An
+# account may have hundreds, and its viewers could have thousands of such lists kept.
+MAX_BODY = 8192
 
 
 @dataclass(slots=True)
@@ -43,7 +46,9 @@ class Refusals:
         self._refusals: OrderedDict[bytes, Refusal] = OrderedDict()
 
     def note(self, name: bytes, refusal: Refusal, now: float) -> None:
-        """Take note of a refusal."""
+        """Take note of a refusal, unless it is long."""
+        if len(refusal.reply.body) > MAX_BODY:
+            return
         before = self._refusals.pop(name, None)
         goes_on = before is not None and now - before.at < MEMORY_SECONDS
         refusal.times = before.times + 1 if before is not None and goes_on else 1

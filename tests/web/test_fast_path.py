@@ -16,6 +16,7 @@ import pytest
 
 from proxy.streams import Decision, Outcome
 from proxy.web.fast_path import FastConnection, Told
+from proxy.web.refusals import MAX_BODY
 from tests.support.playlists import serve_channels, serve_dash
 from tests.support.poll import until
 from tests.support.redis_server import RedisServer
@@ -459,6 +460,18 @@ async def test_room_that_was_made_is_found_at_the_first_new_try_and_a_second_lat
             return status(await wire.ask(target)) == 200
 
         await until(let_in, "it is let in")
+
+
+async def test_a_refusal_that_lists_many_streams_is_not_remembered(taken: Taken) -> None:
+    async with running(limits={"default": 60}, log={"level": "warning"}) as stack:
+        async with Wire(stack) as wire:
+            for number in range(60):
+                await started(wire, stack, device=f"tv {number}")
+            target = f"{ENTRY}?token={stack.token(device='phone')}"
+            told = await beaten(wire, target, times=5)
+        assert {status(reply) for reply in told} == {429}
+        assert len(told[0][1]) > MAX_BODY
+        assert taken.answered == 0
 
 
 # --- On one connection ----------------------------------------------------------------------------

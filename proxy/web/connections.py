@@ -50,7 +50,10 @@ class PlayerProtocol(FastConnection):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Hear of the connection. Whatever its client does not take is watched, be it a byte."""
         super().connection_made(transport)
-        cast("asyncio.Transport", transport).set_write_buffer_limits(high=0)
+        # asyncio pauses above that, with TLS from there on: at 0 it would pause where nothing
+        # waits, and nothing would resume it.
+        high = 1 if self.ssl_context else 0
+        cast("asyncio.Transport", transport).set_write_buffer_limits(high=high)
 
     def pause_writing(self) -> None:
         """Hear that more waits to be sent than a connection should hold; watch it from here."""

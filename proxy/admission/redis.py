@@ -128,7 +128,7 @@ class RedisStore:
                 told.__cause__ = answer
             elif not isinstance(answer, Exception):
                 # A connection that was lost, a script that was forgotten: ``decide`` asks again.
-                with suppress(TypeError, ValueError, LookupError):
+                with suppress(Exception):  # as at the boundary: the answer may be anything
                     told = wire.decision(answer, question.attempt, policy)
             if told is not None:
                 self._observe("decide", perf_counter() - begun, told.__class__ is Decision)

@@ -16,8 +16,7 @@ from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
 from proxy.errors import BadRequest, InternalError, PlaygateError
-from proxy.streams import Decision
-from proxy.web.fast_path import FastConnection, FastPath
+from proxy.web.fast_path import FastConnection, FastPath, Told
 from proxy.web.replies import SERVER, problem
 from proxy.web.stalls import Stalls
 
@@ -50,7 +49,10 @@ class PlayerProtocol(FastConnection):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Hear of the connection. Whatever its client does not take is watched, be it a byte."""
         super().connection_made(transport)
-        cast("asyncio.Transport", transport).set_write_buffer_limits(high=0)
+        # asyncio pauses above that, with TLS from there on: at 0 it would pause where nothing
+        # waits, and nothing would resume it.
+        high = 1 if self.ssl_context else 0
+        cast("asyncio.Transport", transport).set_write_buffer_limits(high=high)
 
     def pause_writing(self) -> None:
         """Hear that more waits to be sent than a connection should hold; watch it from here."""
@@ -125,11 +127,11 @@ def waiting(request: web.BaseRequest) -> Iterator[None]:
         connection.wait(None)
 
 
-def told(request: web.BaseRequest) -> Decision | None:
+def told(request: web.BaseRequest) -> Told | None:
     """Take what the store said of a request already, on its way here."""
     connection = _ours(request.protocol)
     known, connection.told = connection.told, None
-    return known.decision if known else None
+    return known
 
 
 def last_if_it_ends(request: web.BaseRequest, response: web.StreamResponse) -> None:

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
+import structlog
 from aiohttp import HttpVersion, HttpVersion11, web
 from aiohttp.http_parser import RawRequestMessage
 from aiohttp.streams import EMPTY_PAYLOAD
@@ -23,6 +24,8 @@ from aiohttp.web_protocol import RequestHandler
 from multidict import MultiMapping
 
 from proxy.streams import Decision
+
+log = structlog.get_logger("playgate")
 
 
 class Parsed(Protocol):
@@ -105,17 +108,24 @@ class FastConnection(RequestHandler):
         return self._client
 
     def data_received(self, data: bytes) -> None:
+        """Have aiohttp parse what came, and answer what can be answered."""
+        self._parse(data)
+        if self._queue and not self._in_turn:
+            self._take_turns()
+
+    def _parse(self, data: bytes) -> None:
         """Have aiohttp parse what came, into the queue."""
         idle, self._idle = self._idle, None  # which it would wake
         self._messages = self._queue
-        super().data_received(data)
-        self._messages = self._theirs
-        self._idle = idle
-        queued = len(self._queue)
-        if queued > self._msg_queue_resume_size and not self._buffer_paused and self._is_full():
+        try:
+            super().data_received(data)
+        finally:
+            self._messages = self._theirs
+            self._idle = idle
+        # The parser holds back what is more, and has to be asked for it again: nothing may be taken
+        # out of the queue before that is noted.
+        if not self._buffer_paused and self._is_full():
             self._pause_reading_for_buffer()
-        if queued and not self._in_turn:
-            self._take_turns()
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Hear that the connection is gone."""
@@ -123,6 +133,8 @@ class FastConnection(RequestHandler):
         self._queue.clear()
         if self.told is not None:
             self.told.undo()
+        if self._theirs and self._task_handler is not None:
+            self._task_handler.cancel()  # woken in this very turn, for a request of nobody's
         super().connection_lost(exc)
 
     def is_busy(self) -> bool:
@@ -166,8 +178,9 @@ class FastConnection(RequestHandler):
         """Read on once there is room in the queue; aiohttp knows only what its task was given."""
         if len(self._queue) > self._msg_queue_resume_size:
             return
-        self.data_received(b"")  # what the parser holds back comes first
-        if not self._is_full():
+        if not self._upgraded:
+            self._parse(b"")  # what the parser holds back comes first
+        if not self._is_full() and len(self._message_tail) < self._read_bufsize:
             self._resume_reading_for_buffer()
 
     def _is_full(self) -> bool:
@@ -179,13 +192,19 @@ class FastConnection(RequestHandler):
         if self._in_turn:
             return
         self._in_turn = True
-        while self._queue and not self._pending:
-            idle = self._idle
-            if idle is None or idle.done() or self._theirs:
-                break  # aiohttp's task has something to do
-            if not self._begin():
-                self._hand_over()
-        self._in_turn = False
+        try:
+            while self._queue and not self._pending:
+                idle = self._idle
+                if idle is None or idle.done() or self._theirs:
+                    break  # aiohttp's task has something to do
+                if not self._begin():
+                    self._hand_over()
+        except Exception:
+            # A bug, which must cost one connection.
+            log.exception("a request could not be looked at")
+            self.force_close()
+        finally:
+            self._in_turn = False
 
     def _begin(self) -> bool:
         message, payload = self._queue[0]

@@ -36,6 +36,9 @@ from proxy.web.replies import SERVER, Cors
 IDS = frozenset({b"x-request-id", b"traceparent", b"tracestate"})
 # A cryptographic hash: who found two requests with one name could be given another's manifest.
 NAME_BYTES = 16
+# Of the target of a request that is kept: several times what players' have, and what is kept of it
+# (a ticket with its seal, a query for the origin) is as long as its asker made it.
+MAX_TARGET = 4096
 
 UNRECORDED = NoSpans()
 
@@ -81,7 +84,7 @@ class FastPort:
     def name(self, raw: web.BaseRequest) -> bytes:
         """Give what a request is known by if it comes again; empty where it is not worth it."""
         whole = "Range" not in raw.headers and not any(name in raw.headers for name in CONDITIONS)
-        if raw.method != "GET" or not whole:
+        if raw.method != "GET" or not whole or len(raw.raw_path) > MAX_TARGET:
             return b""
         return self._name(raw.remote or "", raw.scheme, raw.raw_path, raw.raw_headers)
 

@@ -18,6 +18,9 @@ MEMORY_SECONDS = 1.0
 HAMMERING = 5
 # Requests that are remembered, at some 2 KiB each.
 MAX_REMEMBERED = 8192
+# Bytes of what is remembered: a refusal lists the streams there are, some forty of them fit. An
+# account may have hundreds, and its viewers could have thousands of such lists kept.
+MAX_BODY = 8192
 
 
 @dataclass(slots=True)
@@ -46,8 +49,10 @@ class Refusals:
         self._names: dict[str, set[bytes]] = {}
 
     def note(self, name: bytes, refusal: Refusal, now: float) -> None:
-        """Take note of a refusal."""
+        """Take note of a refusal, unless it is long."""
         before = self._pop(name)
+        if len(refusal.reply.body) > MAX_BODY:
+            return
         goes_on = before is not None and now - before.at < 2 * MEMORY_SECONDS
         refusal.times = before.times + 1 if before is not None and goes_on else 1
         refusal.at = now

@@ -102,12 +102,15 @@ class PlayerPort:
         """Answer one request."""
         trusted = self._trusted.trusts(raw.remote or "")
         trace, span = identified(raw.headers, self._spans, trusted=trusted)
-        notes = Notes(trace, told=told(raw))
+        known = told(raw)
+        notes = Notes(trace, told=known.decision if known else None)
         before = CURRENT.set(trace)
         try:
             with self._in_flight.one_more():
                 return await self._answer(raw, notes)
         finally:
+            if known is not None and notes.told is not None:
+                known.undo()  # the walk ended before anybody asked
             CURRENT.reset(before)
             span.end(notes)
 

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
+import hiredis
 import pytest
 from redis.asyncio import Redis
 
@@ -15,6 +16,7 @@ from proxy.errors import StoreUnavailable
 from proxy.streams import Outcome
 from tests.admission.samples import ACCOUNT, LIVE, attempt, policy
 from tests.admission.tls_front import tls_front
+from tests.support.poll import until
 from tests.support.redis_server import RedisServer, free_port
 
 # Far above what an answer takes on a busy machine, so that only a call that hangs runs into it.
@@ -349,3 +351,32 @@ async def test_closing_is_quiet_whatever_happened(server: RedisServer) -> None:
     server.stop()
     await store.close()
     await store.close()
+
+
+async def test_an_answer_that_no_script_gives_is_none_and_ends_no_connection() -> None:
+    """A number where a text belongs: whoever listens hears of nothing, as after a lost answer."""
+    answer = b"*13\r\n$7\r\nrenewed\r\n:5\r\n" + b":0\r\n" * 11
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        parts = hiredis.Reader()
+        with suppress(ConnectionError):
+            while data := await reader.read(65536):
+                parts.feed(data)
+                while (command := parts.gets()) is not False:
+                    assert isinstance(command, list)
+                    writer.write(answer if command[0] == b"EVALSHA" else b"+OK\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        async with opened(f"redis://127.0.0.1:{port}/0") as store:
+            await store.start()
+            told: list[object] = []
+            for _ in range(3):
+                assert store.hear(store.question(attempt("a")), told.append)
+            await until(lambda: has(told, 3), "all are told")
+            assert told == [None, None, None]
+
+
+async def has(told: list[object], number: int) -> bool:
+    return len(told) == number

@@ -1,6 +1,7 @@
 """The fast path: it answers what the usual one would, to the byte, and nothing else."""
 
 import asyncio
+import gc
 import random
 import re
 import secrets
@@ -16,7 +17,7 @@ import pytest
 from proxy.model import Reply
 from proxy.streams import Decision, Outcome
 from proxy.web.fast_path import FastConnection, Told
-from proxy.web.refusals import HAMMERING, MAX_REMEMBERED, Refusal, Refusals
+from proxy.web.refusals import HAMMERING, MAX_BODY, MAX_REMEMBERED, Refusal, Refusals
 from tests.support.playlists import serve_channels, serve_dash
 from tests.support.poll import until
 from tests.support.redis_server import RedisServer
@@ -216,6 +217,16 @@ async def test_another_method_is_another_request(taken: Taken, method: str) -> N
         assert taken.answered == 1
 
 
+async def test_a_request_that_would_take_much_to_keep_goes_the_usual_way(taken: Taken) -> None:
+    async with running() as stack, Wire(stack) as wire:
+        ticket = (await started(wire, stack)).partition("_sid=")[2].partition(".")[2]
+        for long in (1000, 8000):
+            # An entry needs no seal, so whoever has a ticket may put anything in its place.
+            replies = await beaten(wire, f"{ENTRY}?_sid={'s' * long}.{ticket}")
+            assert {status(reply) for reply in replies} == {200}
+        assert taken.answered == 1
+
+
 async def test_another_client_with_the_same_url_is_looked_at_anew(taken: Taken) -> None:
     listen = {"trusted_proxies": ["127.0.0.1"]}
     async with running(listen=listen) as stack, Wire(stack) as wire:
@@ -346,6 +357,52 @@ async def test_a_slot_that_was_given_to_who_has_gone_away_is_given_back(
         await until(nothing_held, "the slot is given back")
 
 
+async def test_who_has_gone_away_before_the_store_answered_is_counted_as_such(
+    taken: Taken, redis: RedisServer
+) -> None:
+    store = {"url": redis.url, "timeout": "10s", "key_prefix": secrets.token_hex(8)}
+    async with running(store=store) as stack:
+        async with Wire(stack) as wire:
+            target = await started(wire, stack)
+            await beaten(wire, target)
+            assert taken.answered == 1
+            assert redis.process is not None
+            redis.process.send_signal(signal.SIGSTOP)
+            wire.send(wire.request(target))
+            await until(lambda: under_way(stack, 1), "it is under way")
+            wire.writer.transport.abort()
+            await until(lambda: connections(stack, 0), "it has gone")
+            redis.process.send_signal(signal.SIGCONT)
+        await until(lambda: under_way(stack, 0), "it is over")
+        read = stack.service.metrics.registry.get_sample_value
+        labels = {"route": "live", "kind": "child", "outcome": "abandoned"}
+        assert read("playgate_requests_total", labels) == 1
+
+
+async def test_who_goes_away_in_the_turn_in_which_a_request_is_handed_over_is_no_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    errors: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: errors.append(context))
+    hand_over = FastConnection._hand_over
+
+    def and_gone(connection: FastConnection) -> None:
+        hand_over(connection)
+        connection.connection_lost(None)
+
+    async with running() as stack:
+        async with Wire(stack) as wire:
+            monkeypatch.setattr(FastConnection, "_hand_over", and_gone)
+            wire.send(wire.request("/nowhere"))
+            await until(lambda: connections(stack, 0), "it has gone")
+            assert await wire.rest() == b""
+        monkeypatch.undo()
+        gc.collect()
+        async with Wire(stack) as wire:
+            assert status(await wire.ask("/nowhere")) == 404
+    assert errors == []
+
+
 async def under_way(stack: Stack, number: int) -> bool:
     name = "playgate_in_flight_requests"
     return stack.service.metrics.registry.get_sample_value(name) == number
@@ -455,6 +512,18 @@ def test_refusals_are_bounded_and_forgotten_by_account() -> None:
     assert (refusals._refusals, refusals._names) == ({}, {})
 
 
+async def test_a_refusal_that_lists_many_streams_is_not_remembered(taken: Taken) -> None:
+    async with running(limits={"default": 60}, log={"level": "warning"}) as stack:
+        async with Wire(stack) as wire:
+            for number in range(60):
+                await started(wire, stack, device=f"tv {number}")
+            target = f"{ENTRY}?token={stack.token(device='phone')}"
+            told = await beaten(wire, target, times=2 * HAMMERING)
+        assert {status(reply) for reply in told} == {429}
+        assert len(told[0][1]) > MAX_BODY
+        assert taken.answered == 0
+
+
 # --- On one connection ----------------------------------------------------------------------------
 
 
@@ -475,6 +544,30 @@ async def test_requests_in_a_row_are_answered_in_order_whichever_way_each_goes(
         expected = {known: 200, unknown: 404, refused: 401}
         assert [status(reply) for reply in replies] == [expected[request] for request in row]
         assert taken.answered > 200
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_a_row_of_beats_and_hammered_refusals_is_answered_to_its_end(
+    taken: Taken, redis: RedisServer, seed: int
+) -> None:
+    """Some answers wait for the store and some for nothing; the parser holds back what is more."""
+    store = {"url": redis.url, "timeout": "10s", "key_prefix": secrets.token_hex(8)}
+    async with running(store=store) as stack, Wire(stack) as wire:
+        target = await started(wire, stack)
+        await beaten(wire, target)
+        known = wire.request(target)
+        refused = wire.request(f"{ENTRY}?token={stack.token('bob', limit=0)}")
+        wire.send(*[refused] * 2 * HAMMERING)
+        for _ in range(2 * HAMMERING):
+            assert status(await wire.reply()) == 429
+        row = random.Random(seed).choices((known, refused), (1, 3), k=400)
+        before = taken.answered
+        wire.send(*row)
+        async with asyncio.timeout(60):
+            replies = [await wire.reply() for _ in row]
+        expected = {known: 200, refused: 429}
+        assert [status(reply) for reply in replies] == [expected[request] for request in row]
+        assert taken.answered > before + 300
 
 
 async def piecemeal(wire: Wire, stream: bytes, chance: random.Random) -> None:

@@ -49,6 +49,28 @@ def test_what_a_panel_says_without_a_number_is_one_thing_and_no_alarm(panel: Pan
     assert panel.without_number.get("color", "blue") == "blue"
 
 
+async def test_a_line_called_none_is_there_where_there_is_no_other(tmp_path: Path) -> None:
+    """Also when the others begin in the middle of the time shown."""
+    tried = set()
+    async with two_proxies.remembered(tmp_path, two_proxies.world()) as prometheus:
+        for panel, query in QUERIES:
+            if "label_replace(vector(0)" not in query.expression or query.is_instant:
+                continue
+            for end, is_there in ((two_proxies.END, True), (answers.LONG_AGO, False)):
+                data = await prometheus.ask(
+                    "query_range",
+                    query=query.filled(values("5m", "2h")),
+                    start=str(end - 7200),
+                    end=str(end),
+                    step="60",
+                )
+                lines = ["none" in one["metric"].values() for one in data["result"]]
+                assert lines, panel.title
+                assert lines == [False] * len(lines) if is_there else lines == [True], panel.title
+            tried.add(panel.title)
+    assert len(tried) == 9
+
+
 def test_the_two_proxies_show_what_proxies_do() -> None:
     for name, labels, _ in two_proxies.world():
         given = {pair.partition("=")[0] for pair in labels.split(",")}

@@ -97,7 +97,8 @@ def _timeseries(panel: Panel, shown: Sequence[Line], box: Box) -> str:
         )
     values = values or [0.0]
     low = panel.defaults.get("min", min(values))
-    marks = units.ticks(low, panel.defaults.get("max", max(values)), panel.defaults["unit"])
+    high = panel.defaults.get("max", max(*values, custom.get("axisSoftMax", low)))
+    marks = units.ticks(low, high, panel.defaults["unit"])
     box = Box(box.width, box.height, box.since, box.until, low, marks[-1])
     parts = svg.axes(box, marks, panel.defaults["unit"])
     for index, (points, floor) in enumerate(layers):

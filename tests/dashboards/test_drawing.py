@@ -98,3 +98,10 @@ def test_what_has_no_number_is_said_in_words_and_is_no_alarm() -> None:
     assert ">no starts</em>" in drawing._bars(panel("What if the limit were N?"), [nothing])
     slowest = panel("Slowest of each kind")
     assert ">no requests<" in drawing._timeseries(slowest, [nothing], Box(400, 200, 0, 1))
+
+
+def test_an_axis_reaches_its_soft_maximum_and_beyond_it() -> None:
+    failed = panel("Failed requests by route")
+    for value, mark in ((0.0, "1%"), (0.07, "8%")):
+        drawn = drawing._timeseries(failed, [Line("live", [(0.0, value)])], Box(400, 200, 0, 1))
+        assert f">{mark}</text>" in drawn

@@ -64,7 +64,7 @@ def _name(query: Query, labels: Mapping[str, str]) -> str:
 def _written(panel: Panel, query: Query, value: float) -> str:
     """Write a value as Grafana does, and the colour of the last threshold it has reached."""
     if not math.isfinite(value):
-        return str(value)
+        return panel.without_number.get("text", str(value))
     fields = dict(panel.defaults)
     for override in panel.json["fieldConfig"]["overrides"]:
         if override["matcher"] == {"id": "byName", "options": query.legend}:

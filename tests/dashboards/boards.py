@@ -51,6 +51,14 @@ class Panel:
     def defaults(self) -> Mapping[str, Any]:
         return dict(self.json["fieldConfig"]["defaults"])
 
+    @property
+    def without_number(self) -> Mapping[str, str]:
+        """Give the ``text`` and ``color`` it shows for want of a number; nothing if it has none."""
+        for mapping in self.defaults.get("mappings", ()):
+            if mapping["type"] == "special" and mapping["options"]["match"] == "null+nan":
+                return dict(mapping["options"]["result"])
+        return {}
+
     def __str__(self) -> str:
         return f"{self.board}: {self.title}"
 

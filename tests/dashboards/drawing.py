@@ -52,6 +52,8 @@ def colour(steps: Sequence[Mapping[str, Any]], value: float) -> str:
 
 
 def _shown(panel: Panel, value: float) -> str:
+    if math.isnan(value) and panel.without_number:
+        return panel.without_number["text"]
     for mapping in panel.defaults.get("mappings", ()):
         if f"{value:g}" in mapping["options"]:
             return str(mapping["options"][f"{value:g}"]["text"])
@@ -66,11 +68,17 @@ def _steps(panel: Panel, name: str = "") -> Sequence[Mapping[str, Any]]:
     return list(found["steps"])
 
 
+def _tone(panel: Panel, value: float, name: str = "") -> str:
+    if math.isnan(value) and panel.without_number:
+        return COLOURS[panel.without_number["color"]]
+    return colour(_steps(panel, name), value)
+
+
 def _stat(panel: Panel, shown: Sequence[Line]) -> str:
     solid = panel.json["options"]["colorMode"].startswith("background")
     parts = []
-    for line in shown:
-        tone = colour(_steps(panel, line.name), line.last)
+    for line in shown or [Line("", ())]:
+        tone = _tone(panel, line.last, line.name)
         style = f"background:{tone};color:#fff" if solid else f"color:{tone}"
         name = f"<small>{escape(line.name)}</small>" if len(shown) > 1 else ""
         value = escape(_shown(panel, line.last))
@@ -82,9 +90,15 @@ def _timeseries(panel: Panel, shown: Sequence[Line], box: Box) -> str:
     custom = panel.defaults["custom"]
     stacked = "stacking" in custom
     layers = _stacked(shown) if stacked else [(line.points, {}) for line in shown]
-    values = [v for points, _ in layers for _, v in points if math.isfinite(v)] or [0.0]
+    values = [v for points, _ in layers for _, v in points if math.isfinite(v)]
+    if not values and "noValue" in panel.defaults:
+        return (
+            f'<div class="stats"><div class="stat">{escape(panel.defaults["noValue"])}</div></div>'
+        )
+    values = values or [0.0]
     low = panel.defaults.get("min", min(values))
-    marks = units.ticks(low, panel.defaults.get("max", max(values)), panel.defaults["unit"])
+    high = panel.defaults.get("max", max(*values, custom.get("axisSoftMax", low)))
+    marks = units.ticks(low, high, panel.defaults["unit"])
     box = Box(box.width, box.height, box.since, box.until, low, marks[-1])
     parts = svg.axes(box, marks, panel.defaults["unit"])
     for index, (points, floor) in enumerate(layers):
@@ -148,9 +162,9 @@ def _bars(panel: Panel, shown: Sequence[Line]) -> str:
     rows = []
     for line in shown:
         value = line.last if math.isfinite(line.last) else 0.0
-        tone = colour(_steps(panel), value)
+        tone = _tone(panel, line.last)
         bar = f'<i style="width:{100 * value / most:.2f}%;background:{tone}"></i>'
-        number = f'<em style="color:{tone}">{escape(_shown(panel, value))}</em>'
+        number = f'<em style="color:{tone}">{escape(_shown(panel, line.last))}</em>'
         rows.append(f'<div class="bar"><b>{escape(line.name)}</b><span>{bar}</span>{number}</div>')
     return f'<div class="bars">{"".join(rows)}</div>'
 

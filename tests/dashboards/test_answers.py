@@ -5,6 +5,7 @@
 that hour by hand; so a query that is changed has to be thought through again.
 """
 
+import math
 from pathlib import Path
 
 import pytest
@@ -16,14 +17,58 @@ from tests.dashboards.names import series
 
 pytestmark = pytest.mark.deploy
 
+QUERIES = tuple((panel, query) for panel in PANELS for query in panel.queries)
 KNOWN = yaml.safe_load((Path(__file__).parent / "answers.yaml").read_text())
 
 
 async def test_every_panel_shows_of_two_proxies_what_is_known_of_them(tmp_path: Path) -> None:
     assert len({answers.title(panel) for panel in PANELS}) == len(PANELS)
-    async with two_proxies.remembered(tmp_path) as prometheus:
+    async with two_proxies.remembered(tmp_path, two_proxies.world()) as prometheus:
         shown = {answers.title(panel): await answers.of(panel, prometheus) for panel in PANELS}
     assert shown == KNOWN
+
+
+async def test_of_proxies_at_rest_every_panel_shows_a_number_or_says_why_there_is_none(
+    tmp_path: Path,
+) -> None:
+    speechless = []
+    async with two_proxies.remembered(tmp_path, two_proxies.at_rest()) as prometheus:
+        for panel, query in QUERIES:
+            asked = query.filled(values("5m", "1h"))
+            data = await prometheus.ask("query", query=asked, time=str(two_proxies.END))
+            numbers = [float(one["value"][1]) for one in data["result"]]
+            if not ((numbers and all(map(math.isfinite, numbers))) or panel.without_number):
+                speechless.append(f"{answers.title(panel)} {query.letter}")
+    assert not speechless
+
+
+@pytest.mark.parametrize("panel", PANELS, ids=answers.title)
+def test_what_a_panel_says_without_a_number_is_one_thing_and_no_alarm(panel: Panel) -> None:
+    """Grafana takes ``noValue`` where there is no line, and the mapping where one has no number."""
+    assert panel.defaults.get("noValue") == panel.without_number.get("text")
+    assert panel.without_number.get("color", "blue") == "blue"
+
+
+async def test_a_line_called_none_is_there_where_there_is_no_other(tmp_path: Path) -> None:
+    """Also when the others begin in the middle of the time shown."""
+    tried = set()
+    async with two_proxies.remembered(tmp_path, two_proxies.world()) as prometheus:
+        for panel, query in QUERIES:
+            if "label_replace(vector(0)" not in query.expression or query.is_instant:
+                continue
+            for end, is_there in ((two_proxies.END, True), (answers.LONG_AGO, False)):
+                data = await prometheus.ask(
+                    "query_range",
+                    query=query.filled(values("5m", "2h")),
+                    start=str(end - 7200),
+                    end=str(end),
+                    step="60",
+                )
+                lines = ["none" in one["metric"].values() for one in data["result"]]
+                assert lines, panel.title
+                assert lines == [False] * len(lines) if is_there else lines == [True], panel.title
+            tried.add(panel.title)
+    assert len(tried) == 9
 
 
 def test_the_two_proxies_show_what_proxies_do() -> None:

@@ -8,6 +8,7 @@ import pytest
 from tests.dashboards import drawing, frames, units
 from tests.dashboards.boards import PANELS, Panel, Query
 from tests.dashboards.frames import Line
+from tests.dashboards.svg import Box
 
 pytestmark = pytest.mark.deploy
 
@@ -88,3 +89,19 @@ def test_lines_are_stacked_and_broken_where_there_is_no_value() -> None:
 def test_a_state_is_shown_by_its_name() -> None:
     up = frames.lines([(query("A", "time_series"), [({"route": "store"}, [(0.0, 1.0)])])])
     assert ">up</div>" in drawing._stat(panel("Store"), up)
+
+
+def test_what_has_no_number_is_said_in_words_and_is_no_alarm() -> None:
+    nothing = Line("limit 1", [(0.0, math.nan)])
+    assert f'"color:{drawing.BLUE}">no entries<' in drawing._stat(panel("Within 250 ms"), [nothing])
+    assert f'"color:{drawing.BLUE}">no entries<' in drawing._stat(panel("Within 250 ms"), [])
+    assert ">no starts</em>" in drawing._bars(panel("What if the limit were N?"), [nothing])
+    slowest = panel("Slowest of each kind")
+    assert ">no requests<" in drawing._timeseries(slowest, [nothing], Box(400, 200, 0, 1))
+
+
+def test_an_axis_reaches_its_soft_maximum_and_beyond_it() -> None:
+    failed = panel("Failed requests by route")
+    for value, mark in ((0.0, "1%"), (0.07, "8%")):
+        drawn = drawing._timeseries(failed, [Line("live", [(0.0, value)])], Box(400, 200, 0, 1))
+        assert f">{mark}</text>" in drawn

@@ -7,7 +7,7 @@ each half. A histogram has such a course for each bucket, of what is in it and n
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
@@ -35,11 +35,15 @@ TARGETS: Mapping[str, Mapping[str, str]] = {
 }
 BUCKETS = ("1.0", "2.0", "3.0", "4.0", "5.0", "6.0", "7.0", "8.0", "9.0", "10.0", "15.0", "+Inf")
 LINES = Path(__file__).with_suffix(".txt").read_text().splitlines()
+# How the names end of what only rises.
+COUNTED = ("_total", "_bucket", "_count")
 Point = tuple[int, float]
+# Name, labels as they are written, and points.
+Series = tuple[str, str, list[Point]]
 
 
-def world() -> Iterator[tuple[str, str, list[Point]]]:
-    """Give all series there are: name, labels as they are written, and points."""
+def world() -> Iterator[Series]:
+    """Give all series there are."""
     for line in LINES:
         if line.endswith(" ago"):
             selector, target, value, ago, *_ = line.split()
@@ -55,14 +59,19 @@ def world() -> Iterator[tuple[str, str, list[Point]]]:
             yield from _histogram(name, target, courses)
 
 
+def at_rest() -> Iterator[Series]:
+    """Give the same series of an hour in which nobody asked for anything: nothing was counted."""
+    for name, labels, points in world():
+        is_counted = name.startswith("playgate:") or name.endswith(COUNTED)
+        yield name, labels, [(at, 0.0 if is_counted else value) for at, value in points]
+
+
 def _selector(text: str) -> tuple[str, str]:
     name, _, labels = text.removesuffix("}").partition("{")
     return name, labels
 
 
-def _histogram(
-    name: str, target: str, courses: list[str]
-) -> Iterator[tuple[str, str, list[Point]]]:
+def _histogram(name: str, target: str, courses: list[str]) -> Iterator[Series]:
     points: list[Point] = []
     for bound, course in zip(BUCKETS, courses, strict=True):
         own = _points(course)
@@ -91,22 +100,22 @@ def _points(course: str) -> list[Point]:
     return points
 
 
-def written() -> str:
-    """Give all of it in OpenMetrics' form, each metric's series together."""
+def written(series: Iterable[Series]) -> str:
+    """Give series in OpenMetrics' form, each metric's series together."""
     lines: dict[str, list[str]] = {}
-    for name, labels, points in world():
+    for name, labels, points in series:
         text = [f"{name}{{{labels}}} {value!r} {at}" for at, value in points]
         lines.setdefault(name, []).extend(text)
     return "".join(f"{line}\n" for each in lines.values() for line in each) + "# EOF\n"
 
 
 @asynccontextmanager
-async def remembered(folder: Path) -> AsyncIterator[Prometheus]:
-    """Run a Prometheus that scrapes nothing and remembers that hour."""
+async def remembered(folder: Path, series: Iterable[Series]) -> AsyncIterator[Prometheus]:
+    """Run a Prometheus that scrapes nothing and remembers an hour, ``world()`` or ``at_rest()``."""
     install = "apt-get install prometheus"
     promtool = needs.program("promtool", install=install)
     prometheus = needs.program("prometheus", install=install)
-    (folder / "hour.txt").write_text(written())
+    (folder / "hour.txt").write_text(written(series))
     (folder / "prometheus.yml").write_text("{}")
     making = await asyncio.create_subprocess_exec(
         *(promtool, "tsdb", "create-blocks-from", "openmetrics", "--quiet"),

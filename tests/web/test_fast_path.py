@@ -349,12 +349,7 @@ async def test_a_slot_that_was_given_to_who_has_gone_away_is_given_back(
             redis.process.send_signal(signal.SIGCONT)
         await until(lambda: under_way(stack, 0), "it is over")
         assert [told and told.outcome for told in taken.told] == []
-
-        async def nothing_held() -> bool:
-            listed = await stack.operate("/admin/v1/accounts/alice/streams")
-            return not listed.json["streams"]
-
-        await until(nothing_held, "the slot is given back")
+        await until(lambda: nothing_held(stack), "the slot is given back")
 
 
 async def test_who_has_gone_away_before_the_store_answered_is_counted_as_such(
@@ -401,6 +396,29 @@ async def test_who_goes_away_in_the_turn_in_which_a_request_is_handed_over_is_no
         async with Wire(stack) as wire:
             assert status(await wire.ask("/nowhere")) == 404
     assert errors == []
+
+
+async def test_a_slot_is_given_back_where_its_request_is_refused_before_the_walk(
+    redis: RedisServer,
+) -> None:
+    store = {"url": redis.url, "timeout": "10s", "key_prefix": secrets.token_hex(8)}
+    async with running(store=store) as stack, Wire(stack) as wire:
+        target = f"{ENTRY}?token={stack.token()}"
+        await beaten(wire, target, times=4)
+        await stack.operate("/admin/v1/accounts/alice/streams", "DELETE")
+        assert redis.process is not None
+        redis.process.send_signal(signal.SIGSTOP)
+        wire.send(wire.request(target))
+        await until(lambda: under_way(stack, 1), "it is under way")
+        stack.service._inner.players._max_in_flight = 0
+        redis.process.send_signal(signal.SIGCONT)
+        assert status(await wire.reply()) == 503
+        await until(lambda: nothing_held(stack), "the slot is given back")
+
+
+async def nothing_held(stack: Stack) -> bool:
+    listed = await stack.operate("/admin/v1/accounts/alice/streams")
+    return not listed.json["streams"]
 
 
 async def under_way(stack: Stack, number: int) -> bool:

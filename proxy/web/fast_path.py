@@ -68,6 +68,7 @@ class FastConnection(RequestHandler):
         "_pending",
         "_queue",
         "_theirs",
+        "_uneven",
         "ends",
         "told",
     )
@@ -77,6 +78,9 @@ class FastConnection(RequestHandler):
         self._idle: asyncio.Future[None] | None = None
         self._pending = False  # whether a request is under way here: the first in the queue
         self._in_turn = False
+        # Whether a request had a body: aiohttp's parser counts it when that has come, and may have
+        # been told before that it was taken. Then it holds back what follows, and nobody knows.
+        self._uneven = False
         self._queue: deque[Any] = deque()
         self._client: tuple[str, str] | None = None
         self.ends = False  # whether the next answer is the last, and says so
@@ -95,8 +99,8 @@ class FastConnection(RequestHandler):
     @_waiter.setter
     def _waiter(self, waiter: asyncio.Future[None] | None) -> None:
         self._idle = waiter
-        if waiter is not None and self._queue:
-            self._loop.call_soon(self._take_turns)
+        if waiter is not None and (self._queue or self._uneven):
+            self._loop.call_soon(self._go_on)
 
     @property
     def client(self) -> tuple[str, str]:
@@ -163,8 +167,8 @@ class FastConnection(RequestHandler):
             )
         if self._buffer_paused:
             self._resume_reading_if_drained()
-        if self._queue:
-            self._take_turns()
+        if self._queue or self._uneven:
+            self._go_on()
 
     def left(self, told: Told | None) -> None:
         """Have the request under way go aiohttp's way, with what is known of it."""
@@ -186,6 +190,12 @@ class FastConnection(RequestHandler):
     def _is_full(self) -> bool:
         """Tell whether the parser holds back what comes, for so much waits to be answered."""
         return len(self._queue) + len(self._theirs) >= self._max_msg_queue_size
+
+    def _go_on(self) -> None:
+        """Answer what is in the queue, or what the parser may hold back without need."""
+        if self._uneven and not self._queue and self._parser is not None:
+            self._parse(b"")
+        self._take_turns()
 
     def _take_turns(self) -> None:
         """Answer what is in the queue, as long as it can be, one after the other."""
@@ -229,6 +239,8 @@ class FastConnection(RequestHandler):
 
     def _hand_over(self) -> None:
         """Give the first in the queue to aiohttp's task, and wake it."""
-        self._theirs.append(self._queue.popleft())
+        message, payload = self._queue.popleft()
+        self._uneven |= payload is not EMPTY_PAYLOAD
+        self._theirs.append((message, payload))
         if self._idle is not None and not self._idle.done():
             self._idle.set_result(None)

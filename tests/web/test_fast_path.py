@@ -588,6 +588,23 @@ async def test_a_row_of_beats_and_hammered_refusals_is_answered_to_its_end(
         assert taken.answered > before + 300
 
 
+@pytest.mark.parametrize("fast_path", [True, False])
+async def test_requests_behind_one_whose_body_comes_late_are_all_answered(
+    fast_path: bool,
+) -> None:  # a parameter
+    async with running(listen={"fast_path": fast_path}) as stack, Wire(stack) as wire:
+        target = await started(wire, stack)
+        await beaten(wire, target)
+        for _ in range(40):  # more than the parser has places for
+            wire.send(wire.request(target, "Content-Length: 2", method="POST"))
+            assert status(await wire.reply()) == 405
+            wire.send(b"{}")
+        row = [wire.request(target)] * 100
+        wire.send(*row)
+        async with asyncio.timeout(60):
+            assert [status(await wire.reply()) for _ in row] == [200] * 100
+
+
 async def piecemeal(wire: Wire, stream: bytes, chance: random.Random) -> None:
     """Send something in pieces of any size: from a few bytes to a hundred requests."""
     while stream:

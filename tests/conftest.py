@@ -1,8 +1,10 @@
 """What every test may ask for: a real Redis, and the promise that nothing is left behind in it."""
 
+import logging
 from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
+import structlog
 from hypothesis import settings
 from redis.asyncio import Redis
 
@@ -38,6 +40,19 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.section("figures")
         for figure in sorted(told):
             terminalreporter.write_line(figure)
+
+
+@pytest.fixture(autouse=True)
+def _logging_restored() -> Iterator[None]:
+    """Log as pytest does: a command that was run in this process logs as a command does."""
+    root = logging.getLogger()
+    level = root.level
+    yield
+    if structlog.is_configured():
+        structlog.reset_defaults()
+        kept = structlog.stdlib.ProcessorFormatter
+        root.handlers = [one for one in root.handlers if not isinstance(one.formatter, kept)]
+        root.setLevel(level)
 
 
 @pytest.fixture(scope="session")

@@ -64,7 +64,8 @@ async def revoke(stack: Stack, **what: object) -> None:
 
 
 async def killed(stack: Stack) -> int:
-    return int((await stack.operate("/admin/v1/stats")).json["totals"]["ended"]["killed"])
+    totals = (await stack.operate("/admin/v1/stats")).json["totals"]
+    return int(totals["ended"].get("killed", 0))
 
 
 def assert_revoked(answer: Answer) -> None:

@@ -25,8 +25,9 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from multiprocessing.sharedctypes import Synchronized
@@ -226,6 +227,8 @@ def soak(requests: int, workers: int) -> tuple[list[Look], Counter[str]]:
         )
         try:
             pids = [*_workers(proxy), proxy.pid]
+            # A log that nobody reads would fill its pipe, and hold up who writes it.
+            threading.Thread(target=deque, args=(proxy.stderr, 0), daemon=True).start()
             crowds = [
                 context.Process(target=crowd, args=(player, done, requests, results), daemon=True)
                 for _ in range(CROWDS)

@@ -34,8 +34,8 @@ from proxy.telemetry.metrics import Metrics
 from proxy.trace import Trace
 from proxy.walker import Walker, Walkers
 
-# Requests that are kept, at some 4 KiB each.
-MAX_KEPT = 32_768
+# Requests that are kept, at some 4 KiB each: 70 MiB, of the 512 that a container has.
+MAX_KEPT = 16_384
 # Of requests that came once: most that do never come again (a viewer zaps, a player puts its
 # measurements into the query), and none of those takes a place from one that does.
 MAX_ONCE = 65_536

@@ -75,7 +75,7 @@ class Admission:
             StoreUnavailable: nobody can say, and ``store.on_outage`` is ``closed``.
         """
         lifetime = self._lifetime(playback)
-        return await self._ask(subject, playback, lifetime, beat=beat, intent=intent)
+        return await self._ask(self._attempt(subject, playback, lifetime, beat=beat, intent=intent))
 
     async def keep_alive(
         self, subject: Subject, playback: Playback, *, intent: Intent = Intent.RESUME
@@ -91,7 +91,7 @@ class Admission:
         lifetime = cadence(pace or ON_DEMAND, self._lifetimes)
         if pace is None:
             lifetime = replace(lifetime, guess=True)
-        return await self._ask(subject, playback, lifetime, beat=True, intent=intent)
+        return await self._ask(self._attempt(subject, playback, lifetime, beat=True, intent=intent))
 
     async def touch(self, subject: Subject, playback: Playback) -> Decision:
         """Keep a stream that is known by its id alone, for as long as it was kept before.
@@ -99,7 +99,9 @@ class Admission:
         Raises:
             TokenRevoked, StreamEnded, StoreUnavailable: as for ``decide``.
         """
-        return await self._ask(subject, playback, KEPT, beat=True, intent=Intent.TOUCH)
+        return await self._ask(
+            self._attempt(subject, playback, KEPT, beat=True, intent=Intent.TOUCH)
+        )
 
     async def vouch(self, account: str, playback: Playback) -> Decision:
         """Keep a stream of which somebody else tells, in whose word no viewer's credential comes.
@@ -109,7 +111,7 @@ class Admission:
         Raises:
             StreamEnded, StoreUnavailable: as for ``decide``.
         """
-        return await self._ask(
+        attempt = self._attempt(
             Subject(account),
             playback,
             KEPT,
@@ -117,6 +119,7 @@ class Admission:
             intent=Intent.TOUCH,
             by_credential=False,
         )
+        return await self._ask(attempt)
 
     async def keep(
         self, subject: Subject, playback: Playback, held: Decision, *, beat: bool
@@ -159,19 +162,7 @@ class Admission:
             default=self._limits.default,
         )
 
-    async def _ask(
-        self,
-        subject: Subject,
-        playback: Playback,
-        lifetime: Cadence,
-        *,
-        beat: bool,
-        intent: Intent,
-        by_credential: bool = True,
-    ) -> Decision:
-        attempt = self._attempt(
-            subject, playback, lifetime, beat=beat, intent=intent, by_credential=by_credential
-        )
+    async def _ask(self, attempt: Attempt) -> Decision:
         with self._metrics.phase("store"):
             decision = await self.store.decide(attempt)
         return self.judged(decision)

@@ -11,18 +11,14 @@ the answer to another's question. A connection that ends fails all who wait on i
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import structlog
 from hiredis import HiredisError, Reader, pack_command
-from redis.asyncio import Redis
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoScriptError, ResponseError
 
-# How long making a connection may take (seconds), whoever still waits for it: a name server, TLS
-# and several answers are asked for, each of which may take as long as a call.
-DIAL_SECONDS = 5.0
 # What only another connection can better: a primary that became a replica, one that has not loaded
 # yet, a password that is asked for from now on.
 ELSEWHERE = ("READONLY", "MASTERDOWN", "LOADING", "NOAUTH")
@@ -107,13 +103,13 @@ class Pipe(asyncio.Protocol):
         self._transport.set_protocol(self)
 
     def ask(self, command: bytes) -> Call:
-        """Send a command; its answer comes, or one of the errors of ``Pipes.ask``."""
+        """Send a command; its answer comes, or an error of ``redis_pipes.Pipes.ask``."""
         call = Call(command, self._loop)
         self._put(call)
         return call
 
     def hear(self, command: bytes, heard: Callable[[object], None]) -> None:
-        """Send a command; ``heard`` is called with its answer, or one of those errors."""
+        """Send a command; ``heard`` is called with its answer, or one of those."""
         self._put(Hearing(command, self._loop.time(), heard))
 
     def _put(self, call: Call | Hearing) -> None:
@@ -215,107 +211,8 @@ class Pipe(asyncio.Protocol):
             self._watch = self._loop.call_at(next_one, self._give_up)
 
 
-class Pipes:
-    """A connection that is made when it is needed, and again when it was lost.
-
-    ``client`` knows how connections are made; none of its own are used. A call is waited for as
-    long as ``timeout`` (seconds).
-    """
-
-    def __init__(self, client: Redis, timeout: float) -> None:
-        self._pool = client.connection_pool
-        self._timeout = timeout
-        self._pipe: Pipe | None = None
-        self._dialling: asyncio.Task[Pipe] | None = None
-
-    async def ask(self, command: bytes) -> object:
-        """Send a command that may run twice, and give the answer.
-
-        A connection may have died while it was idle (a restart, a firewall), so a call that meets
-        the end of one is sent once more on a new one.
-
-        Raises:
-            TimeoutError: there was no answer in time.
-            redis.exceptions.RedisError, OSError: Redis cannot be reached, or answered by an error.
-        """
-        pipe = self._pipe
-        if pipe is None or pipe.lost:
-            async with asyncio.timeout(self._timeout):
-                return await (await self._dial()).ask(command)
-        call = pipe.ask(command)
-        try:
-            return await call
-        except RedisConnectionError:
-            async with asyncio.timeout_at(call.asked_at + self._timeout):
-                return await (await self._dial()).ask(command)
-
-    def hear(self, command: bytes, heard: Callable[[object], None]) -> bool:
-        """Send a command on the connection there is, once; False where there is none.
-
-        ``heard`` is called with the answer, or with one of the errors of ``ask``.
-        """
-        pipe = self._pipe
-        if pipe is None or pipe.lost:
-            return False
-        pipe.hear(command, heard)
-        return True
-
-    async def close(self) -> None:
-        """Close the connection; who waits on it is told so."""
-        if self._dialling is not None:
-            self._dialling.cancel()
-            await asyncio.wait((self._dialling,))
-        if self._pipe is not None:
-            self._pipe.end("the connection was closed")
-
-    def wait_for(self, timeout: float) -> None:
-        """Let calls take another time (seconds) from now on."""
-        self._timeout = timeout
-        if self._pipe is not None:
-            self._pipe.wait_for(timeout)
-
-    async def _dial(self) -> Pipe:
-        """Give the connection there is, or make one: one attempt for all who want it."""
-        if self._pipe is not None and not self._pipe.lost:
-            return self._pipe
-        if self._dialling is None or self._dialling.done():
-            self._dialling = asyncio.create_task(self._connected())
-            # If all have gone away, nobody wants to hear why it failed.
-            self._dialling.add_done_callback(lambda task: task.cancelled() or task.exception())
-        # Whoever goes away leaves the others their attempt.
-        return await asyncio.shield(self._dialling)
-
-    async def _connected(self) -> Pipe:
-        connection = self._pool.connection_class(**self._pool.connection_kwargs)
-        try:
-            async with asyncio.timeout(DIAL_SECONDS):
-                await connection.connect()  # type: ignore[no-untyped-call]  # redis-py has no types here
-                pipe = Pipe(connection, DIAL_SECONDS)
-                # Who is not let in hears so now; to a long script Redis would say something else.
-                await pipe.ask(packed("PING"))
-        except BaseException:
-            await connection.disconnect(nowait=True)
-            raise
-        pipe.wait_for(self._timeout)
-        self._pipe = pipe
-        return pipe
-
-
 def _transport(connection: AbstractConnection) -> asyncio.WriteTransport:
     writer = connection._writer  # noqa: SLF001  # redis-py has no other way to hand it over
     if writer is None:
         raise RedisConnectionError("the connection was closed")
     return writer.transport
-
-
-async def run(pipes: Pipes, text: str, digest: str, arguments: Sequence[Argument]) -> object:
-    """Call a script by its digest; where Redis does not know it (any more), send it.
-
-    Raises:
-        TimeoutError, redis.exceptions.RedisError, OSError: as ``Pipes.ask``.
-    """
-    try:
-        return await pipes.ask(packed("EVALSHA", digest, *arguments))
-    except NoScriptError:
-        # EVAL runs it and leaves it known by its digest.
-        return await pipes.ask(packed("EVAL", text, *arguments))

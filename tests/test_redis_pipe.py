@@ -11,7 +11,8 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
 
 from proxy.redis_client import client
-from proxy.redis_pipe import Pipes, packed
+from proxy.redis_pipe import packed
+from proxy.redis_pipes import Pipes
 from tests.support.poll import until
 from tests.support.redis_server import RedisServer
 

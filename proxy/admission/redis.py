@@ -38,7 +38,8 @@ from proxy.admission.tally import total
 from proxy.errors import StoreUnavailable
 from proxy.model import Subject
 from proxy.redis_client import client, closed
-from proxy.redis_pipe import Pipes, packed, run
+from proxy.redis_pipe import packed
+from proxy.redis_pipes import Pipes, run
 from proxy.streams import Attempt, Cadence, Decision, Ended, Lapsed, Stream
 
 # For what no request waits for, seconds: longer than Redis pauses for a fork or a slow command.

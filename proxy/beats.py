@@ -130,6 +130,8 @@ class Beats:
 
     def keep(self, name: bytes, visit: Visit) -> None:
         """Keep a visit that went well, by the request's name, from the second time on."""
+        if not name:
+            return
         if hash(name) not in self._once:
             if len(self._once) >= MAX_ONCE:
                 self._once.clear()

@@ -92,8 +92,6 @@ class Gateway:
     ) -> Reply:
         notes.kind = Kind.ENTRY
         content = route.content(request)
-        if request.method == "HEAD":  # nobody plays it, so there is nothing to wait for
-            request = replace(request, query=unblocked(request.query))
         with self._metrics.phase("auth"):
             visit = await self._visit(route, request, content, notes)
         walker = visit.walker
@@ -120,8 +118,8 @@ class Gateway:
             )
             with self._metrics.phase("rewrite"):
                 reply = self._render(request, walker, decision, manifest.template)
-        if request.name and decision.outcome is Outcome.RENEWED and not visit.key.blocking:
-            self._beats.keep(request.name, visit)
+        if decision.outcome is Outcome.RENEWED and not visit.key.blocking:
+            self._beats.keep(request.name(), visit)
         return reply
 
     async def _visit(self, route: Route, request: Request, content: str, notes: Notes) -> Visit:
@@ -132,7 +130,10 @@ class Gateway:
         notes.kind = Kind.ENTRY if playback.content == content else Kind.CHILD
         if notes.kind is Kind.CHILD and not self._walkers.may_fetch(walker, content):
             raise TicketInvalid
-        key = self._source.key(route, request, playback.content)
+        wanted = request
+        if request.method == "HEAD":  # nobody plays it, so there is nothing to wait for
+            wanted = replace(request, query=unblocked(request.query))
+        key = self._source.key(route, wanted, playback.content)
         return Visit(route, notes.kind, walker, key)
 
     async def _segment(

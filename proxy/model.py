@@ -40,6 +40,11 @@ NO_ROUTE, API_ROUTE = "none", "playgate"
 # --- A request and its reply, free of any web framework --------------------------------------
 
 
+def nameless() -> bytes:
+    """Name a request that is not to be known again."""
+    return b""
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """One request as the gateway sees it.
@@ -48,9 +53,9 @@ class Request:
     segments, so that two spellings of a path can never be two things. ``query`` is the raw query
     string. ``address`` is the viewer's address after ``listen.trusted_proxies`` was applied.
     ``package`` is a signed URI's token that came as a parameter of the path, and is in it no more.
-    ``trace`` is what it is known by to those who are asked on its behalf. ``name`` is the same for
-    all requests in the same words from the same address; empty where it never comes again, or asks
-    for less than all there is.
+    ``trace`` is what it is known by to those who are asked on its behalf. ``name`` gives what
+    is the same for all requests in the same words from the same address; empty where it is not to
+    be known again, or asks for less than all there is. It is worked out when it is asked for.
     """
 
     method: str
@@ -62,7 +67,7 @@ class Request:
     address: str
     package: str | None = None
     trace: Trace = UNTRACED
-    name: bytes = b""
+    name: Callable[[], bytes] = nameless
 
 
 @dataclass(frozen=True, slots=True)

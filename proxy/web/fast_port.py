@@ -19,7 +19,7 @@ from proxy.beats import Beat, Beats, Headers, Outcomes
 from proxy.conditions import CONDITIONS
 from proxy.errors import PlaygateError, StreamEnded, StreamLimit
 from proxy.gateway import Gateway
-from proxy.model import Reply
+from proxy.model import Reply, Request
 from proxy.streams import Decision
 from proxy.telemetry.metrics import Metrics
 from proxy.telemetry.notes import ABANDONED, Notes
@@ -88,9 +88,11 @@ class FastPort:
             return b""
         return self._name(raw.remote or "", raw.scheme, raw.raw_path, raw.raw_headers)
 
-    def refused(self, name: bytes, error: PlaygateError, reply: Reply, notes: Notes) -> None:
+    def refused(self, request: Request, error: PlaygateError, reply: Reply, notes: Notes) -> None:
         """Take note of a request that was refused."""
-        if name and notes.subject and isinstance(error, StreamLimit | StreamEnded):
+        if not notes.subject or not isinstance(error, StreamLimit | StreamEnded):
+            return
+        if name := request.name():
             rule = error.decision.rule if isinstance(error, StreamLimit) else ""
             account = notes.subject.account
             refusal = Refusal(reply, account, notes.route, notes.kind, error.code, rule)

@@ -7,6 +7,7 @@ is told in one form what was wrong with it.
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from time import perf_counter
 
 import structlog
@@ -16,7 +17,7 @@ from multidict import CIMultiDict
 from proxy.errors import BadRequest, InternalError, Overloaded, PlaygateError, StreamLimit
 from proxy.gateway import READING, Gateway
 from proxy.manifest_source import STEERING_PATH
-from proxy.model import Reply, Request
+from proxy.model import Reply, Request, nameless
 from proxy.origin.headers import is_loop
 from proxy.telemetry.journal import Journal
 from proxy.telemetry.metrics import Metrics
@@ -123,7 +124,7 @@ class PlayerPort:
             reply, notes.outcome, notes.code = self._told(raw, error), error.outcome, error.code
             self._note(error, notes)
             if self.fast and notes.request:
-                self.fast.refused(notes.request.name, error, reply, notes)
+                self.fast.refused(notes.request, error, reply, notes)
         except Exception:
             # The last line: a bug must cost one request, be seen, and say nothing to the client.
             log.exception("a request failed", route=notes.route, kind=notes.kind)
@@ -181,7 +182,7 @@ class PlayerPort:
             address=self._trusted.viewer(peer, raw.headers),
             package=target.package,
             trace=trace,
-            name=self.fast.name(raw) if self.fast else b"",
+            name=partial(self.fast.name, raw) if self.fast else nameless,
         )
 
     def _note(self, error: PlaygateError, notes: Notes) -> None:

@@ -330,6 +330,18 @@ async def beats_fast(wire: Wire, target: str, taken: Taken) -> bool:
     return taken.answered > before
 
 
+async def leave_while_asked(stack: Stack, redis: RedisServer, wire: Wire, target: str) -> None:
+    """Ask for something, and go away before the store has answered; it has when this returns."""
+    assert redis.process is not None
+    redis.process.send_signal(signal.SIGSTOP)
+    wire.send(wire.request(target))
+    await until(lambda: under_way(stack, 1), "it is under way")
+    wire.writer.transport.abort()
+    await until(lambda: connections(stack, 0), "it has gone")
+    redis.process.send_signal(signal.SIGCONT)
+    await until(lambda: under_way(stack, 0), "it is over")
+
+
 async def test_a_slot_that_was_given_to_who_has_gone_away_is_given_back(
     taken: Taken, redis: RedisServer
 ) -> None:
@@ -340,14 +352,7 @@ async def test_a_slot_that_was_given_to_who_has_gone_away_is_given_back(
             await beaten(wire, target, times=4)
             assert taken.answered == 1
             await stack.operate("/admin/v1/accounts/alice/streams", "DELETE")
-            assert redis.process is not None
-            redis.process.send_signal(signal.SIGSTOP)
-            wire.send(wire.request(target))
-            await until(lambda: under_way(stack, 1), "it is under way")
-            wire.writer.transport.abort()
-            await until(lambda: connections(stack, 0), "it has gone")
-            redis.process.send_signal(signal.SIGCONT)
-        await until(lambda: under_way(stack, 0), "it is over")
+            await leave_while_asked(stack, redis, wire, target)
         assert [told and told.outcome for told in taken.told] == []
         await until(lambda: nothing_held(stack), "the slot is given back")
 
@@ -361,14 +366,7 @@ async def test_who_has_gone_away_before_the_store_answered_is_counted_as_such(
             target = await started(wire, stack)
             await beaten(wire, target)
             assert taken.answered == 1
-            assert redis.process is not None
-            redis.process.send_signal(signal.SIGSTOP)
-            wire.send(wire.request(target))
-            await until(lambda: under_way(stack, 1), "it is under way")
-            wire.writer.transport.abort()
-            await until(lambda: connections(stack, 0), "it has gone")
-            redis.process.send_signal(signal.SIGCONT)
-        await until(lambda: under_way(stack, 0), "it is over")
+            await leave_while_asked(stack, redis, wire, target)
         read = stack.service.metrics.registry.get_sample_value
         labels = {"route": "live", "kind": "child", "outcome": "abandoned"}
         assert read("playgate_requests_total", labels) == 1

@@ -5,15 +5,19 @@ BIN    := $(VENV)/bin
 PORT   ?= 8080
 PYTEST ?=
 BENCH  ?=
+CHAOS  ?=
+FUZZ   ?= 60
 FASTIFY := bench/against/servers/fastify
 # For looking at files that secrets are put into: as long as they have to be, and of no worth.
 NO_SECRET := 0123456789abcdef0123456789abcde
 # Every configuration of the proxy in the tree; Grafana's file of the same name is none.
 CONFIGURATIONS = $(sort $(shell find config deploy -name 'playgate*.yaml' -not -path 'config/grafana/*'))
+# What runs where others may reach it, or with rights that others would like to have.
+RUN_BY_OTHERS := proxy config deploy .ci docs/examples
 # Rows of the players' matrix at a time: players wait more than they work.
 ROWS   ?= 3
 
-.PHONY: help demo test environment unit e2e players dashboards reference docs bench parts soak lint format node up clean
+.PHONY: help demo test environment unit e2e players dashboards reference docs bench parts soak chaos fuzz lint format node up clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,15 +63,23 @@ parts: $(VENV)/.installed-bench  ## what the parts of a request cost
 soak: $(VENV)/.installed-soak  ## an hour's requests in minutes; fails if memory or descriptors grow
 	$(BIN)/python bench/soak.py --out build/soak
 
+chaos: $(VENV)/.installed-test  ## an hour of viewers in five minutes while proxies, store and origins die and stall; CHAOS="--help"
+	$(BIN)/python -m tests.chaos $(CHAOS)
+
+fuzz: $(VENV)/.installed-fuzz  ## parsers of what strangers send, each for FUZZ seconds, from fuzz/corpus on
+	set -e; for target in $$($(BIN)/python -m fuzz.targets); do \
+	    $(BIN)/python -m fuzz.run $$target --seconds $(FUZZ); done
+
 lint: export PLAYGATE_JWT_SECRET = $(NO_SECRET)1
 lint: export PLAYGATE_TICKET_SECRET = $(NO_SECRET)2
 lint: export PLAYGATE_ADMIN_TOKEN = $(NO_SECRET)3
 lint: export PLAYGATE_REDIS_URL = redis://127.0.0.1:6379/0
-lint: $(VENV)/.installed-dev  ## ruff, mypy, import-linter; configurations, containers, workflows and Kubernetes manifests
+lint: $(VENV)/.installed-dev  ## ruff, mypy, import-linter, bandit; configurations, containers, workflows and Kubernetes manifests
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	PYTHONPATH=. $(BIN)/lint-imports
+	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive $(RUN_BY_OTHERS)
 	$(BIN)/zizmor --offline --quiet .github
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-actions .github/actions/*/action.yml
@@ -108,6 +120,10 @@ $(VENV)/.installed-bench: pyproject.toml | $(VENV)/bin/python
 
 $(VENV)/.installed-soak: pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --editable ".[test,bench]"
+	@touch $@
+
+$(VENV)/.installed-fuzz: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --editable ".[fuzz]"
 	@touch $@
 
 $(VENV)/.installed-docs: pyproject.toml | $(VENV)/bin/python

@@ -3,9 +3,9 @@
     PYTHONPATH=. .venv/bin/python bench/redis_ceiling.py [--calls 100000]
 
 The call that a proxy makes for the beat of a live stream is taken down once and made again by
-redis-benchmark, which costs less than Redis does, over as many connections as a proxy has, for
-accounts with one stream each; at first by two connections, which leave Redis idle in between, then
-by all. Redis's CPU (INFO used_cpu) is for script, network and protocol together.
+redis-benchmark, which costs less than Redis does, over as many connections as there are proxies,
+for accounts with one stream each; at first by two, which leave Redis idle in between, then by
+many. Redis's CPU (INFO used_cpu) is for script, network and protocol together.
 """
 
 import argparse
@@ -16,7 +16,7 @@ import subprocess
 from redis.asyncio import Redis
 
 from proxy.admission.policy import OnLimit, Policy, Takeover
-from proxy.admission.redis import CONNECTIONS, RedisStore
+from proxy.admission.redis import RedisStore
 from proxy.admission.scripts import Script
 from proxy.model import Playback
 from proxy.streams import Attempt, Cadence
@@ -27,7 +27,8 @@ ACCOUNT = "a" * 12
 # redis-benchmark puts twelve digits in the place of this.
 RANDOM = "__rand_int__"
 ACCOUNTS = 10_000
-FEW = 2
+# Proxies that ask at a time: each has one connection.
+FEW, MANY = 2, 32
 
 
 class Tapped(RedisStore):
@@ -36,7 +37,7 @@ class Tapped(RedisStore):
     sent: tuple[str, ...] = ()
 
     async def _run(self, script: Script, account: str, *args: str | int) -> object:
-        keys = self._keys(account)
+        keys = self._keys.of(account)
         # Redis's own clock: no instant is handed over.
         call = (script.digest, len(keys), *keys, "", *args)
         self.sent = ("EVALSHA", *map(str, call))
@@ -72,7 +73,7 @@ async def cpu(redis: Redis) -> float:
 async def measure(server: RedisServer, calls: int) -> None:
     command = await beat_call(server.url)
     redis = Redis.from_url(server.url)
-    for connections in (FEW, CONNECTIONS, CONNECTIONS):
+    for connections in (FEW, MANY, MANY):
         before = await cpu(redis)
         process = await asyncio.create_subprocess_exec(
             *("redis-benchmark", "-p", str(server.port), "-q", "-n", str(calls)),

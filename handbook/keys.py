@@ -14,7 +14,7 @@ from typing import Any, get_args
 from pydantic import AfterValidator, SecretStr
 from pydantic.fields import FieldInfo
 
-from proxy.settings import patterns, types, urls
+from proxy.settings import patterns, store_url, types
 from proxy.settings.effective import json_schema
 from proxy.settings.files import LoadedFile
 from proxy.settings.key_sets import MARKERS
@@ -46,7 +46,7 @@ WORDS_OF_JSON: Mapping[str, str] = {
 WORDS_OF_TYPES: Mapping[type, str] = {
     LoadedFile: "path of a file",
     SecretStr: "secret",
-    urls.StoreUrl: "URL",
+    store_url.StoreUrl: "URL",
     patterns.PathPattern: "path pattern",
 }
 # ... or by what they are read with.

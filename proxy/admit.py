@@ -7,6 +7,7 @@ once, and turns a "no" into the error the player gets.
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import lru_cache, partial
 
 from proxy.admission.policy import BEATS_PER_TTL, Lifetimes, cadence, limit_for
 from proxy.admission.rules import Rulebook
@@ -21,6 +22,8 @@ from proxy.telemetry.metrics import Metrics
 # A manifest may promise a beat each millisecond, but a stream is not missed before it was silent
 # for five seconds (``slot.MIN_PATIENCE_MS``).
 MIN_BEAT_INTERVAL_MS = 1_000
+# Tempos of which it is known how long slots live by them.
+MAX_PACES = 1_024
 
 NEW = frozenset({Outcome.ADMITTED, Outcome.TAKEOVER, Outcome.PROVISIONAL, Outcome.OBSERVED})
 
@@ -54,7 +57,7 @@ class Admission:
     ) -> None:
         self.store = store
         self._limits = limits
-        self._lifetimes = lifetimes
+        self._cadence = lru_cache(MAX_PACES)(partial(cadence, lifetimes=lifetimes))
         self._metrics = metrics
         self._learned = learned or Learned()
 
@@ -88,7 +91,7 @@ class Admission:
             TokenRevoked, StreamLimit, StreamEnded, StoreUnavailable: as for ``decide``.
         """
         pace = self.tempo(playback.content).pace
-        lifetime = cadence(pace or ON_DEMAND, self._lifetimes)
+        lifetime = self._cadence(pace or ON_DEMAND, self_refreshing=False)
         if pace is None:
             lifetime = replace(lifetime, guess=True)
         return await self._ask(self._attempt(subject, playback, lifetime, beat=True, intent=intent))
@@ -148,7 +151,7 @@ class Admission:
 
     def beat_interval(self, content: str) -> float:
         """Give how often a stream is to be heard of, so that nobody takes it for gone (seconds)."""
-        lifetime = cadence(self.tempo(content).pace, self._lifetimes)
+        lifetime = self._cadence(self.tempo(content).pace, self_refreshing=False)
         often_enough = lifetime.ttl_ms / BEATS_PER_TTL
         promised = max(lifetime.interval_ms, MIN_BEAT_INTERVAL_MS)
         return min(promised if lifetime.interval_ms else often_enough, often_enough) / 1000
@@ -215,7 +218,7 @@ class Admission:
     def _lifetime(self, playback: Playback) -> Cadence:
         tempo = self.tempo(playback.content)
         returns = tempo.self_refreshing or self._learned.returns(playback.stream)
-        return cadence(tempo.pace, self._lifetimes, self_refreshing=returns)
+        return self._cadence(tempo.pace, self_refreshing=returns)
 
     def tempo(self, content: str) -> Tempo:
         """Give what is known of a content's tempo."""
@@ -228,12 +231,12 @@ class Admission:
         segments alike, and then nothing is heard of it while it plays to its end: its requests
         keep the slot, for its whole length again, but promise no next one.
         """
-        return self.refreshes(content) and (by_ticket or self.tempo(content).self_refreshing)
+        tempo = self.tempo(content)
+        return tempo.is_live and (by_ticket or tempo.self_refreshing)
 
     def refreshes(self, content: str) -> bool:
         """Tell whether a content is known to be live, so that its players come by themselves."""
-        pace = self.tempo(content).pace
-        return pace is not None and pace.live
+        return self.tempo(content).is_live
 
     async def learn(
         self,
@@ -273,8 +276,12 @@ class Admission:
         elif decision.outcome is Outcome.RENEWED:
             self._learned.note_return(playback.stream, by_token=True)
 
-    async def undo(self, subject: Subject, decision: Decision) -> None:
-        """Give back the slot of a stream that was let in but could not be served."""
+    async def undo(self, subject: Subject, decision: Decision, *, kept: bool = False) -> None:
+        """Give back the slot of a stream that was let in but could not be served.
+
+        ``kept`` says that it was kept meanwhile.
+        """
         if decision.outcome in NEW:
+            account, stream, started_ms = subject.account, decision.stream, decision.started_ms
             with suppress(StoreUnavailable):
-                await self.store.forget(subject.account, decision.stream, decision.started_ms)
+                await self.store.forget(account, stream, started_ms, kept=kept)

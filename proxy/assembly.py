@@ -13,13 +13,15 @@ from proxy.credentials.account import AccountNames
 from proxy.credentials.keys import KeyRing
 from proxy.gateway import Gateway
 from proxy.learned import Learned
-from proxy.manifest_source import ManifestCaches, ManifestSource
+from proxy.manifest_caches import ManifestCaches
+from proxy.manifest_source import ManifestSource
 from proxy.model import Clock
 from proxy.origin.client import OriginClient
 from proxy.origin_steering import OriginSteering
 from proxy.playback.identity import IdentityRules
 from proxy.settings.reload import Reread
 from proxy.settings.schema import Settings
+from proxy.telemetry.access_log import AccessLog
 from proxy.telemetry.journal import Journal
 from proxy.telemetry.metrics import Metrics
 from proxy.telemetry.spans import NoSpans, Spans
@@ -92,9 +94,11 @@ def player_port(
         origins,
         metrics,
         caches=caches,
+        learned=lasting.learned,
         keepalive=settings.streams.keepalive,
     )
     beats = Beats(
+        size=settings.listen.fast_path_size,
         walkers=walkers,
         admission=admission,
         source=source,
@@ -111,6 +115,7 @@ def player_port(
         holds=lasting.holds,
         beats=beats,
     )
+    access_log = AccessLog(settings.log.access_sample)
     cors, trusted = Cors(settings.cors.origins), TrustedProxies(settings.listen.trusted_proxies)
     fast = FastPort(
         beats=beats,
@@ -118,6 +123,7 @@ def player_port(
         cors=cors,
         trusted=trusted,
         metrics=metrics,
+        access_log=access_log,
         in_flight=lasting.in_flight,
         max_in_flight=settings.listen.max_in_flight,
     )
@@ -129,12 +135,14 @@ def player_port(
         trusted=trusted,
         metrics=metrics,
         spans=lasting.spans,
+        access_log=access_log,
         journal=lasting.journal,
         in_flight=lasting.in_flight,
         max_in_flight=settings.listen.max_in_flight,
         package=settings.auth.uri_signing.param if settings.auth.uri_signing.enabled else None,
         # Spans are begun and ended on the usual path.
         fast=fast if settings.listen.fast_path and isinstance(lasting.spans, NoSpans) else None,
+        plainly=settings.listen.fast_path,
     )
 
 

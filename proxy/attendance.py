@@ -17,12 +17,11 @@ answer, for as long as that likes. So nobody has more of them than a viewer can 
 """
 
 import asyncio
-from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from dataclasses import dataclass
 from typing import Any, Self, TypeVar
 
-from proxy.errors import Overloaded
+from proxy.streams import Decision
 
 T = TypeVar("T")
 
@@ -46,36 +45,62 @@ class Holds:
     """
 
     def __init__(self) -> None:
-        self._held: Counter[str] = Counter()
+        self._held: dict[str, int] = {}  # a Counter does some of this in Python
 
     def are_taken(self, account: str, limit: int) -> bool:
         """Tell whether an account that may have ``limit`` streams has no place left."""
-        return self._held[account] >= HELD_PER_STREAM * max(limit, 1)
-
-    @contextmanager
-    def one_more(self, account: str, limit: int) -> Iterator[None]:
-        """Count a request of an account that may have ``limit`` streams, while inside.
-
-        Raises:
-            Overloaded: as many as all its streams may have are under way already.
-        """
-        if self.are_taken(account, limit):
-            raise Overloaded("Too many requests of this account are under way.")
-        self.take(account)
-        try:
-            yield
-        finally:
-            self.give_back(account)
+        return self._held.get(account, 0) >= HELD_PER_STREAM * max(limit, 1)
 
     def take(self, account: str) -> None:
         """Count a request of an account, until it is given back."""
-        self._held[account] += 1
+        self._held[account] = self._held.get(account, 0) + 1
+
+    def may_take(self, account: str, limit: int) -> bool:
+        """Count a request of an account that has a place left; False where it has none."""
+        held = self._held.get(account, 0)
+        if held and held >= HELD_PER_STREAM * max(limit, 1):
+            return False
+        self._held[account] = held + 1
+        return True
 
     def give_back(self, account: str) -> None:
         """Count it no more."""
-        self._held[account] -= 1
-        if not self._held[account]:
+        left = self._held[account] - 1
+        if left:
+            self._held[account] = left
+        else:
             del self._held[account]
+
+
+class UntilSent:
+    """What a request holds until its reply is sent. An ExitStack costs several times as much."""
+
+    __slots__ = ("_held",)
+
+    def __init__(self) -> None:
+        self._held: list[Callable[[], object]] = []
+
+    def hold(self, give_up: Callable[[], object]) -> None:
+        """Hold something more, which ``give_up`` gives up."""
+        self._held.append(give_up)
+
+    def close(self) -> None:
+        """Give up all, the last first, whatever goes wrong with one of them."""
+        held = self._held
+        try:
+            while held:
+                held.pop()()
+        finally:
+            if held:
+                self.close()
+
+
+@dataclass(slots=True)
+class Held:
+    """What a request was given when it came, and whether it was kept since."""
+
+    decision: Decision
+    kept: bool = False
 
 
 def drop(_: object) -> None:

@@ -2,19 +2,22 @@
 
 A player that refreshes a manifest asks for the same thing each time, in the same words. What the
 walk (``gateway``) finds out about it before anybody is asked, who it is and which stream that is,
-comes out the same, for as long as the credential is good. So it is kept (``Visit``), and with it
-the question to the store. If the manifest is fresh, nothing is waited for but the store's answer,
-and where that is the usual one, that the stream goes on, the reply is made in the turn in which it
-arrives: without a task, and without another look at what is known.
+comes out the same, for as long as the credential is good. So what follows is kept: the question to
+the store, and what the manifest is known by. If that is fresh, nothing is waited for but the
+store's answer, and where that is the usual one, that the stream goes on, the reply is made in the
+turn in which it arrives: without a task, and without another look at what is known.
 
-This answers nothing else. Everything unusual is left to the walk, which is told what the store has
-said already, for what a store says once is not said again. So nothing is decided here, and what is
-done is done by the same rooms.
+This answers nothing else. Everything unusual is left to the walk, which reads the request again and
+is told what the store has said already, for what a store says once is not said again. So nothing is
+decided here, what is done is done by the same rooms, and of what a request says itself nothing need
+be kept: not even its ticket, which is the longest in it.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from functools import lru_cache
+from hashlib import blake2b
 from time import perf_counter
+from typing import NamedTuple, cast
 
 import structlog
 
@@ -22,34 +25,45 @@ from proxy.admission.store import Question
 from proxy.admit import Admission
 from proxy.attendance import Holds
 from proxy.errors import StoreUnavailable
-from proxy.keeping import Keeping
-from proxy.learned import Habits, Learned
-from proxy.manifest_source import ManifestKey, ManifestSource
+from proxy.keeping import Keeping, Seen
+from proxy.learned import Learned
+from proxy.manifest_caches import ManifestKey
+from proxy.manifest_source import ManifestSource
 from proxy.manifests.template import Template
-from proxy.model import Kind, Reply
-from proxy.rendering import AT_ONCE, manifest_headers
+from proxy.model import Kind
+from proxy.rendering import AT_ONCE
 from proxy.routing import Route
 from proxy.streams import Decision, Outcome
 from proxy.telemetry.metrics import Metrics
 from proxy.trace import Trace
+from proxy.values import value
 from proxy.walker import Walker, Walkers
 
-# Requests that are kept, at some 4 KiB each: 70 MiB, of the 512 that a container has.
-MAX_KEPT = 16_384
-# Of requests that came once: most that do never come again (a viewer zaps, a player puts its
-# measurements into the query), and none of those takes a place from one that does.
-MAX_ONCE = 65_536
+# Requests that came once and are remembered as such, for each that is kept. Most never come again
+# (a viewer zaps, a player puts its measurements into the query), and none of those takes a place
+# from one that does.
+ONCE = 4
+# A cryptographic hash: who found two requests with one name could be given another's manifest.
+NAME_BYTES = 16
+# Places of tickets in requests that are told apart.
+MAX_PLACES = 4096
 
-# What a request comes to: a reply; or what the store has said, if anything, to go on with.
-Outcomes = Reply | Decision | None
 
+class Served(NamedTuple):
+    """A manifest as its viewer gets it, and what was decided."""
+
+    content_type: str
+    decision: Decision
+    body: bytes
+
+
+# What a request comes to; else what the store has said, if anything, to go on with.
+Outcomes = Served | Decision | None
 
 log = structlog.get_logger("playgate")
 
-Headers = tuple[tuple[str, str], ...]
 
-
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Visit:
     """What a request for a manifest is, before anybody is asked."""
 
@@ -59,38 +73,21 @@ class Visit:
     key: ManifestKey
 
 
-class Beat:
-    """A visit that may come again, and what is kept from one time to the next."""
+class Guide:
+    """Who walks, where a reply takes more than the ticket that came; and the ticket it has."""
 
-    __slots__ = ("_due", "_habits", "_headers", "_question", "_shown", "_ticket", "head", "visit")
+    __slots__ = ("_due", "_ticket", "walker")
 
-    def __init__(self, visit: Visit) -> None:
-        self.visit = visit
-        # What whoever sends the replies makes of their fields.
-        self.head: object = None
-        self._habits: Habits | None = None
-        self._question: Question | None = None
+    def __init__(self, walker: Walker) -> None:
+        self.walker = walker
         self._due: tuple[int, int] | None = None
         self._ticket = ""
-        self._shown: tuple[str, int, int] | None = None
-        self._headers: Headers = ()
-
-    def question(self, admission: Admission, learned: Learned) -> Question:
-        """Give the question to the store; the same as before, unless something was learned."""
-        walker = self.visit.walker
-        habits = learned.habits(walker.playback.content, walker.playback.stream)
-        if self._question is None or habits != self._habits:
-            content, by_ticket = walker.playback.content, walker.ticket is not None
-            beat = admission.shows_life(content, by_ticket=by_ticket)
-            self._question = admission.question(walker.subject, walker.playback, beat=beat)
-            self._habits = habits
-        return self._question
 
     def fitted(
         self, walkers: Walkers, decision: Decision, template: Template
     ) -> tuple[Template, str]:
         """Give the manifest as it suits the viewer, and its ticket, minted anew only if need be."""
-        walker = self.visit.walker
+        walker = self.walker
         if walker.ticket is not None:
             return walkers.fitted(walker, decision, template)
         due = (decision.started_ms, walkers.expiry())
@@ -98,20 +95,48 @@ class Beat:
             self._ticket, self._due = walkers.ticket(walker, decision, template), due
         return template, self._ticket
 
-    def headers(self, template: Template, decision: Decision) -> Headers:
-        """Give the fields of the reply: the very same as before, if they are."""
-        shown = (template.content_type, decision.active, decision.limit)
-        if shown != self._shown:
-            self._headers, self._shown = manifest_headers(template, decision), shown
-        return self._headers
+
+class Beat:
+    """A request that may come again, and what is kept of it from one time to the next.
+
+    ``ticket`` is where its ticket stands in it; for all but those, there is a ``guide``.
+    ``changes`` is how much had been ``learned`` when its question was last found good.
+    """
+
+    __slots__ = (
+        *("_habits", "changes", "expires_at", "guide", "key"),
+        *("kind", "question", "tail", "ticket"),
+    )
+
+    def __init__(
+        self, visit: Visit, question: Question, ticket: slice | None, learned: Learned
+    ) -> None:
+        self.kind = visit.kind
+        self.key = visit.key
+        self.question = question
+        self.expires_at = visit.walker.credential.expires_at
+        self.ticket = ticket
+        self.guide = None if ticket else Guide(visit.walker)
+        # Of the heads of its replies, what whoever sends them has found to be the same for all.
+        self.tail: bytes | None = None
+        self._habits = learned.habits(visit.key.content, question.stream)
+        self.changes = learned.changes
+
+    def is_still_asked_so(self, learned: Learned) -> bool:
+        """Tell whether nothing of what was learned since makes its question another."""
+        if self._habits != learned.habits(self.key.content, self.question.stream):
+            return False
+        self.changes = learned.changes
+        return True
 
 
 class Beats:
-    """Keeps what came before, and answers it when it comes again."""
+    """Keeps what came before, and answers it when it comes again: ``size`` requests at most."""
 
     def __init__(
         self,
         *,
+        size: int,
         walkers: Walkers,
         admission: Admission,
         source: ManifestSource,
@@ -120,48 +145,68 @@ class Beats:
         learned: Learned,
     ) -> None:
         self._walkers = walkers
+        self._now = walkers.now
         self._admission = admission
         self._source = source
         self._holds = holds
         self._learned = learned
-        self._kept: Keeping[bytes, Beat] = Keeping(MAX_KEPT)
-        self._once: set[int] = set()
+        self._kept: Keeping[bytes, Beat] = Keeping(size)
+        self._came = Seen(ONCE * size)
         self._auth, self._store, self._rewrite = map(metrics.phase.of, ("auth", "store", "rewrite"))
 
-    def keep(self, name: bytes, visit: Visit) -> None:
-        """Keep a visit that went well, by the request's name, from the second time on."""
-        if not name:
+    def keep(self, request: bytes, visit: Visit, template: Template) -> None:
+        """Keep a visit that went well, by the request's name, from the second time on.
+
+        ``request`` is its wording: all that its answer depends on, as ``written_down``.
+        """
+        if not request:
             return
-        if hash(name) not in self._once:
-            if len(self._once) >= MAX_ONCE:
-                self._once.clear()
-            self._once.add(hash(name))
+        name = named(request)
+        known, is_led = self._kept.get(name), template.refreshes_by_location
+        if not self._came.before(name) or (known and (known.guide or not is_led)):
             return
-        self._kept.put(name, Beat(visit))
+        if not self._kept.make_place(name):
+            return
+        walker, playback = visit.walker, visit.walker.playback
+        beat = self._admission.shows_life(playback.content, by_ticket=walker.ticket is not None)
+        question = self._admission.question(walker.subject, playback, beat=beat)
+        ticket = None
+        if walker.ticket is not None and not is_led:
+            ticket = _place(request, walker.ticket.text.encode())
+        self._kept.put(name, Beat(visit, question, ticket, self._learned))
 
     def find(self, name: bytes) -> Beat | None:
         """Give what a request comes to, by its name, if it may still."""
         beat = self._kept.get(name)
-        if beat is not None and not self._walkers.still_valid(beat.visit.walker):
-            self._kept.drop(name)
+        if beat is None:
             return None
-        return beat
+        guide, learned = beat.guide, self._learned
+        is_valid = (
+            beat.expires_at > self._now()
+            if guide is None
+            else self._walkers.still_valid(guide.walker)
+        )
+        if is_valid and (beat.changes == learned.changes or beat.is_still_asked_so(learned)):
+            return beat
+        self._kept.drop(name)
+        return None
 
-    def answer(self, beat: Beat, trace: Trace, answered: Callable[[Outcomes], None]) -> bool:
+    def answer(
+        self, beat: Beat, request: bytes, trace: Trace, answered: Callable[[Outcomes], None]
+    ) -> bool:
         """Answer a request that came before; ``answered`` is called with what it comes to.
 
         False, and it is not, where there is more to be waited for than the store.
         """
         begun = perf_counter()
-        visit = beat.visit
-        account = visit.walker.subject.account
-        question = beat.question(self._admission, self._learned)
-        if self._holds.are_taken(account, question.attempt.limit):
-            return False
-        manifest = self._source.fresh(visit.key)
+        question = beat.question
+        account = question.account
+        manifest = self._source.fresh(beat.key)
         if manifest is None or manifest.template is None:
             return False
         template = manifest.template
+        if not self._holds.may_take(account, question.manner.limit):
+            return False
 
         def heard(told: Decision | StoreUnavailable | None) -> None:
             outcome: Outcomes
@@ -169,14 +214,13 @@ class Beats:
             now = perf_counter()
             self._store.observe(now - asked, now, trace)
             try:
-                outcome = self._outcome(beat, template, told, trace)
+                outcome = self._outcome(beat, request, template, told, trace)
             except Exception:
                 # A bug. The walk may do better; else it has the request told so.
-                log.exception("a beat could not be answered", route=visit.route.name)
+                log.exception("a beat could not be answered", route=beat.key.route)
                 outcome = told if isinstance(told, Decision) else None
             answered(outcome)
 
-        self._holds.take(account)
         asked = perf_counter()
         if not self._admission.store.hear(question, heard):
             self._holds.give_back(account)
@@ -187,6 +231,7 @@ class Beats:
     def _outcome(
         self,
         beat: Beat,
+        request: bytes,
         template: Template,
         told: Decision | StoreUnavailable | None,
         trace: Trace,
@@ -194,20 +239,55 @@ class Beats:
         if not isinstance(told, Decision):
             return None
         begun = perf_counter()
-        walker, is_entry = beat.visit.walker, beat.visit.kind is Kind.ENTRY
-        playback = walker.playback
         if (
             told.outcome is not Outcome.RENEWED
-            or told.stream != playback.stream
-            or not self._learned.has_learned(playback.content, template, is_entry=is_entry)
+            or told.stream != beat.question.stream
+            or not self._learned.has_learned(
+                beat.key.content, template, is_entry=beat.kind is Kind.ENTRY
+            )
         ):
             return told
-        self._admission.note_return(playback, told, template)
-        template, ticket = beat.fitted(self._walkers, told, template)
-        sealed = ticket.encode()
+        if beat.ticket is not None:
+            if template.refreshes_by_location:
+                return told
+            sealed = request[beat.ticket]
+        else:
+            template, sealed = self._guided(beat, told, template)
         if template.size(sealed) > AT_ONCE:
             return told
-        reply = Reply(200, beat.headers(template, told), template.render(sealed))
+        served = Served(template.content_type, told, template.render(sealed))
         now = perf_counter()
         self._rewrite.observe(now - begun, now, trace)
-        return reply
+        return served
+
+    def _guided(self, beat: Beat, told: Decision, template: Template) -> tuple[Template, bytes]:
+        guide = cast("Guide", beat.guide)
+        self._admission.note_return(guide.walker.playback, told, template)
+        template, ticket = guide.fitted(self._walkers, told, template)
+        return template, ticket.encode()
+
+
+def written_down(peer: str, scheme: str, request: bytes) -> bytes:
+    """Write down all that the answer to a request depends on, who it is from as well."""
+    # No line end is in what stands before the request.
+    return f"{peer}\n{scheme}\n".encode() + request
+
+
+def named(request: bytes) -> bytes:
+    """Name a request that is ``written_down``."""
+    return blake2b(request, digest_size=NAME_BYTES).digest()
+
+
+def said(request: bytes) -> bytes:
+    """Give what a request that is ``written_down`` says, whoever it is from."""
+    return request.split(b"\n", 2)[2]
+
+
+def _place(request: bytes, ticket: bytes) -> slice | None:
+    """Give where a ticket stands in a request; None where it is written in another way."""
+    start = said(request).find(ticket)
+    return _slice(start, start + len(ticket)) if start >= 0 else None
+
+
+# They are alike, and the same for many.
+_slice = lru_cache(MAX_PLACES)(slice)

@@ -14,7 +14,8 @@ import structlog
 from proxy import wiring
 from proxy.active_streams import ActiveStreams
 from proxy.admission.memory import MemoryStore
-from proxy.admission.outage import OnOutage, OutageGuard
+from proxy.admission.outage import OutageGuard
+from proxy.admission.policy import OnOutage
 from proxy.admission.redis import RedisStore
 from proxy.admit import Admission
 from proxy.background import Background
@@ -25,9 +26,10 @@ from proxy.model import Clock
 from proxy.redis_client import cause, client
 from proxy.reporting import ReportingStore
 from proxy.settings.schema import Settings
-from proxy.settings.urls import MEMORY
+from proxy.settings.store_url import MEMORY
+from proxy.streams import Attempt, Decision
 from proxy.telemetry.event_stream import EventStream
-from proxy.telemetry.events import NoSink, Sink
+from proxy.telemetry.events import Sink
 from proxy.telemetry.journal import Journal
 from proxy.telemetry.metrics import Metrics
 from proxy.telemetry.sinks import LogSink
@@ -134,18 +136,19 @@ class Bookkeeping:
         events = self._settings.events
         if events.sink != "redis-stream":
             return None
+        key = f"{self._settings.store.key_prefix}:events"
         return EventStream(
-            client(self._url, timeout=CONNECT_SECONDS, connections=1),
-            f"{self._settings.store.key_prefix}:events",
+            client(self._url, timeout=CONNECT_SECONDS, connections=1, key=key),
+            key,
             max_length=events.max_length,
             queue=events.queue,
             dropped=self._metrics.events_dropped,
         )
 
-    def _sink(self) -> Sink:
+    def _sink(self) -> Sink | None:
         if self._events is not None:
             return self._spared(self._events)
-        return self._spared(LogSink()) if self._settings.events.sink == "log" else NoSink()
+        return self._spared(LogSink()) if self._settings.events.sink == "log" else None
 
     def _spared(self, sink: Sink) -> Sink:
         return Sparing(sink, self._clock or time.monotonic, self._metrics.events_spared)
@@ -156,9 +159,10 @@ class Bookkeeping:
             return None
         # What is kept alive has a slot, whose limit and time are those it was given.
         limits, lifetimes = wiring.limits(settings), wiring.lifetimes(settings)
+        key = f"{settings.store.key_prefix}:keepalive"
         return KeepaliveStream(
-            client(self._url, timeout=CONNECT_SECONDS, connections=1),
-            f"{settings.store.key_prefix}:keepalive",
+            client(self._url, timeout=CONNECT_SECONDS, connections=1, key=key),
+            key,
             Admission(self.store, limits, lifetimes, self._metrics),
             max_age_ms=lambda: round(self._settings.streams.ttl * 1000),
             count=self._metrics.keepalive_entry,
@@ -183,7 +187,11 @@ class Bookkeeping:
             OnOutage(store.on_outage),
             clock=clock or time.time,
             on_change=self._on_change,
+            granted=self._granted,
         )
+
+    def _granted(self, attempt: Attempt, told: Decision) -> None:
+        self.store.tell(attempt, told)
 
     def _on_change(self, failure: StoreUnavailable | None) -> None:
         self._on_store(failure is None)

@@ -27,7 +27,7 @@ from proxy.settings.effective import effective, json_schema
 from proxy.settings.load import ConfigError, Problem
 from proxy.settings.reload import ConfigFile, Place, nowhere
 from proxy.settings.schema import Settings
-from proxy.settings.urls import MEMORY
+from proxy.settings.store_url import MEMORY
 from proxy.spelling import shown, unknown
 from proxy.telemetry import logs
 from proxy.wiring import private_names

@@ -18,7 +18,7 @@ SINGLE_RANGE = re.compile(r"bytes=(\d{0,19})-(\d{0,19})", re.ASCII)
 
 def is_conditional(headers: Mapping[str, str]) -> bool:
     """Tell whether the request can be answered with 304 (RFC 9110 §13.1)."""
-    return any(name in headers for name in CONDITIONS)
+    return any(map(headers.__contains__, CONDITIONS))
 
 
 def not_modified(headers: Mapping[str, str], validators: Validators | None) -> bool:
@@ -49,12 +49,12 @@ def byte_range(value: str | None, size: int) -> range | None:
     range means that it can't be satisfied.
     """
     found = SINGLE_RANGE.fullmatch(value.strip()) if value else None
-    if found is None or found[1] == found[2] == "":
+    if found is None:
         return None
-    if found[1] == "":
-        return range(max(0, size - int(found[2])), size)
-    first = int(found[1])
-    last = min(int(found[2]), size - 1) if found[2] else size - 1
-    if found[2] and int(found[2]) < first:
+    start, end = found.groups()
+    if not start:
+        return range(max(0, size - int(end)), size) if end else None
+    first, last = int(start), int(end) if end else size - 1
+    if end and last < first:
         return None
-    return range(first, last + 1)
+    return range(first, min(last, size - 1) + 1)

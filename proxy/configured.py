@@ -19,7 +19,7 @@ from proxy.assembly import Lasting, admin_port, player_port
 from proxy.bookkeeping import Bookkeeping
 from proxy.counting import expected
 from proxy.credentials.account import AccountNames
-from proxy.manifest_source import ManifestCaches
+from proxy.manifest_caches import ManifestCaches
 from proxy.model import Clock
 from proxy.origin.client import OriginClient
 from proxy.origin_reports import OriginReports
@@ -33,7 +33,8 @@ from proxy.telemetry.shared_metrics import SharedMetrics
 from proxy.token_keys import Keys, TokenKeys
 from proxy.web.admin_api import AdminApi
 from proxy.web.certificate import Certificate, loaded
-from proxy.web.fast_path import FastConnection, Parsed
+from proxy.web.fast_path import FastConnection
+from proxy.web.framing import Parsed
 from proxy.web.health import Health
 from proxy.web.in_flight import InFlight
 
@@ -101,9 +102,17 @@ class Configured:
         return await self.players.handle(raw)
 
     def begin(self, connection: FastConnection, request: Parsed) -> bool:
-        """Begin to answer a player's request, if that takes no waiting."""
+        """Begin to answer a player's plain request, by what is in force when it comes."""
+        return self.players.begin(connection, request)
+
+    def begin_again(self, connection: FastConnection, data: bytes) -> bool:
+        """Begin to answer what a player's request was before, byte for byte."""
         fast = self.players.fast
-        return fast is not None and fast.begin(connection, request)
+        return fast is not None and fast.begin_again(connection, data)
+
+    def walk(self, connection: FastConnection, request: Parsed) -> bool:
+        """Begin to answer one that was left."""
+        return self.players.walk(connection, request)
 
     async def start(self, *, require_store: bool) -> None:
         """Get ready to answer.

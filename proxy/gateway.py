@@ -14,24 +14,28 @@ here they meet. Nothing here knows a web framework, and nothing waits but for th
 origin.
 """
 
-from collections.abc import Awaitable, Callable, Coroutine
-from contextlib import AbstractContextManager, ExitStack, suppress
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any, TypeVar
 
 from proxy import attendance
 from proxy.admit import Admission
+from proxy.attendance import Held, UntilSent
 from proxy.beats import Beats, Visit
 from proxy.conditions import is_conditional, not_modified
 from proxy.errors import (
     MethodNotAllowed,
     NotFound,
     OriginInvalid,
+    Overloaded,
     StoreUnavailable,
     TicketInvalid,
     TokenForbidden,
 )
-from proxy.manifest_source import Manifest, ManifestSource
+from proxy.manifest_caches import Manifest
+from proxy.manifest_source import ManifestSource
 from proxy.manifests.kinds import is_manifest_path, is_manifest_type
 from proxy.manifests.template import Template
 from proxy.model import Kind, Reply, Request
@@ -82,13 +86,20 @@ class Gateway:
         if request.method not in READING:
             raise MethodNotAllowed(READING)
         answer = self._manifest if is_manifest_path(request.path) else self._segment
-        with ExitStack() as until_sent:
+        until_sent = UntilSent()
+        try:
             told = await answer(route, request, notes, until_sent)
-            close = until_sent.pop_all().close
-            return Reply(told.status, told.headers, told.body, told.stream, close)
+        except BaseException:
+            until_sent.close()
+            raise
+        return Reply(told.status, told.headers, told.body, told.stream, until_sent.close)
+
+    def goes_on(self, request: Request) -> bool:
+        """Tell whether a request is of a stream that was let in before: whether it has a ticket."""
+        return self._walkers.has_ticket(request)
 
     async def _manifest(
-        self, route: Route, request: Request, notes: Notes, until_sent: ExitStack
+        self, route: Route, request: Request, notes: Notes, until_sent: UntilSent
     ) -> Reply:
         notes.kind = Kind.ENTRY
         content = route.content(request)
@@ -97,29 +108,31 @@ class Gateway:
         walker = visit.walker
         conditional = is_conditional(request.headers)
         peek = conditional or request.method == "HEAD"
-        until_sent.enter_context(await self._counted(walker, notes))
+        await self._count(walker, notes, until_sent)
         decision = await self._decide(walker, notes, Intent.PEEK if peek else Intent.START)
-        held = None if peek else decision
-        async with self._holding(walker, held):
+        held = None if peek else Held(decision)
+        try:
             manifest = await self._fetch(visit, request, held)
-        if conditional and manifest.template and not_modified(request.headers, manifest.validators):
-            return Reply(304, (("Cache-Control", "no-store"),))
-        if manifest.template is None:
-            return Reply(manifest.status, manifest.headers, manifest.body)
-        if conditional and request.method == "GET":
-            held = decision = await self._decide(walker, notes, Intent.START)
-        async with self._holding(walker, held):
+            template = manifest.template
+            if conditional and template and not_modified(request.headers, manifest.validators):
+                return Reply(304, (("Cache-Control", "no-store"),))
+            if template is None:
+                return Reply(manifest.status, manifest.headers, manifest.body)
+            if conditional and request.method == "GET":
+                decision = await self._decide(walker, notes, Intent.START)
+                held = Held(decision)
+            is_entry = visit.kind is Kind.ENTRY
             await self._admission.learn(
-                walker.subject,
-                walker.playback,
-                decision,
-                manifest.template,
-                is_entry=visit.kind is Kind.ENTRY,
+                walker.subject, walker.playback, decision, template, is_entry=is_entry
             )
             with self._metrics.phase("rewrite"):
-                reply = self._render(request, walker, decision, manifest.template)
+                reply = self._render(request, walker, decision, template)
+        except BaseException:
+            # Its stream is not served: its viewer went away, or it failed.
+            await self._give_back(walker, held)
+            raise
         if decision.outcome is Outcome.RENEWED and not visit.key.blocking:
-            self._beats.keep(request.name(), visit)
+            self._beats.keep(request.wording, visit, template)
         return reply
 
     async def _visit(self, route: Route, request: Request, content: str, notes: Notes) -> Visit:
@@ -137,7 +150,7 @@ class Gateway:
         return Visit(route, notes.kind, walker, key)
 
     async def _segment(
-        self, route: Route, request: Request, notes: Notes, until_sent: ExitStack
+        self, route: Route, request: Request, notes: Notes, until_sent: UntilSent
     ) -> Reply:
         notes.kind = Kind.SEGMENT
         match route.segments:
@@ -149,7 +162,7 @@ class Gateway:
                 opened = await self._signed(route, request, notes, until_sent)
             case _:  # open to everybody: nobody knows what it is part of
                 opened = await self._source.segment(route, request, None)
-        until_sent.callback(opened.close)
+        until_sent.hold(opened.close)
         types = [value for name, value in opened.headers if name.lower() == "content-type"]
         if opened.status < 300 and any(map(is_manifest_type, types)):
             # A manifest under a segment's name would be played without being counted.
@@ -157,21 +170,21 @@ class Gateway:
         return Reply(opened.status, opened.headers, stream=opened.stream)
 
     async def _signed(
-        self, route: Route, request: Request, notes: Notes, until_sent: ExitStack
+        self, route: Route, request: Request, notes: Notes, until_sent: UntilSent
     ) -> Opened:
         """Open a segment by its ticket; each segment is a sign of life of its stream."""
         with self._metrics.phase("auth"):
             walker = self._walkers.to_segment(request)
         notes.subject, notes.playback = walker.subject, walker.playback
         peek = request.method == "HEAD"
-        until_sent.enter_context(await self._counted(walker, notes))
+        await self._count(walker, notes, until_sent)
         decision = await self._decide(walker, notes, Intent.PEEK if peek else Intent.START)
-        held = None if peek else decision
+        held = None if peek else Held(decision)
         pace = None if peek else self._admission.tempo(walker.playback.content).pace
         work = self._source.segment(route, request, pace)
         opened = await self._attended(walker, held, work, lambda done: done.close())
         stream = attendance.Attended(opened.stream, lambda: self._go_on(walker))
-        return replace(opened, stream=stream)
+        return Opened(opened.status, opened.headers, stream, opened.close)
 
     async def _go_on(self, walker: Walker) -> None:
         """Keep the slot of a stream whose segment is being sent; one it gave back is taken again.
@@ -197,7 +210,7 @@ class Gateway:
         )
         if intent is Intent.START and walker.ticket is None:
             # Who goes away meanwhile may have been given a slot, which only the answer tells.
-            asking = attendance.finished(asking, lambda given: self._give_back(walker, given))
+            asking = attendance.finished(asking, lambda given: self._give_back(walker, Held(given)))
         notes.decision = await asking
         return notes.decision
 
@@ -205,13 +218,12 @@ class Gateway:
         content, ticket = walker.playback.content, walker.ticket
         return self._admission.shows_life(content, by_ticket=ticket is not None)
 
-    async def _fetch(self, visit: Visit, request: Request, held: Decision | None) -> Manifest:
+    async def _fetch(self, visit: Visit, request: Request, held: Held | None) -> Manifest:
         """Get the manifest; no stream goes on holding a slot for one that could not be had."""
         if held is not None and (fresh := self._source.fresh(visit.key)):
             return fresh
         walker = visit.walker
-        pace = self._admission.tempo(walker.playback.content).pace
-        work = self._source.manifest(visit.route, request, visit.key, pace)
+        work = self._source.manifest(visit.route, request, visit.key)
         manifest = await self._attended(walker, held, work)
         if manifest.template is None:
             await self._give_back(walker, held)
@@ -220,7 +232,7 @@ class Gateway:
     async def _attended(
         self,
         walker: Walker,
-        held: Decision | None,
+        held: Held | None,
         work: Coroutine[Any, Any, T],
         discard: Callable[[T], object] = attendance.drop,
     ) -> T:
@@ -234,56 +246,54 @@ class Gateway:
         playback = walker.playback
 
         async def beat() -> None:
-            await self._admission.keep(walker.subject, playback, held, beat=self._is_beat(walker))
+            is_beat = self._is_beat(walker)
+            await self._admission.keep(walker.subject, playback, held.decision, beat=is_beat)
+            held.kept = True
 
         every = self._admission.beat_interval(playback.content)
         return await attendance.attended(work, beat, every=every, discard=discard)
 
-    async def _counted(self, walker: Walker, notes: Notes) -> AbstractContextManager[None]:
-        """Count a request of an account while inside, and refuse one too many.
+    async def _count(self, walker: Walker, notes: Notes, until_sent: UntilSent) -> None:
+        """Count a request of an account until its reply is sent, and refuse one too many.
 
         Before it is decided on, or a stream would make room for one that is not served.
+
+        Raises:
+            Overloaded: as many as all its streams may have are under way already.
+        """
+        account = walker.subject.account
+        if self._holds.are_taken(account, 1):
+            await self._insist(walker, notes)
+        self._holds.take(account)
+        until_sent.hold(partial(self._holds.give_back, account))
+
+    async def _insist(self, walker: Walker, notes: Notes) -> None:
+        """Return if an account may have more requests under way than one stream may.
+
+        Raises:
+            Overloaded, TokenRevoked, StreamEnded, StreamLimit: it may not.
         """
         account = walker.subject.account
         streams, _rule = self._admission.limit(walker.subject, walker.playback.route)
-        if self._holds.are_taken(account, streams):
-            # More play where the limit was lowered, or is only observed; and who is refused or was
-            # stopped hears that instead.
-            seen = await self._decide(walker, notes, Intent.PEEK)
-            streams = max(streams, seen.active)
-        return self._holds.one_more(account, streams)
+        if not self._holds.are_taken(account, streams):
+            return
+        # More play where the limit was lowered, or is only observed; and who is refused or was
+        # stopped hears that instead.
+        seen = await self._decide(walker, notes, Intent.PEEK)
+        if self._holds.are_taken(account, max(streams, seen.active)):
+            raise Overloaded("Too many requests of this account are under way.")
 
-    def _holding(self, walker: Walker, held: Decision | None) -> "_Holding":
-        """Give the slot back if its stream is not served: its viewer went away, or it failed."""
-        return _Holding(lambda: self._give_back(walker, held))
-
-    async def forsake(self, visit: Visit, told: Decision) -> None:
+    async def forsake(self, walker: Walker, told: Decision) -> None:
         """Give back what the store gave to a request whose client has gone away meanwhile."""
-        await self._give_back(visit.walker, told)
+        await self._give_back(walker, Held(told))
 
-    async def _give_back(self, walker: Walker, held: Decision | None) -> None:
+    async def _give_back(self, walker: Walker, held: Held | None) -> None:
         # Who comes with a ticket is in the middle of a stream, and will ask again.
         if held is not None and walker.ticket is None:
-            await self._admission.undo(walker.subject, held)
+            await self._admission.undo(walker.subject, held.decision, kept=held.kept)
 
     def _render(
         self, request: Request, walker: Walker, decision: Decision, template: Template
     ) -> Reply:
         template, ticket = self._walkers.fitted(walker, decision, template)
         return rendered(request, template, ticket, decision)
-
-
-class _Holding:
-    """Calls something where what is done inside fails. A generator costs more than it does."""
-
-    __slots__ = ("_give_back",)
-
-    def __init__(self, give_back: Callable[[], Awaitable[None]]) -> None:
-        self._give_back = give_back
-
-    async def __aenter__(self) -> None:
-        return
-
-    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is not None:
-            await self._give_back()

@@ -7,7 +7,8 @@ proxy that died had read is claimed by the others.
 
 An entry counts from now, not from when it was written, so one that is too old counts for nothing:
 otherwise a backlog would keep slots of viewers who have long gone. What cannot be read is counted,
-and said once in a while. While Redis or the store is away, nothing is lost but what grows too old.
+and said once in a while. While Redis or the store is away, nothing is lost but what grows too old;
+where a part of the store is, what lies in the others is kept all the same.
 """
 
 import asyncio
@@ -88,6 +89,7 @@ class KeepaliveStream:
         self._name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
         self._joined = False
         self._behind = True  # whether entries that were given to us may be waiting
+        self._left_at = 0.0  # when some were left, which are tried again in a while
         self._tidied = -TIDY_SECONDS
         self._complained: dict[str, float] = {}
         self._reading = Repeated("keepalive", self._turn)
@@ -160,6 +162,8 @@ class KeepaliveStream:
 
     async def _read(self) -> list[Entry]:
         """Give entries: such as were given to us before and not taken, else new ones."""
+        if self._left_at and monotonic() - self._left_at >= PAUSE_SECONDS:
+            self._behind, self._left_at = True, 0.0
         since = "0" if self._behind else ">"
         answer: Any = await self._redis.xreadgroup(
             GROUP, self._name, {self._key: since}, count=BATCH, block=int(BLOCK_SECONDS * 1000)
@@ -172,14 +176,30 @@ class KeepaliveStream:
     async def _take(self, entries: list[Entry], now_ms: int) -> None:
         if not entries:
             return
+        known = [(number, self._known((number, fields), now_ms)) for number, fields in entries]
         # Each stream once, however often it is named.
-        known = {self._known(entry, now_ms): None for entry in entries}
-        named = [one for one in known if one is not None]
+        named = list(dict.fromkeys(stream for _, stream in known if stream is not None))
+        left: set[tuple[str, str] | None] = set()
         for first in range(0, len(named), ABREAST):
             batch = named[first : first + ABREAST]
-            await asyncio.gather(*(self._touch(account, stream) for account, stream in batch))
-        async with asyncio.timeout(ANSWER_SECONDS):
-            await self._redis.xack(self._key, GROUP, *(number for number, _ in entries))
+            kept = await asyncio.gather(*(self._touch(*stream) for stream in batch))
+            left.update(stream for stream, is_kept in zip(batch, kept, strict=True) if not is_kept)
+        if taken := [number for number, stream in known if stream not in left]:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                await self._redis.xack(self._key, GROUP, *taken)
+        if left:
+            self._leave_for_later(is_all=not taken)
+
+    def _leave_for_later(self, *, is_all: bool) -> None:
+        """Go on with other entries, unless these were new and none of them could be taken.
+
+        Raises:
+            StoreUnavailable: the store is away.
+        """
+        if is_all and not self._behind:
+            raise StoreUnavailable
+        self._behind, self._left_at = False, monotonic()
+        self._complain("keepalive entries cannot be taken", cause="a part of the store is away")
 
     def _known(self, entry: Entry, now_ms: int) -> tuple[str, str] | None:
         """Give the account and the stream an entry names, if it counts."""
@@ -200,24 +220,21 @@ class KeepaliveStream:
         self._complain("a keepalive entry cannot be read", entry=number)
         return None
 
-    async def _touch(self, account: str, stream: str) -> None:
-        """Keep one stream.
-
-        Raises:
-            StoreUnavailable: the store is away.
-        """
+    async def _touch(self, account: str, stream: str) -> bool:
+        """Keep one stream; False where the store is away, or the part of it where it would be."""
         try:
             told = await self._admission.vouch(account, unseen(stream))
         except StoreUnavailable:
-            raise
+            return False
         except PlaygateError as error:
             self._count(error.code)
-        else:
-            if told.outcome is Outcome.UNCHECKED:
-                # What this proxy remembers keeps no slot in the store, and the entry does once the
-                # store is back.
-                raise StoreUnavailable
-            self._count(told.outcome)
+            return True
+        # What this proxy remembers keeps no slot in the store, and the entry does once the store is
+        # back.
+        if told.outcome is Outcome.UNCHECKED:
+            return False
+        self._count(told.outcome)
+        return True
 
     def _complain(self, what: str, **about: object) -> None:
         """Log what is wrong, each thing once in a while."""

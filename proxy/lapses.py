@@ -42,7 +42,7 @@ class LapseWatch:
 
     def note(self, account: str, next_lapse_ms: int) -> None:
         """Take in how long until the first of an account's streams lapses; 0: it has none."""
-        part = self._part_of(account)
+        part = self._parts[hash(account) % PARTS]
         if not next_lapse_ms:
             part.pop(account, None)
         elif account in part or len(part) < MAX_ACCOUNTS // PARTS:
@@ -50,16 +50,13 @@ class LapseWatch:
 
     def settle(self, account: str, next_lapse_ms: int) -> None:
         """Take in what was said of an account that was due, unless it was heard of meanwhile."""
-        if self._part_of(account).get(account, 0.0) <= self._clock():
+        if self._parts[hash(account) % PARTS].get(account, 0.0) <= self._clock():
             self.note(account, next_lapse_ms)
 
     def due(self, part: int) -> list[str]:
         """Give the accounts of one part of which, as far as is known here, a stream has lapsed."""
         now = self._clock()
         return [account for account, at in self._parts[part].items() if at <= now]
-
-    def _part_of(self, account: str) -> dict[str, float]:
-        return self._parts[hash(account) % PARTS]
 
 
 class LapseCollector:

@@ -7,112 +7,41 @@ seals in it do.
 
 import asyncio
 import time
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import replace
 from functools import lru_cache
+from weakref import WeakMethod
 
 from proxy.credentials.bearer import Credentials
+from proxy.errors import OriginError, OriginUnreachable
+from proxy.learned import Learned
+from proxy.manifest_caches import MAX_TEMPLATES, Manifest, ManifestCaches, ManifestKey
 from proxy.manifests.compiler import compile_manifest
 from proxy.manifests.dash_patch import UNFIT_PATCH
 from proxy.manifests.kinds import is_patch_path, recognise
 from proxy.manifests.links import Links, Place
-from proxy.manifests.template import Template
 from proxy.model import Request
-from proxy.origin.cache import CacheResult, Loaded, MicroCache
+from proxy.origin.cache import CacheResult, Loaded, Loader
 from proxy.origin.client import OriginClient
 from proxy.origin.exchange import Fetched, Opened
-from proxy.origin.headers import Fields, Validators
-from proxy.origin.patience import is_blocking, reload_hold, segment_hold
+from proxy.origin.freshness import stands_in
+from proxy.origin.patience import reload_hold, segment_hold
 from proxy.origin.upstream import Target, Upstream
 from proxy.query import without
 from proxy.routing import Route, RouteTable
 from proxy.streams import Pace
 from proxy.telemetry.metrics import Metrics
 
-# A popular channel's manifests many times over; each entry is small or bounded by the weight.
-MAX_TEMPLATES = 10_000
-MAX_TEMPLATE_BYTES = 256 * 1024 * 1024
-# A second's reloads: of some hundred low-latency renditions, in parts and with delta updates.
-MAX_RELOADS = 2_000
-MAX_RELOAD_BYTES = 32 * 1024 * 1024
 # From here on compiling takes longer than other requests should wait for (some 20 ms): a thread.
 LARGE_MANIFEST_BYTES = 256 * 1024
 # Told of a patch, dash.js would never refresh again and Shaka never ask for the MPD in its place.
 GONE = (404, 410)
+# Seconds for which what stands in is taken for fresh: then its origins are asked again.
+ASK_AGAIN = 1.0
 # What players tell the origin about themselves: different in each request, part of no content.
 CMCD_PARAM = "CMCD"
 # Where players are steered, and so kept alive.
 STEERING_PATH = "/_playgate/steering"
-
-
-@dataclass(frozen=True, slots=True)
-class Manifest:
-    """What the origin has under a manifest's name: a template, or its own 4xx or 5xx."""
-
-    status: int
-    headers: Fields
-    body: bytes = b""
-    template: Template | None = None
-    validators: Validators | None = None
-
-    @property
-    def fresh_for(self) -> float | None:
-        """How long it is worth serving again, by its own word (seconds)."""
-        return self.template.fresh_for if self.template else None
-
-
-@dataclass(frozen=True, slots=True)
-class ManifestKey:
-    """What a compiled manifest is known by: where it is had, for whom, and of which content.
-
-    ``blocking``: whether the origin is asked to answer when there is news; then the answer is news.
-    """
-
-    route: str
-    target: Target
-    scheme: str
-    host: str
-    content: str
-    blocking: bool = field(init=False, compare=False)
-    # A key is kept and looked up at each beat, and a dataclass would be hashed anew each time.
-    _hash: int = field(init=False, compare=False, repr=False)
-
-    def __post_init__(self) -> None:
-        parts = (self.route, self.target, self.scheme, self.host, self.content)
-        object.__setattr__(self, "blocking", is_blocking(self.target.query))
-        object.__setattr__(self, "_hash", hash(parts))
-
-    def __hash__(self) -> int:
-        return self._hash
-
-
-class ManifestCaches:
-    """Manifests in memory for ``ttl`` seconds at most.
-
-    They are good where routes, tickets and origins are those that they were compiled with.
-    """
-
-    def __init__(self, ttl: float, metrics: Metrics) -> None:
-        self._metrics = metrics
-        self._all = self._micro_cache(ttl, MAX_TEMPLATES, MAX_TEMPLATE_BYTES)
-        # What a blocking reload gave is asked for again for a moment and then never: kept with
-        # the others, a few low-latency channels would drive all of them out.
-        self._reloads = self._micro_cache(ttl, MAX_RELOADS, MAX_RELOAD_BYTES)
-
-    def of(self, key: ManifestKey) -> MicroCache[ManifestKey, Manifest]:
-        """Give the cache that a manifest is in."""
-        return self._reloads if key.blocking else self._all
-
-    def _micro_cache(
-        self, ttl: float, max_entries: int, max_weight: int
-    ) -> MicroCache[ManifestKey, Manifest]:
-        return MicroCache(
-            ttl=ttl,
-            max_entries=max_entries,
-            max_weight=max_weight,
-            weigh=_weight,
-            clock=time.monotonic,
-            observe=lambda result: self._metrics.cache_lookup(CacheResult(result)),
-        )
 
 
 class ManifestSource:
@@ -127,6 +56,7 @@ class ManifestSource:
         metrics: Metrics,
         *,
         caches: ManifestCaches,
+        learned: Learned,
         keepalive: bool,
     ) -> None:
         self._routes = routes
@@ -137,35 +67,48 @@ class ManifestSource:
         self._keepalive = keepalive
         self._private = credentials.private_params | {CMCD_PARAM}
         self._caches = caches
+        self._learned = learned
         # The same for all who ask for the same, so that a look-up need not compare it.
-        self._keys = lru_cache(MAX_TEMPLATES)(ManifestKey)
+        self._keys = lru_cache(MAX_TEMPLATES)(_key)
 
     def key(self, route: Route, request: Request, content: str) -> ManifestKey:
         """Give what the manifest is known by that a request names, for a stream of ``content``."""
-        target = self._target(route, request)
-        return self._keys(route.name, target, request.scheme, request.host, content)
+        place = self._place(route, request)
+        return self._keys(route.name, place, request.scheme, request.host, content)
 
     def fresh(self, key: ManifestKey) -> Manifest | None:
         """Give a manifest, if that takes no waiting."""
         return self._caches.of(key).peek(key)
 
-    async def manifest(
-        self, route: Route, request: Request, key: ManifestKey, pace: Pace | None
-    ) -> Manifest:
+    async def manifest(self, route: Route, request: Request, key: ManifestKey) -> Manifest:
         """Give the manifest a request names.
 
-        ``pace`` is what is known of the content's tempo. It says how long the origin may hold a
-        blocking reload.
+        What is known of its content's tempo says how long the origin may hold a blocking reload.
 
         Raises:
             OriginError: it could not be had, or is none.
         """
-        hold = reload_hold(pace) if key.blocking else 0.0
 
         async def load(stale: Manifest | None) -> Loaded[Manifest]:
-            return await self._load(route, request, key, stale, hold)
+            return await self._load(route, request, key, stale)
 
-        return await self._caches.of(key).get(key, load)
+        # What is news when it is answered is of no use to those who come later.
+        again = None if key.blocking else self._again(route, request, key)
+        return await self._caches.of(key).get(key, load, again)
+
+    def _again(self, route: Route, request: Request, key: ManifestKey) -> Loader[Manifest]:
+        """Give what loads a manifest for those who will ask, as long as this is in force.
+
+        It is kept with the manifest, which outlives a reload that changes nothing of it.
+        """
+        method, plain = WeakMethod(self._load), request.nobodys(key.target.query)
+
+        async def load(stale: Manifest | None) -> Loaded[Manifest]:
+            if (still := method()) is None:
+                raise OriginUnreachable
+            return await still(route, plain, key, stale)
+
+        return load
 
     async def segment(self, route: Route, request: Request, pace: Pace | None) -> Opened:
         """Open the segment a request names; ``pace`` is its content's tempo where that is known.
@@ -176,25 +119,59 @@ class ManifestSource:
         with self._metrics.phase("origin"):
             return await self._origins.open(
                 self._upstreams[route.name],
-                self._target(route, request),
+                Target(*self._place(route, request)),
                 request,
                 hold=segment_hold(pace),
             )
 
-    def _target(self, route: Route, request: Request) -> Target:
-        return Target(route.upstream(request.path), without(request.query, self._private))
+    def _place(self, route: Route, request: Request) -> tuple[str, str]:
+        """Give the path and query by which the origin knows what a request is for."""
+        return route.upstream(request.path), without(request.query, self._private)
 
     async def _load(
+        self, route: Route, request: Request, key: ManifestKey, stale: Manifest | None
+    ) -> Loaded[Manifest]:
+        """Fetch a manifest; where it cannot be had, what there was may stand in for it."""
+        pace = self._learned.tempo(key.content).pace
+        hold = reload_hold(pace) if key.blocking else 0.0
+        try:
+            loaded = await self._fetch(route, request, key, stale, hold)
+        except OriginError:
+            if stale and (instead := self._instead(stale, pace)):
+                return instead
+            raise
+        if stale and loaded.value.status >= 500:
+            return self._instead(stale, pace) or loaded
+        return loaded
+
+    def _instead(self, stale: Manifest, pace: Pace | None) -> Loaded[Manifest] | None:
+        """Give what there was, where it may stand in for what could not be had.
+
+        A live manifest for a target duration at most; one on demand, for long.
+        """
+        pace = stale.pace or pace
+        left = stale.at + stands_in(pace, stale.if_error) - time.monotonic()
+        if left <= 0 or not self._caches.keeps_any:
+            return None
+        self._metrics.cache_lookup(CacheResult.STALE)
+        return Loaded(stale, min(left, ASK_AGAIN))
+
+    async def _fetch(
         self, route: Route, request: Request, key: ManifestKey, stale: Manifest | None, hold: float
     ) -> Loaded[Manifest]:
         validators = stale.validators if stale else None
         with self._metrics.phase("origin"):
             fetched = await self._origins.fetch(
-                self._upstreams[route.name], key.target, request, validators, hold=hold
+                self._upstreams[route.name],
+                key.target,
+                request,
+                validators,
+                hold=hold,
+                check=_is_manifest(request.path),
             )
         freshness = fetched.freshness
         if stale is not None and fetched.status == 304:
-            manifest = stale
+            manifest = replace(stale, at=time.monotonic())
         elif fetched.status >= 400:
             manifest = Manifest(fetched.status, fetched.headers, fetched.body)
             is_child = key.content != route.content(request)
@@ -222,7 +199,12 @@ class ManifestSource:
             else:
                 template = await asyncio.to_thread(compile_manifest, body, form, links)
         return Manifest(
-            fetched.status, fetched.headers, template=template, validators=fetched.validators
+            fetched.status,
+            fetched.headers,
+            template=template,
+            validators=fetched.validators,
+            at=time.monotonic(),
+            if_error=fetched.freshness.if_error,
         )
 
     def _links(self, route: Route, request: Request, key: ManifestKey) -> Links:
@@ -247,11 +229,15 @@ class ManifestSource:
         )
 
 
+def _key(route: str, place: tuple[str, str], scheme: str, host: str, content: str) -> ManifestKey:
+    return ManifestKey(route, Target(*place), scheme, host, content)
+
+
+def _is_manifest(path: str) -> Callable[[Fetched], object]:
+    """Give what raises OriginInvalid for what was fetched, if it is no manifest."""
+    return lambda fetched: recognise(fetched.content_type, path, fetched.body)
+
+
 def _shortest(*seconds: float | None) -> float | None:
     """Give the least of those that say something."""
     return min((each for each in seconds if each is not None), default=None)
-
-
-def _weight(manifest: Manifest) -> int:
-    template = manifest.template
-    return sum(len(chunk) + 64 for chunk in template.chunks) if template else len(manifest.body)

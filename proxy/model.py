@@ -7,11 +7,11 @@ of the name in the token: the name itself never leaves the credentials room.
 """
 
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
 from proxy.trace import UNTRACED, Trace
+from proxy.values import value
 
 
 def millisecond(instant: float) -> int:
@@ -40,22 +40,17 @@ NO_ROUTE, API_ROUTE = "none", "playgate"
 # --- A request and its reply, free of any web framework --------------------------------------
 
 
-def nameless() -> bytes:
-    """Name a request that is not to be known again."""
-    return b""
-
-
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Request:
     """One request as the gateway sees it.
 
     ``path`` is canonical: percent-decoded once and encoded again in one fixed way, without dot
     segments, so that two spellings of a path can never be two things. ``query`` is the raw query
-    string. ``address`` is the viewer's address after ``listen.trusted_proxies`` was applied.
-    ``package`` is a signed URI's token that came as a parameter of the path, and is in it no more.
-    ``trace`` is what it is known by to those who are asked on its behalf. ``name`` gives what
-    is the same for all requests in the same words from the same address; empty where it is not to
-    be known again, or asks for less than all there is. It is worked out when it is asked for.
+    string. ``headers`` are found by their names in capitals or not. ``address`` is the viewer's
+    address after ``listen.trusted_proxies`` was applied. ``package`` is a signed URI's token that
+    came as a parameter of the path, and is in it no more. ``trace`` is what it is known by to those
+    who are asked on its behalf. ``wording`` is all that its answer depends on, as players write it,
+    address included; empty where it is not to be known again, or asks for less than all there is.
     """
 
     method: str
@@ -67,10 +62,14 @@ class Request:
     address: str
     package: str | None = None
     trace: Trace = UNTRACED
-    name: Callable[[], bytes] = nameless
+    wording: bytes = b""
+
+    def nobodys(self, query: str = "") -> "Request":
+        """Give a request for the same by nobody, which may be kept: without what is a viewer's."""
+        return Request("GET", self.scheme, self.host, self.path, query, headers={}, address="")
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Reply:
     """An answer: ``body`` in full, or ``stream`` that yields it in parts.
 
@@ -88,7 +87,7 @@ class Reply:
 # --- Who ---------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Subject:
     """What a credential says of its bearer, whichever form it came in.
 
@@ -122,7 +121,7 @@ class Scope(Protocol):
         """Tell whether the token is good for a request, its URI normalised."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Token:
     """A verified session token, or that of a signed URI, which has a ``scope``.
 
@@ -148,7 +147,7 @@ class DeviceClass(StrEnum):
     OTHER = "other"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Playback:
     """Which stream a request belongs to, and on what device it plays.
 
@@ -176,7 +175,7 @@ class Playback:
     content_rules: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Stray:
     """The identity of a stream on a network of its own: always weak, keyed by agent and network."""
 
@@ -184,7 +183,7 @@ class Stray:
     device: str
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Ticket:
     """A verified playback ticket: its bearer, and the playback it was minted for.
 

@@ -1,7 +1,5 @@
 """What the origin room reports, told to all who want to know: metrics and spans."""
 
-from dataclasses import replace
-
 from proxy.origin.exchange import Asked, Result
 from proxy.telemetry.metrics import Metrics
 from proxy.telemetry.spans import Call, Spans
@@ -36,7 +34,7 @@ class AttemptReport:
         self._asked = asked
         self._metrics = metrics
         self._span = spans.call(trace.context, _call(asked))
-        self.trace = replace(trace, context=self._span.context)
+        self.trace = Trace(trace.request_id, self._span.context)
 
     def over(self, result: Result | None, status: int | None) -> None:
         """Hear how it went; where nobody waited for that, it does not count."""

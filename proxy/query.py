@@ -23,29 +23,34 @@ def is_bounded(query: str) -> bool:
 @lru_cache(maxsize=64)
 def pairs(query: str) -> tuple[tuple[str, str, str], ...]:
     """Give each parameter as (decoded name, raw value, the raw text of both)."""
-    split = ((raw, *raw.partition("=")) for raw in query.split("&") if raw)
-    return tuple(
-        (unquote_plus(name) if "%" in name or "+" in name else name, value, raw)
-        for raw, name, _, value in split
-    )
+    found = []
+    for raw in query.split("&"):
+        if raw:
+            name, _, value = raw.partition("=")
+            found.append((_decoded(name), value, raw))
+    return tuple(found)
+
+
+def _decoded(text: str) -> str:
+    return unquote_plus(text) if "%" in text or "+" in text else text
 
 
 def value_of(query: str, wanted: str) -> str | None:
     """Give the decoded value of the first parameter of that name; None where there is none."""
     for name, value, _ in pairs(query):
         if name == wanted:
-            return unquote_plus(value)
+            return _decoded(value)
     return None
 
 
 def values_of(query: str, wanted: str) -> list[str]:
     """Give the decoded values of all parameters of that name, in their order."""
-    return [unquote_plus(value) for name, value, _ in pairs(query) if name == wanted]
+    return [_decoded(value) for name, value, _ in pairs(query) if name == wanted]
 
 
 def without(query: str, names: Collection[str]) -> str:
     """Give the query less the named parameters, the rest untouched and in its order."""
-    return "&".join(raw for name, _, raw in pairs(query) if name not in names)
+    return "&".join([raw for name, _, raw in pairs(query) if name not in names])
 
 
 def only(query: str, names: Collection[str]) -> str:

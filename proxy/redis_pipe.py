@@ -14,14 +14,16 @@ from collections import deque
 from collections.abc import Callable
 
 import structlog
-from hiredis import HiredisError, Reader, pack_command
-from redis.asyncio.connection import AbstractConnection
+from hiredis import HiredisError, PushNotification, Reader, pack_command
+from redis.asyncio.connection import AbstractConnection, Connection
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoScriptError, ResponseError
 
 # What only another connection can better: a primary that became a replica, one that has not loaded
 # yet, a password that is asked for from now on.
 ELSEWHERE = ("READONLY", "MASTERDOWN", "LOADING", "NOAUTH")
+
+LATE = "Redis did not answer in time"
 
 Argument = str | bytes | int
 
@@ -116,9 +118,10 @@ class Pipe(asyncio.Protocol):
         if self.lost:  # since whoever asks was given it
             call.set_exception(RedisConnectionError(self.lost))
             return
-        if not self._unsent and self._may_write:
+        unsent = self._unsent
+        if not unsent and self._may_write:
             self._loop.call_soon(self._send)
-        self._unsent.append(call)
+        unsent.append(call)
         if self._watch is None:
             self._watch = self._loop.call_later(self._timeout, self._give_up)
 
@@ -128,6 +131,17 @@ class Pipe(asyncio.Protocol):
         if self._watch is not None:
             self._watch.cancel()
             self._give_up()
+
+    @property
+    def address(self) -> tuple[str, int] | None:
+        """The host and port that were connected to; None: a socket of this machine."""
+        connection = self._connection
+        return (connection.host, connection.port) if isinstance(connection, Connection) else None
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether somebody waits for an answer."""
+        return bool(self._sent or self._unsent)
 
     def end(self, why: str) -> None:
         """Close the connection at once, and fail all who wait."""
@@ -154,6 +168,8 @@ class Pipe(asyncio.Protocol):
         try:
             self._reader.feed(data)
             while (answer := self._reader.gets()) is not NOTHING:
+                if answer.__class__ is PushNotification:
+                    continue  # RESP3: nobody's answer
                 call = self._sent.popleft()
                 if isinstance(answer, HiredisError):
                     self._refused(call, str(answer))
@@ -200,12 +216,13 @@ class Pipe(asyncio.Protocol):
         before = self._loop.time() - self._timeout
         waiting = [call for call in (*self._sent, *self._unsent) if not call.done()]
         late = [call for call in waiting if call.asked_at <= before]
-        if late and self._read_at <= late[0].asked_at:
-            # Not a sound since then: whatever is at the other end, it hangs.
-            self.end("Redis did not answer in time")
-            return
+        # Not a sound since then: whatever is at the other end, it hangs.
+        hangs = bool(late) and self._read_at <= late[0].asked_at
         for call in late:
-            call.set_exception(TimeoutError("Redis did not answer in time"))
+            call.set_exception(TimeoutError(LATE))
+        if hangs:
+            self.end(LATE)
+            return
         if len(late) < len(waiting):
             next_one = waiting[len(late)].asked_at + self._timeout
             self._watch = self._loop.call_at(next_one, self._give_up)

@@ -6,12 +6,14 @@ answer finds out what to do about either here.
 
 import asyncio
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
-from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoScriptError
 
+from proxy.redis_client import Dial
 from proxy.redis_pipe import Argument, Pipe, packed
+from proxy.redis_place import Address
 
 # How long making a connection may take (seconds), whoever still waits for it: a name server, TLS
 # and several answers are asked for, each of which may take as long as a call.
@@ -21,17 +23,16 @@ DIAL_SECONDS = 5.0
 class Pipes:
     """A connection that is made when it is needed, and again when it was lost.
 
-    ``client`` knows how connections are made; none of its own are used. A call is waited for as
-    long as ``timeout`` (seconds).
+    ``dial`` knows where to. A call is waited for as long as ``timeout`` (seconds).
     """
 
-    def __init__(self, client: Redis, timeout: float) -> None:
-        self._pool = client.connection_pool
+    def __init__(self, dial: Dial, timeout: float) -> None:
+        self._connection = dial
         self._timeout = timeout
         self._pipe: Pipe | None = None
         self._dialling: asyncio.Task[Pipe] | None = None
 
-    async def ask(self, command: bytes) -> object:
+    async def ask(self, command: bytes, slot: int = 0) -> object:  # noqa: ARG002  # one has all
         """Send a command that may run twice, and give the answer.
 
         A connection may have died while it was idle (a restart, a firewall), so a call that meets
@@ -52,7 +53,26 @@ class Pipes:
             async with asyncio.timeout_at(call.asked_at + self._timeout):
                 return await (await self._dial()).ask(command)
 
-    def hear(self, command: bytes, heard: Callable[[object], None]) -> bool:
+    async def ask_as_sent_on(self, asking: bytes, command: bytes) -> object:
+        """Send a command right behind another that has it answered here, and give its answer.
+
+        Raises:
+            TimeoutError, redis.exceptions.RedisError, OSError: as ``ask``.
+        """
+        pipe = await self._dial()
+        _, answer = await asyncio.gather(pipe.ask(asking), pipe.ask(command))
+        return answer
+
+    async def everywhere(self, *commands: bytes) -> None:
+        """Send commands to all there are, which is one.
+
+        Raises:
+            TimeoutError, redis.exceptions.RedisError, OSError: as ``ask``.
+        """
+        for command in commands:
+            await self.ask(command)
+
+    def hear(self, command: bytes, heard: Callable[[object], None], slot: int = 0) -> bool:  # noqa: ARG002
         """Send a command on the connection there is, once; False where there is none.
 
         ``heard`` is called with the answer, or with one of the errors of ``ask``.
@@ -63,11 +83,26 @@ class Pipes:
         pipe.hear(command, heard)
         return True
 
+    def keep_to(self, primary: Address) -> None:
+        """Leave a connection that is to somebody else."""
+        if self._pipe is not None and self._pipe.address != primary:
+            self._pipe.end("another Redis is primary")
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether somebody waits for an answer, or for the connection."""
+        dials = self._dialling is not None and not self._dialling.done()
+        return dials or (self._pipe is not None and self._pipe.is_busy)
+
     async def close(self) -> None:
         """Close the connection; who waits on it is told so."""
         if self._dialling is not None:
             self._dialling.cancel()
             await asyncio.wait((self._dialling,))
+        self.end()
+
+    def end(self) -> None:
+        """Close the connection there is."""
         if self._pipe is not None:
             self._pipe.end("the connection was closed")
 
@@ -89,7 +124,7 @@ class Pipes:
         return await asyncio.shield(self._dialling)
 
     async def _connected(self) -> Pipe:
-        connection = self._pool.connection_class(**self._pool.connection_kwargs)
+        connection = self._connection()
         try:
             async with asyncio.timeout(DIAL_SECONDS):
                 await connection.connect()  # type: ignore[no-untyped-call]  # redis-py has no types here
@@ -104,14 +139,38 @@ class Pipes:
         return pipe
 
 
-async def run(pipes: Pipes, text: str, digest: str, arguments: Sequence[Argument]) -> object:
+class Calls(Protocol):
+    """Connections to a store that may be several Redis; a hash slot says which is asked."""
+
+    async def ask(self, command: bytes, slot: int = 0) -> object:
+        """Send a command that may run twice to whoever has a slot, and give the answer."""
+
+    def hear(self, command: bytes, heard: Callable[[object], None], slot: int = 0) -> bool:
+        """Send a command on the connection there is, once; False where there is none."""
+
+    async def everywhere(self, *commands: bytes) -> None:
+        """Send commands to all primaries."""
+
+    def keep_to(self, primary: Address) -> None:
+        """Leave a connection to another than the primary that sentinels agree on."""
+
+    def wait_for(self, timeout: float) -> None:
+        """Let calls take another time (seconds) from now on."""
+
+    async def close(self) -> None:
+        """Close the connections."""
+
+
+async def run(
+    calls: Calls, text: str, digest: str, arguments: Sequence[Argument], slot: int = 0
+) -> object:
     """Call a script by its digest; where Redis does not know it (any more), send it.
 
     Raises:
         TimeoutError, redis.exceptions.RedisError, OSError: as ``Pipes.ask``.
     """
     try:
-        return await pipes.ask(packed("EVALSHA", digest, *arguments))
+        return await calls.ask(packed("EVALSHA", digest, *arguments), slot)
     except NoScriptError:
         # EVAL runs it and leaves it known by its digest.
-        return await pipes.ask(packed("EVAL", text, *arguments))
+        return await calls.ask(packed("EVAL", text, *arguments), slot)

@@ -16,29 +16,21 @@ def rendered(request: Request, template: Template, ticket: str, decision: Decisi
     """Give the reply to a manifest request, or to a range of one (RFC 9110 §14)."""
     sealed = ticket.encode()
     size = template.size(sealed)
-    headers = manifest_headers(template, decision)
-    part = byte_range(request.headers.get("Range"), size)
+    headers = manifest_headers(template.content_type, decision)
+    status, part = 200, byte_range(request.headers.get("Range"), size)
     if part is None or request.method == "HEAD":
-        return _reply(200, headers, template, sealed, range(size))
-    if not part:
+        part = range(size)
+    elif not part:
         return Reply(416, (*headers, ("Content-Range", f"bytes */{size}")))
-    shown = ("Content-Range", f"bytes {part.start}-{part.stop - 1}/{size}")
-    return _reply(206, (*headers, shown), template, sealed, part)
-
-
-def _reply(
-    status: int,
-    headers: tuple[tuple[str, str], ...],
-    template: Template,
-    ticket: bytes,
-    wanted: range,
-) -> Reply:
-    if len(wanted) == template.size(ticket) <= AT_ONCE:
-        return Reply(status, headers, template.render(ticket))
-    pieces = template.pieces(ticket, wanted)
-    if len(wanted) <= AT_ONCE:
+    else:
+        shown = ("Content-Range", f"bytes {part.start}-{part.stop - 1}/{size}")
+        status, headers = 206, (*headers, shown)
+    if len(part) == size <= AT_ONCE:
+        return Reply(status, headers, template.render(sealed))
+    pieces = template.pieces(sealed, part)
+    if len(part) <= AT_ONCE:
         return Reply(status, headers, b"".join(pieces))
-    length = ("Content-Length", str(len(wanted)))
+    length = ("Content-Length", str(len(part)))
     return Reply(status, (*headers, length), stream=_each(pieces))
 
 
@@ -47,10 +39,10 @@ async def _each(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
         yield piece
 
 
-def manifest_headers(template: Template, decision: Decision) -> tuple[tuple[str, str], ...]:
+def manifest_headers(content_type: str, decision: Decision) -> tuple[tuple[str, str], ...]:
     """Give the fields that come with a manifest."""
     return (
-        ("Content-Type", template.content_type),
+        ("Content-Type", content_type),
         ("Cache-Control", "no-store"),
         ("Accept-Ranges", "bytes"),
         *decision_headers(decision),

@@ -4,13 +4,14 @@ Whoever asks it cannot forget to count an end or to report a start, because it i
 """
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 from proxy.admission.revocations import Revocation
 from proxy.admission.store import Heard, Question, Store
 from proxy.errors import StoreUnavailable
 from proxy.lapses import LapseWatch
 from proxy.model import Subject
-from proxy.streams import Attempt, Cadence, Decision, Ended, Intent, Lapsed, Stream
+from proxy.streams import Attempt, Cadence, Decision, Ended, Intent, Lapsed, Outcome, Stream
 from proxy.telemetry.journal import Journal
 
 
@@ -37,26 +38,28 @@ class ReportingStore:
     async def decide(self, attempt: Attempt) -> Decision:
         """Decide on an attempt, and tell unless nothing came of it."""
         told = await self._store.decide(attempt)
-        self._tell(attempt, told)
+        self.tell(attempt, told)
         return told
 
     def question(self, attempt: Attempt) -> Question:
         """Put an attempt into the store's words."""
         return self._store.question(attempt)
 
-    def hear(self, question: Question, heard: Heard) -> bool:
+    def hear(self, question: Question, *heard: Heard) -> bool:
         """Decide, and tell as ``decide`` does."""
+        return self._store.hear(question, partial(self._tell_again, question), *heard)
 
-        def told(answer: Decision | StoreUnavailable | None) -> None:
-            try:
-                if isinstance(answer, Decision):
-                    self._tell(question.attempt, answer)
-            finally:
-                heard(answer)
+    def _tell_again(self, question: Question, told: Decision | StoreUnavailable | None) -> None:
+        if not isinstance(told, Decision):
+            return
+        if told.outcome is Outcome.RENEWED and not told.ended:
+            self._watch.note(question.account, told.next_lapse_ms)
+            self._journal.renewed(question.manner.route)
+        else:
+            self.tell(question.attempt, told)
 
-        return self._store.hear(question, told)
-
-    def _tell(self, attempt: Attempt, told: Decision) -> None:
+    def tell(self, attempt: Attempt, told: Decision) -> None:
+        """Tell what was decided on an attempt, unless nothing came of it."""
         if attempt.intent is not Intent.PEEK:
             self._watch.note(attempt.account, told.next_lapse_ms)
             self._journal.decided(attempt, told)
@@ -79,9 +82,11 @@ class ReportingStore:
         self._journal.ended(account, ends)
         return ends
 
-    async def forget(self, account: str, stream: str, started_ms: int) -> Ended | None:
+    async def forget(
+        self, account: str, stream: str, started_ms: int, *, kept: bool = False
+    ) -> Ended | None:
         """Take back the slot of an instance that could not be served, and tell."""
-        end = await self._store.forget(account, stream, started_ms)
+        end = await self._store.forget(account, stream, started_ms, kept=kept)
         self._journal.ended(account, [end] if end else [])
         return end
 

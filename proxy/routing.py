@@ -64,7 +64,7 @@ class RouteTable:
 
     def find(self, host: str, path: str) -> Route | None:
         """Give the first route that serves the path on the host; None where there is none."""
-        name = PORT.sub("", host)
+        name = PORT.sub("", host) if ":" in host else host
         for route in self.routes:
             if route.host in (None, host, name) and route.pattern.matches(path):
                 return route

@@ -8,11 +8,12 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from proxy.model import Playback
+from proxy.values import value
 
 # --- How a stream behaves in time ----------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Pace:
     """What a manifest says about its own tempo (seconds).
 
@@ -25,7 +26,7 @@ class Pace:
     duration: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Cadence:
     """How long a slot lives (milliseconds).
 
@@ -51,13 +52,15 @@ class Intent(StrEnum):
 
     START may take a slot. PEEK asks what START would be told and changes nothing (``HEAD``,
     conditional requests). RESUME keeps a slot, and takes it again where there is room: it comes
-    from a player that is open, whether anybody watches it or not, and so displaces nobody. TOUCH
-    keeps a slot that is there and never takes one.
+    from a player that is open, whether anybody watches it or not, and so displaces nobody. CLAIM
+    does the same on behalf of a player, who is not asked: what was given back stays so. TOUCH keeps
+    a slot that is there and never takes one.
     """
 
     START = "start"
     PEEK = "peek"
     RESUME = "resume"
+    CLAIM = "claim"
     TOUCH = "touch"
 
 
@@ -97,7 +100,7 @@ EVERY_ACCOUNT = "account"  # what no account has more of
 LIMIT_SOURCES = ("token", "plan", "route", "default", EVERY_ACCOUNT)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Attempt:
     """One request's claim to a slot: everything the decision depends on but state and clock.
 
@@ -120,7 +123,7 @@ class Attempt:
     issued_ms: int | None = 0
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Stream:
     """An active stream as it is listed to its viewer and to operators.
 
@@ -138,7 +141,7 @@ class Stream:
     on_demand: bool
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Ended:
     """A stream that ended on the way to a decision: ``at_ms`` is when it stopped holding a slot."""
 

@@ -8,7 +8,8 @@ there, and nothing that is kept is longer than a line of a log.
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from proxy.values import value
 
 # Id and trace id fit an exemplar together, which has 128 characters for names and values
 # (OpenMetrics 1.0, Exemplars). What proxies make is shorter: a UUID, a few numbers in hex. No token
@@ -37,7 +38,7 @@ MAX_STATE = 512
 LONG_MEMBER = 128
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class TraceContext:
     """A place in a trace: the trace's id, the id of a span in it, both in hex, and the flags.
 
@@ -62,7 +63,7 @@ class TraceContext:
         return f"00-{self.trace_id}-{self.span_id}-{self.flags:02x}"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Trace:
     """A request's id, and its place in a trace where it has one."""
 

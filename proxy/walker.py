@@ -3,21 +3,20 @@
 Steps 2 and 3 of the walk, and at its end the ticket that the walker goes on with.
 """
 
-from dataclasses import dataclass
-
 from proxy.admission.rules import Rulebook
 from proxy.credentials.bearer import Credentials
 from proxy.credentials.keys import Edition
-from proxy.errors import TicketInvalid
+from proxy.errors import TicketInvalid, TokenForbidden
 from proxy.manifests.template import Template
 from proxy.model import Playback, Request, Subject, Ticket, Token
 from proxy.playback import identity
 from proxy.playback.device import hints
 from proxy.routing import Route
 from proxy.streams import Decision, Outcome
+from proxy.values import value
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Walker:
     """A credential's bearer, and the playback a request of theirs belongs to.
 
@@ -43,6 +42,8 @@ class Walkers:
     ) -> None:
         self._credentials = credentials
         self._tickets = credentials.tickets
+        # The time tickets live by, in seconds since the epoch.
+        self.now = credentials.tickets.now
         self._rules = rules
         self._rulebook = rulebook
 
@@ -53,19 +54,18 @@ class Walkers:
             TicketInvalid, Unauthenticated: the credential is missing, or no good.
         """
         clues = hints(request, self._rules.device_header)
-        match await self._credentials.of(request):
-            case Ticket() as ticket:
-                return Walker(ticket.subject, identity.resume(ticket, clues), ticket)
-            case Token() as token:
-                playback = identity.start(
-                    token,
-                    clues,
-                    content=content,
-                    route=route.name,
-                    content_rules=self._rulebook.of_content(request.path),
-                    jti_per_playback=self._rules.jti_per_playback,
-                )
-                return Walker(token.subject, playback, token, self._credentials.edition)
+        credential = await self._credentials.of(request)
+        if isinstance(credential, Ticket):
+            return Walker(credential.subject, identity.resume(credential, clues), credential)
+        playback = identity.start(
+            credential,
+            clues,
+            content=content,
+            route=route.name,
+            content_rules=self._rulebook.of_content(request.path),
+            jti_per_playback=self._rules.jti_per_playback,
+        )
+        return Walker(credential.subject, playback, credential, self._credentials.edition)
 
     def to_segment(self, request: Request) -> Walker:
         """Give who asks for a segment, which takes a ticket for where it lies.
@@ -82,6 +82,13 @@ class Walkers:
         ):
             raise TicketInvalid("A segment needs the ticket its manifest gave it.")
         return Walker(ticket.subject, identity.resume(ticket, hints(request)), ticket)
+
+    def has_ticket(self, request: Request) -> bool:
+        """Tell whether a request has a ticket that is good for something."""
+        try:
+            return self._credentials.ticket_of(request) is not None
+        except (TicketInvalid, TokenForbidden):
+            return False
 
     def still_valid(self, walker: Walker) -> bool:
         """Tell whether a walker's credential is as good as when it was verified."""

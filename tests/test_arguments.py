@@ -74,7 +74,11 @@ WRONG = {
     ),
     "a store that is none": (
         ("demo", "--store", "ftp://x"),
-        "--store: must be memory://, redis://HOST:PORT/DB, rediss://HOST:PORT/DB or unix:///PATH",
+        (
+            "--store: must be memory://, redis://HOST:PORT/DB, unix:///PATH,"
+            " redis+sentinel://HOST:PORT,.../NAME/DB or redis+cluster://HOST:PORT,...,"
+            " with rediss in place of redis for TLS"
+        ),
     ),
 }
 

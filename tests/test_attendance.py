@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from proxy.attendance import attended
+from proxy.attendance import UntilSent, attended
 from proxy.errors import OriginTimeout
 from tests.support.poll import until
 
@@ -107,3 +107,19 @@ async def test_a_failure_is_passed_on_and_two_are_one() -> None:
         await attended(fail(), Heart().beat, every=NEVER)
     with pytest.raises(OriginTimeout):  # and no failure is logged as overlooked
         await attended(fail(), Heart(fails_at=1).beat, every=0)
+
+
+def test_what_is_held_until_a_reply_is_sent_is_given_up_once_the_last_first() -> None:
+    until_sent, given_up = UntilSent(), list[str]()
+
+    def fail() -> None:
+        given_up.append("fails")
+        raise LookupError
+
+    until_sent.hold(lambda: given_up.append("first"))
+    until_sent.hold(fail)
+    until_sent.hold(lambda: given_up.append("last"))
+    with pytest.raises(LookupError):
+        until_sent.close()
+    until_sent.close()
+    assert given_up == ["last", "fails", "first"]

@@ -13,8 +13,8 @@ from redis.asyncio import Redis
 
 from proxy import keepalive_stream
 from proxy.admission.memory import MemoryStore
-from proxy.admission.outage import OnOutage, OutageGuard
-from proxy.admission.policy import Lifetimes
+from proxy.admission.outage import OutageGuard
+from proxy.admission.policy import Lifetimes, OnOutage
 from proxy.admission.redis import RedisStore
 from proxy.admission.revocations import Revocation
 from proxy.admission.store import Store

@@ -2,7 +2,7 @@
 
 from random import Random
 
-from proxy.keeping import Keeping
+from proxy.keeping import Keeping, Seen
 
 
 def test_all_are_kept_while_there_is_room() -> None:
@@ -44,3 +44,24 @@ def test_where_more_is_asked_for_in_turn_than_there_is_room_for_most_of_what_is_
             if kept.get(number) is None:
                 kept.put(number, number)
     assert all(kept.get(number) is not None for number in range(3_000, 3_500)), "all others went"
+
+
+def test_names_that_come_in_turn_are_known_from_the_second_time_on() -> None:
+    chance = Random(2)
+    names = [chance.randbytes(16) for _ in range(1_000)]
+    seen = Seen(4 * len(names))
+    assert not any(map(seen.before, names))
+    new = [name for name in names if not seen.before(name)]
+    assert len(new) <= 40
+    for _ in range(20):  # those that are known leave room to the others
+        new = [name for name in new if not seen.before(name)]
+    assert new == []
+
+
+def test_names_that_came_long_ago_are_forgotten() -> None:
+    chance = Random(3)
+    first = [chance.randbytes(16) for _ in range(100)]
+    seen = Seen(400)
+    for name in (*first, *(chance.randbytes(16) for _ in range(40_000))):
+        seen.before(name)
+    assert not any(map(seen.before, first))

@@ -10,9 +10,10 @@ from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
 
-from proxy.redis_client import client
+from proxy.redis_client import dial
 from proxy.redis_pipe import packed
 from proxy.redis_pipes import Pipes
+from proxy.redis_place import parse
 from tests.support.poll import until
 from tests.support.redis_server import RedisServer
 
@@ -110,7 +111,7 @@ async def listening(serve: Serve) -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def piped(url: str, timeout: float = PATIENT) -> AsyncIterator[Pipes]:  # noqa: ASYNC109  # of its calls
-    pipes = Pipes(client(url, timeout=PATIENT, connections=1), timeout)
+    pipes = Pipes(dial(parse(url, PATIENT)), timeout)
     try:
         yield pipes
     finally:
@@ -188,6 +189,28 @@ async def test_an_answer_nobody_asked_for_ends_the_connection(peer: Peer) -> Non
         peer.answer()
         assert await second == b"second"
         assert peer.connections == 2
+
+
+async def test_what_is_pushed_is_nobody_s_answer(peer: Peer) -> None:
+    """As RESP3 has it, by whatever is in between."""
+    async with listening(peer.serve) as url, piped(url) as pipes:
+        await answered(peer, pipes)
+        call = echo(pipes, "text")
+        await peer.has_got(2)
+        assert peer._writer
+        peer._writer.write(b">2\r\n+MIGRATING\r\n*1\r\n:1\r\n")
+        peer.answer()
+        assert await call == b"text"
+        assert peer.connections == 1
+
+
+@pytest.mark.parametrize("protocol", [2, 3])
+async def test_both_versions_of_the_protocol_are_spoken(
+    redis_server: RedisServer, protocol: int
+) -> None:
+    async with piped(f"{redis_server.url}?protocol={protocol}") as pipes:
+        told = await pipes.ask(packed("HELLO"))
+        assert isinstance(told, dict) is (protocol == 3)
 
 
 # --- Time ---

@@ -39,7 +39,7 @@ def main() -> None:
     present = [peer for peer in wanted if peer.name not in absent]
     workloads = [workload for workload in WORKLOADS if workload.name in options.only]
     with staged(cores) as stage:
-        proofs = prove_all(present, stage) if options.proof else {}
+        proofs = prove_all(present, stage) if options.proof and workloads else {}
         for name, failure in {**proofs, **absent}.items():
             print(f"{name}: {failure or 'does the job'}")
         samples, failed = measure_all(present, workloads, stage, options)

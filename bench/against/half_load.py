@@ -18,8 +18,12 @@ WARM_UP_SECONDS = 1
 
 @dataclass(frozen=True, slots=True)
 class HalfLoad:
-    """A rate, and the latencies at it: through the server, and at the origin alone."""
+    """A rate, and the latencies at it: through the server, and at the origin alone.
 
+    ``full`` is the rate without pauses.
+    """
+
+    full: float
     rate: float
     through_p99_ms: float
     origin_p99_ms: float
@@ -36,10 +40,13 @@ def measure_half_load(peer: Peer, stage: Stage, seconds: float) -> HalfLoad:
         write_paths(file, uvloop.run(refresh(served.port)))
         wrk(served.port, file, WARM_UP_SECONDS, core=stage.cores.load)
         full = wrk(served.port, file, seconds, core=stage.cores.load).rate
-        pause_ms = max(1, round(CONNECTIONS / (full / 2) * 1_000))
+        every_ms = CONNECTIONS / (full / 2) * 1_000
 
-        def paced(port: int) -> Load:
+        def paced(port: int, pause_ms: float) -> Load:
             return wrk(port, file, seconds, core=stage.cores.load, pause_ms=pause_ms)
 
-        through, alone = paced(served.port), paced(stage.origin_port)
-    return HalfLoad(through.rate, through.p99_ms, alone.p99_ms)
+        # What of that is spent on the answer; it may be so much that there is no pause left.
+        taken_ms = CONNECTIONS / paced(served.port, every_ms).rate * 1_000 - every_ms
+        through = paced(served.port, max(0.5, every_ms - taken_ms))
+        alone = paced(stage.origin_port, every_ms)
+    return HalfLoad(full, through.rate, through.p99_ms, alone.p99_ms)

@@ -1,6 +1,6 @@
 -- Asks for the paths of a file, one after another, again from its start when it ends; what came of
--- it is printed as one line of JSON. The last argument is what a connection pauses on average before
--- each request, in milliseconds.
+-- it is printed as one line of JSON. The last arguments are what a connection pauses on average before
+-- each request, in milliseconds, and how many paths are left out at first.
 local file, head, tail, pause
 
 function init(args)
@@ -10,6 +10,9 @@ function init(args)
   pause = tonumber(args[4])
   if pause == 0 then
     delay = nil
+  end
+  for _ = 1, tonumber(args[5]) do
+    file:read()
   end
 end
 
@@ -23,7 +26,7 @@ function request()
 end
 
 function delay()
-  return math.random(0, 2 * pause)
+  return math.floor(math.random() * (2 * pause + 1)) -- wrk takes whole milliseconds
 end
 
 function done(summary, latency)

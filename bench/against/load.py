@@ -31,21 +31,15 @@ class Load:
 
 
 def wrk(
-    port: int,
-    paths: Path,
-    seconds: float,
-    *,
-    core: int,
-    connections: int = CONNECTIONS,
-    pause_ms: int = 0,
+    port: int, paths: Path, seconds: float, *, core: int, pause_ms: float = 0, skip: int = 0
 ) -> Load:
-    """Ask for the paths of a file, one a line, over and over."""
+    """Ask for the paths of a file, one a line, over and over; at first from behind ``skip``."""
     done = subprocess.run(
         [
             *("taskset", "--cpu-list", str(core), "wrk", "--threads", "1"),
-            *("--connections", str(connections), "--duration", f"{max(1, round(seconds))}s"),
+            *("--connections", str(CONNECTIONS), "--duration", f"{max(1, round(seconds))}s"),
             *("--timeout", "10s", "--script", str(SCRIPT), f"http://127.0.0.1:{port}", "--"),
-            *(str(paths), world.HOST, world.AGENT, str(pause_ms)),
+            *(str(paths), world.HOST, world.AGENT, str(pause_ms), str(skip)),
         ],
         capture_output=True,
         text=True,

@@ -18,6 +18,8 @@ from bench.against.stage import Served, Stage, serving
 from bench.against.workloads import Workload
 
 WARM_UP_SECONDS = 1
+# Each path is asked for so often before what it costs is measured: streams that go on.
+WARM_UP_TIMES = 3
 # Of all answers, so many may be other than those that are asked for: connections that break.
 TOLERATED = 0.001
 
@@ -26,13 +28,15 @@ TOLERATED = 0.001
 class Sample:
     """What one run gave. Shares are of a core, times in the unit of their name.
 
-    `packets_us` is what the kernel spent on the server's core for packets, beside processes.
+    `kernel_us` is what of `cpu_us` was the kernel's; `packets_us` is what that spent on packets on
+    the server's core, beside processes.
     """
 
     workload: str
     peer: str
     rate: float
     cpu_us: float
+    kernel_us: float
     packets_us: float
     p50_ms: float
     p99_ms: float
@@ -50,6 +54,7 @@ class Reading:
     """What had been used up to a moment: seconds, and calls that Redis ran."""
 
     server: float
+    server_kernel: float
     redis: float
     server_core: CoreTime
     load_core: CoreTime
@@ -63,6 +68,7 @@ def read(served: Served) -> Reading:
     scripts = (stats.get(f"cmdstat_{name}", {}) for name in ("evalsha", "eval", "fcall"))
     return Reading(
         served.process.cpu(),
+        served.process.kernel(),
         stage.redis.cpu(),
         core_time(stage.cores.server),
         core_time(stage.cores.load),
@@ -83,7 +89,10 @@ def measure(peer: Peer, workload: Workload, stage: Stage, seconds: float) -> Sam
         first = len(paths) // 5 if workload.once else 0
         write_paths(warm, paths[:first] or paths)
         write_paths(asked, paths[first:])
-        wrk(served.port, warm, WARM_UP_SECONDS, core=stage.cores.load)
+        first_second = wrk(served.port, warm, WARM_UP_SECONDS, core=stage.cores.load)
+        if not workload.once:
+            often = WARM_UP_TIMES * len(paths) / first_second.rate
+            wrk(served.port, asked, often, core=stage.cores.load)
         before = read(served)
         load = wrk(served.port, asked, seconds, core=stage.cores.load)
         after = read(served)
@@ -109,6 +118,7 @@ def _sample(peer: Peer, workload: Workload, load: Load, before: Reading, after: 
         peer.name,
         rate=load.rate,
         cpu_us=cpu / load.requests * 1e6,
+        kernel_us=(after.server_kernel - before.server_kernel) / load.requests * 1e6,
         packets_us=packets / load.requests * 1e6,
         p50_ms=load.p50_ms,
         p99_ms=load.p99_ms,

@@ -15,16 +15,19 @@ from typing import Self
 
 TICKS = os.sysconf("SC_CLK_TCK")
 # Fields of /proc/PID/stat behind the name, which may hold spaces: proc(5), counted from `state`.
-PARENT, USER, CHILDREN_SYSTEM = 1, 11, 14
+PARENT, USER = 1, 11
 # A server that does not end when asked to is killed after this.
 END_SECONDS = 15
 
 
 class Process:
-    """A program on one core, for as long as the context lasts; what it prints goes to a file."""
+    """A program on one core, for as long as the context lasts; what it prints goes to a file.
+
+    ``core`` may be a list of cores, as ``taskset`` reads it.
+    """
 
     def __init__(
-        self, *command: str, core: int, log: Path, env: dict[str, str] | None = None
+        self, *command: str, core: int | str, log: Path, env: dict[str, str] | None = None
     ) -> None:
         self._command = ("taskset", "--cpu-list", str(core), *command)
         self._log = log
@@ -64,20 +67,26 @@ class Process:
 
     def cpu(self) -> float:
         """Give the processor time up to now, in seconds."""
-        return tree_cpu(self._process.pid)
+        return sum(tree_cpu(self._process.pid))
+
+    def kernel(self) -> float:
+        """Give what of it was the kernel's."""
+        return tree_cpu(self._process.pid)[1]
 
     def memory(self) -> int:
         """Give the memory in use, in bytes; what processes share is counted once among them."""
         return sum(_proportional_set(pid) for pid in _tree(self._process.pid))
 
 
-def tree_cpu(root: int) -> float:
-    """Give the processor time of a process and what it started, in seconds."""
-    spent = 0
+def tree_cpu(root: int) -> tuple[float, float]:
+    """Give the processor time of a process and what it started, in seconds: user and system."""
+    user = system = 0
     for pid in _tree(root):
-        fields = _stat(pid)
-        spent += sum(map(int, fields[USER : CHILDREN_SYSTEM + 1]))
-    return spent / TICKS
+        # Its own, and that of its children that are gone.
+        own, kernel, gone, gone_kernel = (int(field) for field in _stat(pid)[USER:][:4] or "0000")
+        user += own + gone
+        system += kernel + gone_kernel
+    return user / TICKS, system / TICKS
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ class Unfit(Exception):
 
 def prove_all(peers: Sequence[Peer], stage: Stage) -> Mapping[str, str | None]:
     """Try servers, all at the same time, and say of each what it does wrong; None: nothing."""
-    with ThreadPoolExecutor(len(peers)) as pool:
+    with ThreadPoolExecutor(max(1, len(peers))) as pool:  # all that were asked for may be absent
         found = pool.map(lambda peer: prove(peer, stage), peers)
         return dict(zip((peer.name for peer in peers), found, strict=True))
 

@@ -12,8 +12,8 @@ from bench.against.targets import OURS, Findings, verdicts
 from bench.against.workloads import Workload
 
 HEAD = (
-    "| server | CPU µs | against Playgate | req/s | p50 / p99 ms | Redis calls, its µs "
-    "| core: server, others |\n|---|---|---|---|---|---|---|\n"
+    "| server | CPU µs, the kernel's | against Playgate | req/s | p50 / p99 ms "
+    "| Redis calls, its µs | core: server, others |\n|---|---|---|---|---|---|---|\n"
 )
 
 
@@ -86,8 +86,8 @@ def _table(account: Account, workload: Workload, titles: Mapping[str, str]) -> s
         volume = f" ({row.gbit_per_core:.1f} Gbit/s a core)" if workload.volume else ""
         unfit = " (**fails the job**)" if account.proofs.get(row.peer) else ""
         text += (
-            f"| {titles[row.peer]}{unfit} | {row.cpu_us:.1f} | {times} | {row.rate:,.0f}{volume} "
-            f"| {row.p50_ms:.1f} / {row.p99_ms:.1f} "
+            f"| {titles[row.peer]}{unfit} | {row.cpu_us:.1f}, {row.kernel_us:.0f} | {times} "
+            f"| {row.rate:,.0f}{volume} | {row.p50_ms:.1f} / {row.p99_ms:.1f} "
             f"| {row.redis_calls:.2f}, {row.redis_cpu_us:.1f} "
             f"| {row.server_share:.0%}, {row.others_share:.0%} |\n"
         )
@@ -105,7 +105,7 @@ def _alone(account: Account) -> str:
     lines = []
     if half := findings.half_load:
         lines.append(
-            f"- At half load, {half.rate:,.0f} requests a second: "
+            f"- At half load, {half.rate:,.0f} requests a second of {half.full:,.0f}: "
             f"p99 {half.through_p99_ms:.1f} ms, at the origin alone {half.origin_p99_ms:.1f} ms."
         )
     if memory := findings.memory:

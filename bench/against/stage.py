@@ -90,7 +90,9 @@ def staged(cores: Cores) -> Iterator[Stage]:
 
 
 @contextmanager
-def serving(peer: Peer, stage: Stage, *, ttl: int = 30, cache: bool = True) -> Iterator[Served]:
+def serving(
+    peer: Peer, stage: Stage, *, ttl: int = 30, cache: bool = True, streams: int = 0
+) -> Iterator[Served]:
     """Start a peer on a stage. What is in Redis stays."""
     with TemporaryDirectory(prefix=f"{peer.name}-", dir=stage.folder) as folder:
         terms = Terms(
@@ -101,6 +103,7 @@ def serving(peer: Peer, stage: Stage, *, ttl: int = 30, cache: bool = True) -> I
             folder=Path(folder),
             ttl=ttl,
             cache=cache,
+            streams=streams,
         )
         with peer.process(terms) as process:
             wait_until_ready(process, peer.ready(terms))

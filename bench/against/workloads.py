@@ -92,6 +92,7 @@ WORKLOADS = (
         "live playlists again, with tickets",
         (
             "playgate",
+            "playgate-2",
             "nginx-memory",
             "nginx-tuned",
             "nginx-cache",

@@ -4,8 +4,10 @@ While it answers, everybody asks it. When it has failed, nobody does for a momen
 time tries again, until it is back.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from functools import partial
+from typing import Protocol, TypeVar
 
 from proxy.errors import StoreUnavailable
 from proxy.model import Clock
@@ -17,6 +19,13 @@ BACKOFF = 1.0
 Answer = TypeVar("Answer")
 
 OnChange = Callable[[StoreUnavailable | None], None]
+
+
+class OnPart(Protocol):
+    """Hears of a part of a store that goes away, or is back."""
+
+    def __call__(self, part: int, *, answers: bool) -> None:
+        """Take it in."""
 
 
 def untold(_failure: StoreUnavailable | None, /) -> None:
@@ -49,7 +58,7 @@ class Breaker:
         Raises:
             StoreUnavailable: it does not answer, or did not a moment ago.
         """
-        probing = not self.is_closed
+        probing = self._failed_at is not None
         if probing and (self._probing or self._is_fresh_failure()):
             raise StoreUnavailable from self.cause
         self._probing = probing
@@ -61,7 +70,7 @@ class Breaker:
         finally:
             if probing:
                 self._probing = False
-        if not reads:
+        if self._failed_at is not None and not reads:
             self.note(None)
         return answer
 
@@ -80,3 +89,36 @@ class Breaker:
             return False
         # A clock that was set back must not keep us away for longer.
         return 0 <= self._clock() - self._failed_at < BACKOFF
+
+
+class Breakers:
+    """A breaker for each part of a store: ``each``, by their numbers.
+
+    ``on_change`` is called with the failure when the first part goes away, and with None when the
+    last is back; ``on_part`` with each part that does, and whether it answers.
+    """
+
+    def __init__(self, parts: int, clock: Clock, on_change: OnChange, on_part: OnPart) -> None:
+        self._on_change = on_change
+        self._on_part = on_part
+        self.each = tuple(Breaker(clock, partial(self._note, part)) for part in range(parts))
+
+    def away(self) -> set[int]:
+        """Give the parts that did not answer when they were last asked."""
+        return {part for part, one in enumerate(self.each) if not one.is_closed}
+
+    async def ask_each(self, call: Callable[[int], Awaitable[None]]) -> None:
+        """Ask all parts that are not better left alone just now.
+
+        Raises:
+            StoreUnavailable: one of them does not answer, or did not a moment ago.
+        """
+        calls = (one.ask(partial(call, part)) for part, one in enumerate(self.each))
+        for told in await asyncio.gather(*calls, return_exceptions=True):
+            if told is not None:
+                raise told
+
+    def _note(self, part: int, failure: StoreUnavailable | None) -> None:
+        self._on_part(part, answers=failure is None)
+        if len(self.away()) == (failure is not None):
+            self._on_change(failure)

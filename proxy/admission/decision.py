@@ -118,7 +118,11 @@ class _Ruling:
 
     def serve_out(self, tombstone: Tombstone) -> Decision | None:
         instance_ms = self.playback.instance_ms
-        if instance_ms is None or not tombstone.released(instance_ms, self.now_ms):
+        if instance_ms is None:
+            return None
+        if self.attempt.intent is Intent.CLAIM and instance_ms <= tombstone.released_ms:
+            return self.answer(Outcome.ABSENT)
+        if not tombstone.released(instance_ms, self.now_ms):
             return None
         return self.answer(Outcome.RENEWED, started_ms=instance_ms)
 

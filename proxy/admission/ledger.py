@@ -6,10 +6,12 @@ comes keeps their number bounded. Whether to admit a stream is ``decision``'s bu
 here reads a clock.
 """
 
+from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
 from proxy.admission.policy import Policy
-from proxy.admission.revocations import Revocation, Revocations
+from proxy.admission.revocations import NONE, Revocation, Revocations
 from proxy.admission.slot import Slot, Tombstone, patience_ms
 from proxy.streams import Cadence, Ended, EndReason, Stream
 
@@ -34,6 +36,8 @@ PROLONGED_MS = 60_000
 # expired are swept; MAX is what a viewer who zaps all evening may leave, about 20 KB.
 CROWDED_TOMBSTONES = 64
 MAX_TOMBSTONES = 256
+# What nearly all accounts have of them: an empty dictionary for each takes 64 bytes.
+NO_TOMBSTONES: Mapping[str, Tombstone] = MappingProxyType({})
 
 
 @dataclass(slots=True)
@@ -43,14 +47,14 @@ class Ledger:
     ``forgiven_ms`` is when the last of its churn is forgiven.
     """
 
-    slots: dict[str, Slot] = field(default_factory=dict)
-    tombstones: dict[str, Tombstone] = field(default_factory=dict)
-    revocations: Revocations = field(default_factory=Revocations)
+    slots: MutableMapping[str, Slot] = field(default_factory=dict)
+    tombstones: Mapping[str, Tombstone] = field(default_factory=lambda: NO_TOMBSTONES)
+    revocations: Revocations = NONE
     forgiven_ms: int = 0
 
     def copy(self) -> "Ledger":
         """Give a ledger to try an attempt on; none of those revokes anything."""
-        return replace(self, slots=dict(self.slots), tombstones=dict(self.tombstones))
+        return replace(self, slots=dict(self.slots.items()))
 
     # --- What it holds ---
 
@@ -132,10 +136,15 @@ class Ledger:
         self.churn(now_ms)
         return (self.bury(slot, EndReason.KILLED, policy, now_ms, by=by),)
 
-    def forget(self, stream: str, started_ms: int, now_ms: int) -> Ended | None:
-        """Remove the slot of an instance that could not be served, as if it had never been."""
+    def forget(self, stream: str, started_ms: int, now_ms: int, *, kept: bool) -> Ended | None:
+        """Remove the slot of an instance that could not be served, as if it had never been.
+
+        Unless whoever forgets it ``kept`` it meanwhile, it stays where somebody was heard of since.
+        """
         slot = self.slots.get(stream)
         if slot is None or slot.started_ms != started_ms:
+            return None
+        if slot.seen_ms > started_ms and not kept:
             return None
         self.remove(slot)
         return Ended(slot.as_stream(), EndReason.RELEASED, now_ms)
@@ -164,7 +173,7 @@ class Ledger:
             BadRequest: too many are revoked already.
         """
         until_ms = max(revocation.until_ms, now_ms + policy.tombstone_ms)
-        self.revocations.add(revocation, until_ms, now_ms)
+        self.revocations = self.revocations.with_one(revocation, until_ms, now_ms)
         active = self.active(now_ms)
         condemned = [slot for slot in active if self.revocations.cover(slot, now_ms)]
         for slot in condemned:
@@ -250,8 +259,19 @@ class Ledger:
             if other.rival == slot.stream:
                 self.put(replace(other, rival=None))
 
+    def lift(self, stream: str) -> None:
+        """Let a stream go on that was ended."""
+        if stream in self.tombstones:
+            others = {one: tomb for one, tomb in self.tombstones.items() if one != stream}
+            self.tombstones = others or NO_TOMBSTONES
+
+    def backdate(self, stream: str, at_ms: int) -> None:
+        """Have the end of a stream mean only the instances that started by then."""
+        ended = replace(self.tombstones[stream], at_ms=at_ms)
+        self.tombstones = {**self.tombstones, stream: ended}
+
     def _lay(self, stream: str, tombstone: Tombstone, now_ms: int) -> None:
-        self.tombstones[stream] = tombstone
+        self.tombstones = {**self.tombstones, stream: tombstone}
         if len(self.tombstones) <= CROWDED_TOMBSTONES:
             return
         kept = [item for item in self.tombstones.items() if item[1].until_ms > now_ms]

@@ -19,15 +19,15 @@ from proxy.admission.boundary import Observe, unobserved
 from proxy.admission.ledger import Ledger
 from proxy.admission.policy import Policy
 from proxy.admission.revocations import Revocation
-from proxy.admission.store import Heard, Question
+from proxy.admission.store import Heard, Manner, Question, hand_out
 from proxy.model import Clock, Subject
 from proxy.streams import Attempt, Cadence, Decision, Ended, Intent, Lapsed, Stream
 
 # Accounts looked at for each use: more than one, so that forgetting outruns the coming of new
 # ones; few, so that no request pays for many.
 SWEEP = 4
-# Accounts counted at one go, which takes a millisecond.
-COUNTED = 1_000
+# Accounts counted at one go, which takes a millisecond or two.
+COUNTED = 250
 # What is remembered of an account that is not known.
 NOTHING = Ledger()
 
@@ -89,14 +89,18 @@ class MemoryStore:
 
     def question(self, attempt: Attempt) -> Question:
         """Put an attempt into words: its own will do."""
-        return Question(attempt)
+        playback = attempt.playback
+        manner = Manner(
+            lambda _, own: own, attempt.limit, attempt.rule, playback.route, attempt.beat
+        )
+        return Question(manner, attempt.account, playback.stream, attempt)
 
-    def hear(self, question: Question, heard: Heard) -> bool:
+    def hear(self, question: Question, *heard: Heard) -> bool:
         """Decide, and say so at once."""
         begun = perf_counter()
         decided = self.rule(question.attempt)
         self.observe("decide", perf_counter() - begun, True)  # noqa: FBT003  # a callback
-        heard(decided)
+        hand_out(decided, heard)
         return True
 
     @told
@@ -121,10 +125,13 @@ class MemoryStore:
         return ledger.stop(stream, self._policy, self.now_ms(), by=by) if ledger else ()
 
     @told
-    async def forget(self, account: str, stream: str, started_ms: int) -> Ended | None:
+    async def forget(
+        self, account: str, stream: str, started_ms: int, *, kept: bool = False
+    ) -> Ended | None:
         """Take back the slot of an instance that could not be served; None where it has none."""
         ledger = self._known(account)
-        return ledger.forget(stream, started_ms, self.now_ms()) if ledger else None
+        now_ms = self.now_ms()
+        return ledger.forget(stream, started_ms, now_ms, kept=kept) if ledger else None
 
     @told
     async def end(
@@ -170,9 +177,13 @@ class MemoryStore:
     @told
     async def active(self) -> Mapping[str, int]:
         """How many streams are active, by route; what comes and goes meanwhile counts or not."""
+        return await self.active_of(lambda _account: True)
+
+    async def active_of(self, counts: Callable[[str], bool]) -> Counter[str]:
+        """How many streams of the accounts that count are active, by route."""
         numbers: Counter[str] = Counter()
         for position, account in enumerate(list(self._ledgers), 1):
-            ledger = self._known(account) or NOTHING
+            ledger = (self._known(account) if counts(account) else None) or NOTHING
             numbers.update(slot.route for slot in ledger.active(self.now_ms()))
             if position % COUNTED == 0:
                 await asyncio.sleep(0)
@@ -195,10 +206,14 @@ class MemoryStore:
         self._forget(now_ms)
         ledger = self._known(account)
         if ledger is None:
-            ledger = self._ledgers[account] = Ledger()
+            ledger = self._ledgers[account] = self._blank(account)
             # Looked at once soon: what it will hold by then is not known yet.
             heappush(self._due, (now_ms + 1, account))
         return ledger
+
+    def _blank(self, account: str) -> Ledger:  # noqa: ARG002  # a shadow's has it
+        """Give the ledger of an account of which nothing is known yet."""
+        return Ledger()
 
     def _known(self, account: str) -> Ledger | None:
         """Give an account's ledger; None where nothing is remembered of it."""

@@ -1,47 +1,38 @@
 """The store while the store is away.
 
-Stands before the shared store and is a store itself. While that one answers, it only passes on
-what is asked and remembers what was said. When it does not, it is left alone for a moment, then
-asked again by one request at a time, so that an outage costs a timeout now and then rather than
-one for everybody. Meanwhile:
+Stands before the shared store and is a store itself. While that one answers, it passes on what is
+asked and remembers what was said. When it does not, it is left alone for a moment, then asked by
+one request at a time: an outage costs a timeout now and then, and not everybody. Meanwhile:
 
     streams known here     play on, in every mode; they are what an outage must not interrupt
-    new ones, local        are counted in this process, by the same rules
+    new ones, local        are counted in this process; with a ticket (of another's) they pass
     new ones, open         pass, whatever limits and rules say
     new ones, closed       StoreUnavailable
 
 "Known" is what passed through this process and has not lapsed; what ended here stays ended, and
-what was turned away as revoked is so still. When the store is back its word counts again: a stream
-that was let in meanwhile claims its slot there with its next beat.
+what was turned away as revoked is so still. When the store is back its word counts again: streams
+that play on claim their slots there, before a newcomer gets one (``claims``). A store of several
+parts is away by parts: what one does not answer is nothing to accounts that lie in others.
 """
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from enum import StrEnum
+from functools import partial
 
-from proxy.admission.breaker import Breaker, OnChange, untold
-from proxy.admission.policy import Policy
+from proxy.admission.breaker import Breaker, Breakers, OnChange, untold
+from proxy.admission.claims import Claims, Granted, unheard
+from proxy.admission.policy import OnOutage, Policy
 from proxy.admission.revocations import Revocation
 from proxy.admission.shadow import HOLDING, Shadow
-from proxy.admission.store import Heard, Question, Store
+from proxy.admission.store import ASK_AGAIN, Heard, PartedStore, Question
+from proxy.admission.tally import total
 from proxy.errors import BadRequest, StoreUnavailable
 from proxy.model import Clock, Subject
 from proxy.streams import Attempt, Cadence, Decision, Ended, Intent, Lapsed, Outcome, Stream
 
-# More streams than any account has: the limit where there is none.
-UNLIMITED = 1 << 30
-
 # What is said of a stream or a credential because it passed here before.
 KNOWN = frozenset({Outcome.RENEWED, Outcome.ENDED, Outcome.REVOKED})
-
-
-class OnOutage(StrEnum):
-    """What new streams meet while the store is away (``store.on_outage``)."""
-
-    LOCAL = "local"
-    OPEN = "open"
-    CLOSED = "closed"
 
 
 def _alone(policy: Policy, mode: OnOutage) -> Policy:
@@ -55,25 +46,26 @@ def _alone(policy: Policy, mode: OnOutage) -> Policy:
 class OutageGuard:
     """A store that goes on without the one behind it.
 
-    ``clock`` is in seconds. ``on_change`` is called with the failure when the store goes away, and
-    with None when it is back. What went wrong is the failure's ``__cause__``, also where ``ping``
-    raises it without asking again.
+    ``clock`` is in seconds. ``on_change`` is called with the failure when the store goes away, were
+    it a part of it, and with None when all of it is back; what went wrong is its ``__cause__``, as
+    where ``ping`` raises it without asking again. ``granted`` hears of ``claims`` that were.
     """
 
     def __init__(
         self,
-        primary: Store,
+        primary: PartedStore,
         policy: Policy,
         mode: OnOutage,
         *,
         clock: Clock,
         on_change: OnChange = untold,
+        granted: Granted = unheard,
     ) -> None:
         self._primary = primary
         self._shadow = Shadow(_alone(policy, mode), clock)
         self._mode = mode
-        self._breaker = Breaker(clock, on_change)
-        self._ask = self._breaker.ask
+        self._claims = Claims(primary, self._shadow, granted)
+        self._breakers = Breakers(primary.parts, clock, on_change, self._claims.note)
 
     def govern(self, policy: Policy, mode: OnOutage) -> None:
         """Decide alone by another policy and mode from now on; what is known here stays known."""
@@ -82,27 +74,32 @@ class OutageGuard:
 
     @property
     def available(self) -> bool:
-        """Whether the store answered when it was last asked."""
-        return self._breaker.is_closed
+        """Whether all of the store answered when it was last asked."""
+        return not self._breakers.away()
 
     async def start(self) -> None:
         """Try to reach the store; without it the outage has begun before the first request."""
-        try:
-            await self._ask(self._primary.start)
-        except StoreUnavailable:
-            return
+        with suppress(StoreUnavailable):
+            try:
+                await self._primary.start()
+            except StoreUnavailable as failure:
+                if self._primary.parts == 1:
+                    self._breakers.each[0].note(failure)
+                else:
+                    await self.ping()  # which of them?
 
     async def close(self) -> None:
         """Let go of the store."""
+        await self._claims.close()
         await self._primary.close()
 
     async def ping(self) -> None:
-        """Return if the store can be asked.
+        """Return if all of the store can be asked.
 
         Raises:
             StoreUnavailable: it cannot, whatever the mode.
         """
-        await self._ask(self._primary.ping)
+        await self._breakers.ask_each(self._primary.ping_part)
 
     async def decide(self, attempt: Attempt) -> Decision:
         """Decide on an attempt, alone if need be.
@@ -110,10 +107,15 @@ class OutageGuard:
         Raises:
             StoreUnavailable: the store is away, the mode is closed, and the stream is not known.
         """
+        part = self._primary.part(attempt.account)
+        breaker = self._breakers.each[part]
+        store = self._claims if part in self._claims.due_ms else self._primary
         try:
-            told = await self._ask(lambda: self._primary.decide(attempt))
+            told = await breaker.ask(lambda: store.decide(attempt))
         except StoreUnavailable:
             return self._decide_alone(attempt)
+        if told.outcome is Outcome.ADMITTED:
+            self._claims.admitted(attempt, told, part)
         self._shadow.adopt(attempt, told)
         return told
 
@@ -121,26 +123,31 @@ class OutageGuard:
         """Put an attempt into the store's words."""
         return self._primary.question(attempt)
 
-    def hear(self, question: Question, heard: Heard) -> bool:
+    def hear(self, question: Question, *heard: Heard) -> bool:
         """Decide as the store does; not while it is away, for then ``decide`` goes on without."""
+        part = question.manner.part
+        if not self._breakers.each[part].is_closed:
+            return False
+        due_ms = self._claims.due_ms.get(part)
+        if due_ms is not None and not self._shadow.heard_since(question, due_ms):
+            return False
+        return self._primary.hear(question, partial(self._take_in, question), *heard)
 
-        def told(answer: Decision | StoreUnavailable | None) -> None:
-            try:
-                if isinstance(answer, StoreUnavailable):
-                    self._breaker.note(answer)
-                elif answer is not None:
-                    self._breaker.note(None)
-                    self._shadow.adopt(question.attempt, answer)
-            finally:
-                heard(answer)
-
-        return self.available and self._primary.hear(question, told)
+    def _take_in(self, question: Question, told: Decision | StoreUnavailable | None) -> None:
+        part = question.manner.part
+        if isinstance(told, StoreUnavailable):
+            self._breakers.each[part].note(told)
+        elif told is not None:
+            self._breakers.each[part].note(None)
+            if told.outcome is Outcome.ADMITTED:
+                self._claims.admitted(question.attempt, told, part)
+            self._shadow.adopt_again(question, told)
 
     async def amend(self, account: str, stream: str, cadence: Cadence) -> None:
         """Correct how long a stream's slot lives, here at least."""
         await self._shadow.amend(account, stream, cadence)
         try:
-            await self._ask(lambda: self._primary.amend(account, stream, cadence))
+            await self._breaker(account).ask(lambda: self._primary.amend(account, stream, cadence))
         except StoreUnavailable:
             return  # the slot lapses a little early or late, there
 
@@ -153,7 +160,9 @@ class OutageGuard:
             StoreUnavailable: the store is away and the mode is closed.
         """
         try:
-            ended = await self._ask(lambda: self._primary.release(account, stream, instance_ms))
+            ended = await self._breaker(account).ask(
+                lambda: self._primary.release(account, stream, instance_ms)
+            )
         except StoreUnavailable:
             self._insist()
             return await self._shadow.release(account, stream, instance_ms)
@@ -167,13 +176,17 @@ class OutageGuard:
             StoreUnavailable: the store is away, whatever the mode, as for ``end``.
         """
         await self._shadow.stop(account, stream, by=by)
-        return await self._ask(lambda: self._primary.stop(account, stream, by=by))
+        return await self._breaker(account).ask(lambda: self._primary.stop(account, stream, by=by))
 
-    async def forget(self, account: str, stream: str, started_ms: int) -> Ended | None:
-        """Take back the slot of an instance that could not be served, here at least."""
-        here = await self._shadow.forget(account, stream, started_ms)
+    async def forget(
+        self, account: str, stream: str, started_ms: int, *, kept: bool = False
+    ) -> Ended | None:
+        """Take back the slot of an instance that could not be served; here in any case."""
+        here = await self._shadow.forget(account, stream, started_ms, kept=True)
         try:
-            return await self._ask(lambda: self._primary.forget(account, stream, started_ms))
+            return await self._breaker(account).ask(
+                lambda: self._primary.forget(account, stream, started_ms, kept=kept)
+            )
         except StoreUnavailable:
             return here  # it lapses there
 
@@ -187,7 +200,9 @@ class OutageGuard:
                 when it is back, so whoever wants them ended must not be told that they are.
         """
         await self._shadow.end(account, stream, by=by, hold_ms=hold_ms)
-        return await self._ask(lambda: self._primary.end(account, stream, by=by, hold_ms=hold_ms))
+        return await self._breaker(account).ask(
+            lambda: self._primary.end(account, stream, by=by, hold_ms=hold_ms)
+        )
 
     async def drop_lapsed(self, accounts: Sequence[str]) -> tuple[Lapsed, ...]:
         """Drop the slots of these accounts whose time is up, and hand back the store's.
@@ -195,12 +210,13 @@ class OutageGuard:
         Raises:
             StoreUnavailable: the store is away, whatever the mode: they are told once, by it.
         """
-        if not self.available:
-            raise StoreUnavailable from self._breaker.cause
-        # Not by the breaker: a call that no request waits for says nothing of those that one does.
-        lapsed = await self._primary.drop_lapsed(accounts)
-        await self._shadow.drop_lapsed(accounts)
-        return lapsed
+        asked = [account for account in accounts if self._breaker(account).is_closed]
+        if accounts and not asked:
+            raise StoreUnavailable from self._breaker(accounts[0]).cause
+        # Not by a breaker: a call that no request waits for says nothing of those that one does.
+        lapsed = dict(zip(asked, await self._primary.drop_lapsed(asked), strict=True))
+        await self._shadow.drop_lapsed(asked)
+        return tuple(lapsed.get(account, ASK_AGAIN) for account in accounts)
 
     async def revoke(self, account: str, revocation: Revocation) -> tuple[Ended, ...]:
         """Revoke tokens, here at once and in the store.
@@ -212,7 +228,7 @@ class OutageGuard:
         """
         with suppress(BadRequest):  # the store's word counts, and its place may be less full
             await self._shadow.revoke(account, revocation)
-        return await self._ask(lambda: self._primary.revoke(account, revocation))
+        return await self._breaker(account).ask(lambda: self._primary.revoke(account, revocation))
 
     async def is_revoked(self, subject: Subject) -> bool:
         """Tell whether a credential's token is revoked: there, or as far as it is known here.
@@ -221,7 +237,9 @@ class OutageGuard:
             StoreUnavailable: the store is away and the mode is closed.
         """
         try:
-            return await self._ask(lambda: self._primary.is_revoked(subject), reads=True)
+            return await self._breaker(subject.account).ask(
+                lambda: self._primary.is_revoked(subject), reads=True
+            )
         except StoreUnavailable:
             self._insist()
             return await self._shadow.is_revoked(subject)
@@ -233,7 +251,9 @@ class OutageGuard:
             StoreUnavailable: the store is away and the mode is closed.
         """
         try:
-            return await self._ask(lambda: self._primary.streams(account), reads=True)
+            return await self._breaker(account).ask(
+                lambda: self._primary.streams(account), reads=True
+            )
         except StoreUnavailable:
             self._insist()
             return await self._shadow.streams(account)
@@ -244,10 +264,16 @@ class OutageGuard:
         Raises:
             StoreUnavailable: it did not answer, but does so to requests as far as is known.
         """
-        if not self.available:
-            return await self._shadow.active()
-        # Not by the breaker: as for lapses.
-        return await self._primary.active()
+        away = self._breakers.away()
+        if not away:
+            # Not by a breaker: as for lapses.
+            return await self._primary.active()
+        here = await self._shadow.active_of(lambda one: self._primary.part(one) in away)
+        rest = set(range(self._primary.parts)) - away
+        return total((here, await self._primary.active_in(rest) if rest else {}))
+
+    def _breaker(self, account: str) -> Breaker:
+        return self._breakers.each[self._primary.part(account)]
 
     def _decide_alone(self, attempt: Attempt) -> Decision:
         if self._mode is OnOutage.CLOSED:
@@ -257,12 +283,11 @@ class OutageGuard:
                 raise StoreUnavailable
         # A slot that is not known here may well be there, in the store.
         unchecked = {Outcome.RENEWED, Outcome.ABSENT}
-        if self._mode is OnOutage.OPEN:
+        told = None if self._mode is OnOutage.OPEN else self._shadow.rule(attempt)
+        has_ticket = attempt.playback.instance_ms is not None
+        if not told or (told.outcome is Outcome.REFUSED and has_ticket):
             unchecked |= HOLDING
-            told = self._shadow.rule(replace(attempt, limit=UNLIMITED))
-            told = told._replace(limit=attempt.limit)
-        else:
-            told = self._shadow.rule(attempt)
+            told = self._shadow.let_in(attempt)
         outcome = Outcome.UNCHECKED if told.outcome in unchecked else told.outcome
         return told._replace(outcome=outcome)
 

@@ -5,8 +5,9 @@ and the Lua scripts compare. Never reads a clock, a store or a request.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
 from proxy.model import Subject
 from proxy.streams import Cadence, Pace
@@ -40,6 +41,14 @@ class Takeover(StrEnum):
 
 
 _RANKS = {takeover: rank for rank, takeover in enumerate(Takeover)}
+
+
+class OnOutage(StrEnum):
+    """What new streams meet while the store is away (``store.on_outage``)."""
+
+    LOCAL = "local"
+    OPEN = "open"
+    CLOSED = "closed"
 
 
 class OnLimit(StrEnum):
@@ -135,8 +144,7 @@ def cadence(pace: Pace | None, lifetimes: Lifetimes, *, self_refreshing: bool = 
     A tempo is the origin's word: it never makes a slot outlive ``max_hold``.
     """
     if pace is None:
-        guess = _beating(lifetimes.ttl, lifetimes.ttl / BEATS_PER_TTL, self_refreshing)
-        return replace(guess, guess=True)
+        return _beating(lifetimes.ttl, lifetimes.ttl / BEATS_PER_TTL, self_refreshing, guess=True)
     if pace.live:
         interval = _within(pace.interval, lifetimes.max_hold)
         wanted = _within(lifetimes.live_ttl_factor * interval, lifetimes.max_hold)
@@ -146,12 +154,22 @@ def cadence(pace: Pace | None, lifetimes: Lifetimes, *, self_refreshing: bool = 
     return _beating(lifetimes.vod_ttl, interval, self_refreshing, hold=hold)
 
 
-def _beating(ttl: float, interval: float, self_refreshing: bool, *, hold: float = 0) -> Cadence:  # noqa: FBT001  # passed on as it came
+# Many streams live by the same, and what each has of its own is what a proxy's memory goes into.
+@lru_cache(1024)
+def _beating(
+    ttl: float,
+    interval: float,
+    self_refreshing: bool,  # noqa: FBT001  # passed on as it came
+    *,
+    hold: float = 0,
+    guess: bool = False,
+) -> Cadence:
     return Cadence(
         ttl_ms=round(ttl * 1000),
         hold_ms=round(hold * 1000),
         interval_ms=round(interval * 1000),
         self_refreshing=self_refreshing,
+        guess=guess,
     )
 
 

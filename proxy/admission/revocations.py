@@ -4,7 +4,8 @@ A revocation is remembered for as long as a token it means could be used, or a t
 is taken back by another: a later one may cover more, or for longer.
 """
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from proxy.errors import BadRequest
@@ -47,14 +48,15 @@ def too_many() -> BadRequest:
     )
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Revocations:
     """The revocations of one account: ``jtis`` says until when each token's id is remembered.
 
-    Tokens issued before ``before_ms`` are revoked until ``before_until_ms``.
+    Tokens issued before ``before_ms`` are revoked until ``before_until_ms``. Nearly all accounts
+    have none, and share these (``NONE``).
     """
 
-    jtis: dict[str, int] = field(default_factory=dict)
+    jtis: Mapping[str, int] = field(default_factory=dict)
     before_ms: int = 0
     before_until_ms: int = 0
 
@@ -66,32 +68,41 @@ class Revocations:
             return True
         return credential.jti is not None and self.jtis.get(credential.jti, 0) > now_ms
 
-    def add(self, revocation: Revocation, until_ms: int, now_ms: int) -> None:
-        """Remember a revocation until then.
+    def with_one(self, revocation: Revocation, until_ms: int, now_ms: int) -> "Revocations":
+        """Give those that are good still, and one more, which is remembered until then.
 
         Raises:
             BadRequest: it is of one token, and too many are revoked already.
         """
-        self._sweep(now_ms)
-        if revocation.jti is None:
-            self.before_ms = max(self.before_ms, revocation.before_ms)
-            self.before_until_ms = max(self.before_until_ms, until_ms)
-        elif revocation.jti in self.jtis or len(self.jtis) < MAX_REVOKED:
-            self.jtis[revocation.jti] = max(self.jtis.get(revocation.jti, 0), until_ms)
-        else:
+        left = self._swept(now_ms)
+        jti = revocation.jti
+        if jti is None:
+            return replace(
+                left,
+                before_ms=max(left.before_ms, revocation.before_ms),
+                before_until_ms=max(left.before_until_ms, until_ms),
+            )
+        if jti not in left.jtis and len(left.jtis) >= MAX_REVOKED:
             raise too_many()
+        return replace(left, jtis={**left.jtis, jti: max(left.jtis.get(jti, 0), until_ms)})
 
-    def let_pass(self, credential: Issued) -> None:
-        """Take back what revokes a credential: somebody who knows better says it is good."""
-        if credential.issued_ms is not None:
-            self.before_ms = min(self.before_ms, credential.issued_ms)
-        self.jtis.pop(credential.jti or "", None)
+    def letting_pass(self, credential: Issued) -> "Revocations":
+        """Give those without what revokes a credential: who knows better says it is good."""
+        if self is NONE:
+            return self
+        issued_ms = self.before_ms if credential.issued_ms is None else credential.issued_ms
+        others = {jti: until for jti, until in self.jtis.items() if jti != credential.jti}
+        return replace(self, jtis=others, before_ms=min(self.before_ms, issued_ms))
 
     def forgotten_at(self) -> int:
         """The instant from which none of them means anything."""
         return max([self.before_until_ms, *self.jtis.values()])
 
-    def _sweep(self, now_ms: int) -> None:
-        self.jtis = {jti: until for jti, until in self.jtis.items() if until > now_ms}
+    def _swept(self, now_ms: int) -> "Revocations":
+        jtis = {jti: until for jti, until in self.jtis.items() if until > now_ms}
         if self.before_until_ms <= now_ms:
-            self.before_ms = self.before_until_ms = 0
+            return Revocations(jtis)
+        return replace(self, jtis=jtis)
+
+
+NONE = Revocations()

@@ -63,6 +63,8 @@ class Rulebook:
 
     def of_content(self, path: str) -> tuple[str, ...]:
         """Name the rules whose ``contents`` take in an entry manifest's path."""
+        if not self.rules:
+            return ()
         return tuple(name for name, where in self.rules.items() if where.takes_in(path))
 
     def applying(self, subject: Subject, playback: Playback) -> tuple[str, ...] | None:
@@ -72,6 +74,8 @@ class Rulebook:
         """
         if not playback.content:
             return None
+        if not self.rules:
+            return ()
         return tuple(
             name
             for name, where in self.rules.items()

@@ -6,19 +6,23 @@ only what passed here.
 """
 
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import cast
 
 from proxy.admission.decision import identity
 from proxy.admission.ledger import Ledger
 from proxy.admission.memory import MemoryStore
-from proxy.admission.policy import Policy
+from proxy.admission.packed import PackedSlots
 from proxy.admission.revocations import Revocation
 from proxy.admission.slot import Slot, opened
+from proxy.admission.store import Question
 from proxy.errors import BadRequest
-from proxy.model import Clock
 from proxy.streams import Attempt, Decision, Ended, EndReason, Intent, Outcome
 
-# Accounts remembered while the store answers, at about 1.5 KB each. Above it newcomers are not
+# More streams than any account has: the limit where there is none.
+UNLIMITED = 1 << 30
+
+# Accounts remembered while the store answers, at about a kilobyte each. Above it newcomers are not
 # known in an outage, which is milder than a process that runs out of memory.
 MAX_REMEMBERED = 100_000
 
@@ -33,20 +37,6 @@ HOLDING = frozenset(
 )
 
 
-@dataclass(slots=True)
-class _Renewals:
-    """How often the store renewed a stream for one and the same attempt, and when it last did."""
-
-    attempt: Attempt
-    started_ms: int
-    times: int = 0
-    last_ms: int = 0
-
-    def tells_of(self, attempt: Attempt, told: Decision) -> bool:
-        """Tell whether a renewal is one more of these."""
-        return self.attempt is attempt and self.started_ms == told.started_ms
-
-
 class Shadow(MemoryStore):
     """Counts the streams that pass through this process.
 
@@ -54,47 +44,82 @@ class Shadow(MemoryStore):
     they are counted, and taken in together when their account is next looked at.
     """
 
-    def __init__(self, policy: Policy, clock: Clock) -> None:
-        super().__init__(policy, clock)
-        self._renewals: dict[str, _Renewals] = {}
+    def adopt_again(self, question: Question, told: Decision) -> None:
+        """Take in what the store decided on a question that is asked again and again."""
+        is_renewal = told.outcome is Outcome.RENEWED and not told.ended
+        slot = question.slot
+        if (
+            is_renewal
+            and slot is not None
+            and slot.renewable_ms == told.started_ms
+            and slot.stream == told.stream
+        ):
+            slot.beat(self.now_ms(), counts=question.manner.beat)
+            return
+        attempt = question.attempt
+        self.adopt(attempt, told)
+        slots = self._slots(attempt.account)
+        slot = question.slot = slots.find(told.stream) if slots and is_renewal else None
+        if slots is not None and slot is not None:
+            slot.renewable_ms = told.started_ms
+            # The same texts, kept once.
+            question.account = slots.account
+            if question.stream == slot.stream:
+                question.stream = slot.stream
+
+    def let_in(self, attempt: Attempt) -> Decision:
+        """Decide on an attempt as if there were no limit; its own is for when that is over."""
+        told = self.rule(replace(attempt, limit=UNLIMITED))
+        ledger = self._ledgers.get(attempt.account)
+        slot = ledger.slots.get(told.stream) if ledger else None
+        if ledger and slot:
+            ledger.put(replace(slot, limit=attempt.limit))
+        return told._replace(limit=attempt.limit)
+
+    def accounts(self) -> list[str]:
+        """Give the accounts that are remembered."""
+        return list(self._ledgers)
+
+    def heard_since(self, question: Question, since_ms: int) -> bool:
+        """Tell whether a question's stream was heard of after that."""
+        slot = self.holds(question.account, question.stream)
+        return slot is not None and slot.seen_ms > since_ms
+
+    def holds(self, account: str, stream: str) -> Slot | None:
+        """Give the slot of a stream if it has one."""
+        ledger = self._known(account)
+        slot = ledger.slots.get(stream) if ledger else None
+        return slot if slot and slot.expires_ms > self.now_ms() else None
+
+    def claims(self, account: str, before_ms: int, heard: str = "") -> list[Attempt]:
+        """Give what claims an account's slots that were last heard of by then, oldest first.
+
+        Not those that are overdue, which may be over by what another proxy was asked; but for the
+        one that is ``heard`` of just now.
+        """
+        now_ms, ledger = self.now_ms(), self._known(account)
+        return [
+            slot.claim(account)
+            for slot in (ledger.active(now_ms) if ledger else ())
+            if slot.seen_ms <= before_ms and (slot.overdue_at() > now_ms or slot.stream == heard)
+        ]
+
+    def _known(self, account: str) -> Ledger | None:
+        """Give an account's ledger, whose renewals are not only counted from now on."""
+        ledger, slots = super()._known(account), self._slots(account)
+        if slots is not None:
+            slots.look()
+        return ledger
+
+    def _slots(self, account: str) -> PackedSlots | None:
+        ledger = self._ledgers.get(account)
+        return cast("PackedSlots", ledger.slots) if ledger else None
+
+    def _blank(self, account: str) -> Ledger:
+        return Ledger(PackedSlots(account))
 
     def adopt(self, attempt: Attempt, told: Decision) -> None:
         """Take in what the store decided on an attempt."""
-        is_renewal = told.outcome is Outcome.RENEWED and not told.ended
-        before = self._renewals.get(told.stream)
-        if before and is_renewal and before.tells_of(attempt, told):
-            before.times += 1
-            before.last_ms = self.now_ms()
-            return
-        self._adopt(attempt, told)
-        if is_renewal and attempt.intent is not Intent.PEEK:
-            ledger = self._ledgers.get(attempt.account)
-            if ledger is not None and told.stream in ledger.slots:
-                self._renewals[told.stream] = _Renewals(attempt, told.started_ms)
-
-    def _known(self, account: str) -> Ledger | None:
-        """Give an account's ledger, with all in it that was put off."""
-        ledger = super()._known(account)
-        if ledger is not None and self._renewals:
-            for stream in list(ledger.slots):
-                self._catch_up(ledger, stream)
-        return ledger
-
-    def _catch_up(self, ledger: Ledger, stream: str) -> None:
-        """Take in a stream's renewals that were put off."""
-        renewals, slot = self._renewals.pop(stream, None), ledger.slots.get(stream)
-        if renewals and slot:
-            ledger.put(self._renewed(slot, renewals))
-
-    def _renewed(self, slot: Slot, renewals: _Renewals) -> Slot:
-        if not renewals.times:
-            return slot
-        attempt = renewals.attempt
-        skipped = attempt.beat * (renewals.times - 1)
-        slot = replace(slot, beats=slot.beats + skipped)
-        return slot.renewed(attempt, self._policy.max_networks, renewals.last_ms)
-
-    def _adopt(self, attempt: Attempt, told: Decision) -> None:
         if attempt.intent is Intent.PEEK:
             return
         holds, revoked = told.outcome in HOLDING, told.outcome is Outcome.REVOKED
@@ -103,8 +128,6 @@ class Shadow(MemoryStore):
             return
         now_ms = self.now_ms()
         ledger = self._ledgers.get(attempt.account) or self.ledger(attempt.account)
-        for stream in (told.stream, *(ended.stream.id for ended in told.ended)):
-            self._catch_up(ledger, stream)
         for ended in told.ended:
             self._mirror(ledger, ended, now_ms, by=attempt.playback.label)
         if revoked:
@@ -112,7 +135,7 @@ class Shadow(MemoryStore):
             return
         slot = ledger.slots.get(told.stream)
         if holds:
-            ledger.revocations.let_pass(attempt)
+            ledger.revocations = ledger.revocations.letting_pass(attempt)
             self._hold(ledger, slot, attempt, told, now_ms)
         elif slot is not None:
             self._let_go(ledger, slot, attempt, told, now_ms)
@@ -122,7 +145,8 @@ class Shadow(MemoryStore):
         if slot is None:
             return
         if ended.reason is EndReason.LAPSED:
-            ledger.remove(slot)
+            if slot.expires_ms <= now_ms:  # or the store was away, and has not heard of it since
+                ledger.remove(slot)
         else:
             ledger.bury(slot, ended.reason, self._policy, now_ms, by=by)
 
@@ -133,10 +157,12 @@ class Shadow(MemoryStore):
         if slot is None and tombstone and tombstone.released(attempt.playback.instance_ms, now_ms):
             return  # its last request, served without a slot
         # Whatever ended it here while the store was away: the store lets it play.
-        ledger.tombstones.pop(told.stream, None)
+        ledger.lift(told.stream)
         if slot is not None:
-            renewed = slot.renewed(attempt, self._policy.max_networks, now_ms)
-            ledger.put(replace(renewed, started_ms=told.started_ms, rival=None))
+            slot = slot.renewed(attempt, self._policy.max_networks, now_ms)
+            if slot.rival or slot.started_ms != told.started_ms:
+                slot = replace(slot, started_ms=told.started_ms, rival=None)
+            ledger.put(slot)
         elif attempt.cadence.ttl_ms:
             playback = identity(attempt, astray=told.stream != attempt.playback.stream)
             ledger.put(opened(attempt, playback, told.started_ms, now_ms))
@@ -162,5 +188,4 @@ class Shadow(MemoryStore):
         ledger.bury(slot, told.reason, self._policy, now_ms, by=told.by or "")
         if instance_ms is not None:
             # No more was said: a newer one may have been started through another proxy.
-            tombstone = ledger.tombstones[slot.stream]
-            ledger.tombstones[slot.stream] = replace(tombstone, at_ms=instance_ms)
+            ledger.backdate(slot.stream, instance_ms)

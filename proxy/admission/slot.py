@@ -5,10 +5,12 @@ milliseconds, all of them integers, so that the Lua scripts in Redis, which know
 point, compute exactly the same.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from proxy.model import Playback
-from proxy.streams import Attempt, Cadence, EndReason, Stream
+from proxy.streams import Attempt, Cadence, EndReason, Intent, Stream
+from proxy.values import value
 
 # A beat is late after a quarter of its interval (a segment's download, a slow radio), but never
 # before this: players pause, buffer and retry for a few seconds at any time.
@@ -20,14 +22,15 @@ def patience_ms(cadence: Cadence) -> int:
     return max(MIN_PATIENCE_MS, cadence.interval_ms * 5 // 4)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Slot:
     """One active stream.
 
     ``rival`` is the older stream beside which this one plays on approval (provisional takeover).
     ``networks`` are those it was seen on, each with the time, the latest first. ``rules`` names the
     rules whose ceilings it counts in, as of when it was last heard of.
-    ``jti`` and ``issued_ms`` are those of the credential that it was last renewed with.
+    ``jti`` and ``issued_ms`` are those of the credential that it was last renewed with, ``limit``
+    and ``rule`` what that allowed its account (``Attempt``), which Redis does not remember.
     """
 
     stream: str
@@ -46,6 +49,8 @@ class Slot:
     rules: tuple[str, ...] = ()
     jti: str | None = None
     issued_ms: int = 0
+    limit: int = 0
+    rule: str = ""
 
     def paced(self, cadence: Cadence, now_ms: int) -> "Slot":
         """Live by another cadence from now on."""
@@ -57,10 +62,10 @@ class Slot:
         cadence = self.cadence if attempt.cadence.guess else attempt.cadence
         here, networks = attempt.playback.network, self.networks
         if here:
-            others = (entry for entry in _fresh(networks, cadence, now_ms) if entry[0] != here)
-            networks = ((here, now_ms), *others)[:max_networks]
+            others = [entry for entry in networks if entry[0] != here]
+            fresh = _fresh(others, cadence, now_ms) if others else ()  # most are on one network
+            networks = ((here, now_ms), *fresh)[:max_networks]
         known = attempt.issued_ms is not None
-        # Made at each beat: ``replace`` takes three times as long.
         return Slot(
             stream=self.stream,
             expires_ms=now_ms + _span_ms(cadence, beats),
@@ -78,6 +83,47 @@ class Slot:
             rules=self.rules if attempt.rules is None else attempt.rules,
             jti=attempt.jti if known else self.jti,
             issued_ms=attempt.issued_ms if attempt.issued_ms is not None else self.issued_ms,
+            limit=attempt.limit if known else self.limit,
+            rule=attempt.rule if known else self.rule,
+        )
+
+    @property
+    def here(self) -> str:
+        """The network it was last seen on; empty where nobody saw one."""
+        return self.networks[0][0] if self.networks else ""
+
+    def beaten(self, beats: int, now_ms: int) -> "Slot":
+        """Take more signs of life by what renewed it last: so many beats, the last one now."""
+        beats += self.beats
+        networks = self.networks
+        if networks:
+            networks = ((self.here, now_ms), *_fresh(networks[1:], self.cadence, now_ms))
+        expires_ms = now_ms + _span_ms(self.cadence, beats)
+        return replace(self, beats=beats, seen_ms=now_ms, expires_ms=expires_ms, networks=networks)
+
+    def claim(self, account: str) -> Attempt:
+        """Give what claims this slot in another store, displacing nobody: no beat, and no news."""
+        playback = Playback(
+            stream=self.stream,
+            device=self.device,
+            strong=self.strong,
+            content=self.content,
+            route=self.route,
+            label=self.label,
+            network=self.here,
+            agent="",
+            instance_ms=self.started_ms,
+        )
+        return Attempt(
+            account,
+            playback,
+            self.limit,
+            self.rule,
+            replace(self.cadence, hold_ms=0, guess=True) if self.beats else self.cadence,
+            intent=Intent.CLAIM,
+            rules=self.rules,
+            jti=self.jti,
+            issued_ms=self.issued_ms,
         )
 
     def fresh_networks(self, now_ms: int) -> list[tuple[str, int]]:
@@ -110,7 +156,7 @@ def _span_ms(cadence: Cadence, beats: int) -> int:
 
 
 def _fresh(
-    networks: tuple[tuple[str, int], ...], cadence: Cadence, now_ms: int
+    networks: Iterable[tuple[str, int]], cadence: Cadence, now_ms: int
 ) -> list[tuple[str, int]]:
     return [entry for entry in networks if entry[1] + cadence.ttl_ms > now_ms]
 
@@ -162,12 +208,13 @@ def opened(
     rival: str | None = None,
 ) -> Slot:
     """Make the slot of a new stream."""
-    slot = Slot(
+    beats = int(attempt.beat)
+    return Slot(
         stream=playback.stream,
-        expires_ms=now_ms,
+        expires_ms=now_ms + _span_ms(attempt.cadence, beats),
         started_ms=started_ms,
         seen_ms=now_ms,
-        beats=int(attempt.beat),
+        beats=beats,
         cadence=attempt.cadence,
         device=playback.device,
         strong=playback.strong,
@@ -179,5 +226,6 @@ def opened(
         rules=attempt.rules or (),
         jti=attempt.jti,
         issued_ms=attempt.issued_ms or 0,
+        limit=attempt.limit,
+        rule=attempt.rule,
     )
-    return slot.paced(attempt.cadence, now_ms)

@@ -4,10 +4,13 @@ A store decides by the rules of ``decision``, atomically for an account, whoever
 same time. Nobody waits for it longer than its timeout.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
+import structlog
+
+from proxy.admission.packed import Remembered
 from proxy.admission.revocations import Revocation
 from proxy.errors import StoreUnavailable
 from proxy.model import Subject
@@ -21,16 +24,60 @@ OPERATIONS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
+class Manner:
+    """How questions are asked; kept once for all that are asked so.
+
+    ``attempt`` gives a question's attempt, by its account and what is its own. ``beat`` as there,
+    and ``part`` is that of the store in which the accounts lie.
+    """
+
+    attempt: Callable[[str, Any], Attempt]
+    limit: int
+    rule: str
+    route: str
+    beat: bool
+    part: int = 0
+    words: Any = None
+
+
+@dataclass(slots=True, eq=False)
 class Question:
-    """An attempt in the words of a store, which are worth keeping: players ask it all the time."""
+    """An attempt in the words of a store, which are worth keeping: players ask it all the time.
 
-    attempt: Attempt
-    words: object = None
+    ``own`` is what no other question says. ``slot`` is what is remembered here of the slot that it
+    keeps renewing.
+    """
 
+    manner: Manner
+    account: str
+    stream: str
+    own: Any
+    slot: Remembered | None = None
+
+    @property
+    def attempt(self) -> Attempt:
+        """The attempt; not to be looked at where nothing came of it, which takes some time."""
+        return self.manner.attempt(self.account, self.own)
+
+
+log = structlog.get_logger("playgate")
+
+# What is said of an account of which nothing could be learned just now: it is due again at once.
+ASK_AGAIN = Lapsed((), next_lapse_ms=1)
 
 # Is told a decision. A failure: the store was waited for in vain. None: only ``decide`` can tell.
 Heard = Callable[[Decision | StoreUnavailable | None], None]
+
+
+def hand_out(told: Decision | StoreUnavailable | None, heard: Iterable[Heard]) -> None:
+    """Tell each, in turn, what was decided."""
+    for one in heard:
+        try:
+            one(told)
+        except Exception:
+            # A bug, which must cost one of them and not those that come behind.
+            log.exception("an answer of the store could not be taken in")
 
 
 class Store(Protocol):
@@ -55,10 +102,10 @@ class Store(Protocol):
     def question(self, attempt: Attempt) -> Question:
         """Put an attempt into words, for ``hear``; good until the policy changes."""
 
-    def hear(self, question: Question, heard: Heard) -> bool:
-        """Decide as ``decide`` does, and call ``heard`` as soon as it is known.
+    def hear(self, question: Question, *heard: Heard) -> bool:
+        """Decide as ``decide`` does, and call each of ``heard`` in turn as soon as it is known.
 
-        It may be known at once. False, and ``heard`` is not called, where only ``decide`` can tell.
+        It may be known at once. False, and none is called, where only ``decide`` can tell.
         """
 
     async def amend(self, account: str, stream: str, cadence: Cadence) -> None:
@@ -84,10 +131,14 @@ class Store(Protocol):
         until that lapses; it may not go on all the same.
         """
 
-    async def forget(self, account: str, stream: str, started_ms: int) -> Ended | None:
+    async def forget(
+        self, account: str, stream: str, started_ms: int, *, kept: bool = False
+    ) -> Ended | None:
         """Take back the slot of an instance that could not be served, as if it had never been.
 
-        It is told as released. None where the instance has no slot.
+        It is told as released. None where the instance has no slot, or where somebody was heard of
+        in it since: who gives a request up and sends it again by another proxy is the same stream.
+        Unless whoever takes it back ``kept`` it meanwhile, for then nobody can tell.
         """
 
     async def end(
@@ -102,6 +153,7 @@ class Store(Protocol):
         """Drop the slots whose time is up, and hand each back to one who asks; in their order.
 
         Where the account was not asked about for longer than ``LINGER_MS``, some may be forgotten.
+        An account that could not be asked about, while others could, is to be asked about again.
         """
 
     async def revoke(self, account: str, revocation: Revocation) -> tuple[Ended, ...]:
@@ -123,3 +175,18 @@ class Store(Protocol):
         For who watches, not for who decides: one that lapsed may be counted for a moment longer
         (``tally``). No request waits for it.
         """
+
+
+class PartedStore(Store, Protocol):
+    """A store of one or more parts that fail apart. Each account lies in one of them."""
+
+    parts: int
+
+    def part(self, account: str) -> int:
+        """Tell in which part an account lies: 0, 1 and so on."""
+
+    async def ping_part(self, part: int) -> None:
+        """Return if a part can be asked."""
+
+    async def active_in(self, parts: Iterable[int]) -> Mapping[str, int]:
+        """How many streams of these parts are active, by route, as ``active`` tells it."""

@@ -165,7 +165,7 @@ class Ways:
     # --- What the ways are made of ---
 
     def _may_displace(self) -> bool:
-        return self.attempt.intent is not Intent.RESUME
+        return self.attempt.intent not in (Intent.RESUME, Intent.CLAIM)
 
     def _may_be_hasty(self) -> bool:
         return self.looks_on or self.may_churn_at_ms <= self.now_ms

@@ -5,7 +5,20 @@ from typing import Any
 from proxy.admission.ceilings import MAX_STREAMS
 from proxy.admission.policy import OnLimit, Policy, Rule
 from proxy.admission.scripts import REASONS
-from proxy.streams import EVERY_ACCOUNT, Attempt, Cadence, Decision, Ended, Lapsed, Outcome, Stream
+from proxy.streams import (
+    EVERY_ACCOUNT,
+    Attempt,
+    Cadence,
+    Decision,
+    Ended,
+    Intent,
+    Lapsed,
+    Outcome,
+    Stream,
+)
+
+# How many arguments of ``decide.lua`` are an attempt's own.
+OWN = 10
 
 _OUTCOMES = {outcome.value.encode(): outcome for outcome in Outcome}
 
@@ -32,15 +45,17 @@ def policy_args(policy: Policy) -> tuple[int, ...]:
     )
 
 
-def attempt_args(attempt: Attempt, policy: tuple[int, ...]) -> tuple[str | int, ...]:
-    """Write an attempt as ``decide.lua`` takes it, with what ``policy_args`` wrote in between."""
+def manner_args(
+    intent: Intent, limit: int, cadence: Cadence, *, beat: bool
+) -> tuple[str | int, ...]:
+    """Write how an attempt is made, which ``decide.lua`` takes first."""
+    return intent.value, limit, *cadence_args(cadence), int(beat)
+
+
+def own_args(attempt: Attempt) -> tuple[str | int, ...]:
+    """Write what is an attempt's own, as ``decide.lua`` takes it behind the policy."""
     playback, stray = attempt.playback, attempt.playback.stray
     return (
-        attempt.intent.value,
-        attempt.limit,
-        *cadence_args(attempt.cadence),
-        int(attempt.beat),
-        *policy,
         playback.stream,
         playback.device,
         int(playback.strong),
@@ -48,13 +63,15 @@ def attempt_args(attempt: Attempt, policy: tuple[int, ...]) -> tuple[str | int, 
         "" if playback.instance_ms is None else playback.instance_ms,
         stray.stream if stray else "",
         stray.device if stray else "",
-        playback.content,
-        playback.route,
         playback.label,
         attempt.jti or "",
         "" if attempt.issued_ms is None else attempt.issued_ms,
-        rule_names(attempt.rules),
     )
+
+
+def content_args(content: str, route: str, rules: tuple[str, ...] | None) -> tuple[str, str, str]:
+    """Write what is watched, as ``decide.lua`` takes it behind what is an attempt's own."""
+    return content, route, rule_names(rules)
 
 
 def rule_names(names: tuple[str, ...] | None) -> str:
@@ -74,23 +91,23 @@ def rule_args(policy: Policy) -> tuple[str | int, ...]:
 
 # An answer is whatever Redis says. What does not fit its place raises TypeError, ValueError or
 # LookupError, which the store's boundary takes for what it is: not an answer.
-def decision(answer: Any, attempt: Attempt, policy: Policy) -> Decision:
-    """Read the answer of ``decide.lua``."""
+def decision(answer: Any, limit: int, rule: str, policy: Policy) -> Decision:
+    """Read the answer of ``decide.lua`` to who may have so many streams, by a rule."""
     outcome, stream, started_ms, playing, requested, number, active, *rest = answer
     reason, by, wait_ms, conflicts, ended, lapse_ms = rest
     # In the order in which they are counted there.
-    rule = (*policy.rules, Rule(EVERY_ACCOUNT, MAX_STREAMS))[number - 1] if number else None
+    full = (*policy.rules, Rule(EVERY_ACCOUNT, MAX_STREAMS))[number - 1] if number else None
     return Decision(
         _OUTCOMES[outcome],
         _text(stream),
         int(started_ms),
         int(active),
-        rule.limit if rule else attempt.limit,
-        rule.name if rule else attempt.rule,
+        full.limit if full else limit,
+        full.name if full else rule,
         int(playing),
         int(requested),
         REASONS[reason],
-        _text(by) or None,
+        _text(by) if by else None,
         int(wait_ms),
         streams(conflicts) if conflicts else (),
         ends(ended) if ended else (),

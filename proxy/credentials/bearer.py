@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from hashlib import blake2b
 
 from proxy.credentials.keys import Edition
 from proxy.credentials.networks import Networks
@@ -17,11 +18,17 @@ from proxy.credentials.scope import uri_of
 from proxy.credentials.ticket import Tickets
 from proxy.credentials.token import KeyUnknown, TokenVerifier
 from proxy.errors import IssuerUnavailable, TokenForbidden, TokenInvalid, TokenMissing
+from proxy.keeping import Keeping
 from proxy.model import Request, Subject, Ticket, Token
 from proxy.query import value_of
 
 # DASH-IF, Token-based Access Control for DASH 1.0: a JWT, here as in other headers.
 DASH_IF_HEADER = "DASH-IF-IETF-Token"
+
+# Tokens that verified and are known again, with another title or on another route: half a kilobyte
+# each. Where everybody comes at once, most are never seen again, and the request itself is kept of
+# those that are (``proxy.beats``).
+MAX_VERIFIED = 8_192
 
 # Requests that may wait for a key at a time, a second at most: far more than come in that second
 # where keys are published before they are used, and few of those that a port may have in flight.
@@ -78,6 +85,7 @@ class Credentials:
         self._sources = sources
         self._verify_cat = verify_cat
         self._looking = 0
+        self._verified: Keeping[bytes, tuple[Token, Edition]] = Keeping(MAX_VERIFIED)
         self._carriers = tuple(
             carrier for place in sources.order for carrier in self._carriers_in(place)
         )
@@ -144,12 +152,18 @@ class Credentials:
         return self.ticket_of(request) or await self.token_of(request)
 
     def verify(self, text: str) -> Token:
-        """Verify a token that came by another way than a request.
+        """Verify a token, however it came; one that verified before is known by its hash.
 
         Raises:
             TokenInvalid, TokenExpired: as they say.
         """
-        return self._verifier.verify(text)
+        name = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+        known = self._verified.get(name)
+        if known is not None and self.still_valid(*known):
+            return known[0]
+        token = self._verifier.verify(text)
+        self._verified.put(name, (token, self.edition))
+        return token
 
     def ticket_of(self, request: Request) -> Ticket | None:
         """Verify the request's ticket; None where it has none.

@@ -5,13 +5,13 @@ base64url in its one form (RFC 7515 §2), names that are unique (RFC 7515 §4, R
 that are numbers. Nothing read here may be believed; it only says which key to try.
 """
 
-import binascii
-import json
 import re
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping
-from typing import Any, NoReturn
+from functools import lru_cache
+from json import JSONDecoder
+from typing import Any, NamedTuple, NoReturn
 
+from proxy.credentials import base64url
 from proxy.credentials.keys import Sought
 from proxy.errors import TokenInvalid
 
@@ -21,9 +21,22 @@ COMPACT_JWS = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+", re.A
 # Lists and objects in one part: what bounds their depth, which Python's versions bound differently.
 MAX_BRACKETS = 256
 
+# Headers that are known as they are written, each no longer than a token: those of one key are all
+# the same.
+MAX_HEADERS = 128
 
-def read(text: str) -> tuple[Sought, Mapping[str, Any]]:
-    """Read a signed token in its compact form: which key it asks for, and its claims.
+
+class Unverified(NamedTuple):
+    """A token as it is written: which key it asks for, what it claims, and what is signed how."""
+
+    sought: Sought
+    claims: Mapping[str, Any]
+    signed: bytes
+    signature: bytes
+
+
+def read(text: str) -> Unverified:
+    """Read a signed token in its compact form.
 
     Raises:
         TokenInvalid: it is none, or asks for what we do not understand (``crit``, RFC 7515
@@ -31,48 +44,52 @@ def read(text: str) -> tuple[Sought, Mapping[str, Any]]:
     """
     if not COMPACT_JWS.fullmatch(text):
         raise TokenInvalid("This is not a signed JSON Web Token.")
-    header_part, claims_part, signature = text.split(".")
+    signed, _, signature_part = text.encode().rpartition(b".")
+    header_part, _, claims_part = signed.partition(b".")
     try:
-        header = _object(header_part)
-        _bytes(signature)
+        algorithm, kid = _header(header_part)
+        signature = base64url.read(signature_part)
     except ValueError as error:
         raise TokenInvalid("The token's header cannot be read.") from error
     try:
         claims = _object(claims_part)
     except ValueError as error:
         raise TokenInvalid("The token's claims cannot be read.") from error
+    issuer = claims.get("iss")
+    sought = Sought(algorithm, kid, issuer if isinstance(issuer, str) else None)
+    return Unverified(sought, claims, signed, signature)
+
+
+@lru_cache(MAX_HEADERS)
+def _header(part: bytes) -> tuple[str, str | None]:
+    """Read a header: the algorithm, and the key's id where it has one.
+
+    Raises:
+        ValueError: it is none.
+        TokenInvalid: it asks for what we do not understand.
+    """
+    header = _object(part)
     if "crit" in header or header.get("b64", True) is not True:
         raise TokenInvalid("The token asks for an extension that is not known here.")
     algorithm, kid = header.get("alg"), header.get("kid", "")
     if not isinstance(algorithm, str) or not isinstance(kid, str):
-        raise TokenInvalid("The token's header cannot be read.")
-    issuer = claims.get("iss")
-    return Sought(algorithm, header.get("kid"), issuer if isinstance(issuer, str) else None), claims
+        raise ValueError("no names")  # noqa: TRY004  # of a document, not a call
+    return algorithm, header.get("kid")
 
 
-def _object(part: str) -> dict[str, Any]:
+def _object(part: bytes) -> dict[str, Any]:
     """Read a JSON object.
 
     Raises:
         ValueError: it is none, a name stands twice in it, or it is nested too deeply.
     """
-    document = _bytes(part).decode("utf-8")
+    document = base64url.read(part).decode("utf-8")
     if document.count("[") + document.count("{") > MAX_BRACKETS:
         raise ValueError("nested too deeply")
-    value = json.loads(document, object_pairs_hook=_unique, parse_constant=_no_constant)
+    value = DECODER.decode(document)
     if not isinstance(value, dict):
         raise ValueError("no object")  # noqa: TRY004  # of a document, not a call
     return value
-
-
-def _bytes(part: str) -> bytes:
-    try:
-        raw = urlsafe_b64decode(part + "=" * (-len(part) % 4))
-    except binascii.Error as error:
-        raise ValueError("no base64url") from error
-    if urlsafe_b64encode(raw).rstrip(b"=").decode() != part:
-        raise ValueError("bits beyond the last byte")
-    return raw
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -85,3 +102,6 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _no_constant(_: str) -> NoReturn:
     """Refuse NaN and Infinity, which Python reads and JSON does not have (RFC 8259 §6)."""
     raise ValueError("no JSON")
+
+
+DECODER = JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_constant)

@@ -7,22 +7,27 @@ key to be verified with. Nor is a key ever taken from the token itself (``jwk``,
 """
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import islice
+from operator import attrgetter
 from typing import Any, Protocol
 
 import jwt
 from jwt.algorithms import get_default_algorithms
 
+from proxy.values import value
+
 # A token that names no key is tried with so many. Issuers who leave out ``kid`` have two or three,
 # and no key set that is published may say how long a forged token keeps everybody waiting.
 MAX_TRIED = 8
 
+# What verifies, by the algorithm's name: PyJWT's.
+ALGORITHMS = get_default_algorithms()
+KEYS = attrgetter("keys")
 HMAC_ALGORITHMS = frozenset({"HS256", "HS384", "HS512"})
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Sought:
     """What a token says of the key that verifies it, before anything of it is verified."""
 
@@ -59,7 +64,7 @@ class Key:
         """
         if algorithm not in HMAC_ALGORITHMS:
             raise ValueError(f"{algorithm} is not an HMAC algorithm")
-        material = get_default_algorithms()[algorithm].prepare_key(secret)
+        material = ALGORITHMS[algorithm].prepare_key(secret)
         return cls(algorithm, kid, material, material, tuple(issuers))
 
     @classmethod
@@ -78,12 +83,16 @@ class Key:
             ValueError: a PEM is unreadable, or not of the algorithm's type.
         """
         try:
-            prepare = get_default_algorithms()[algorithm].prepare_key
+            prepare = ALGORITHMS[algorithm].prepare_key
             verifying = prepare(public)
             signing = prepare(private) if private else None
         except (jwt.InvalidKeyError, KeyError, TypeError) as error:
             raise ValueError(f"not a key for {algorithm}: {error}") from error
         return cls(algorithm, kid, verifying, signing, tuple(issuers))
+
+    def verifies(self, signed: bytes, signature: bytes) -> bool:
+        """Tell whether a signature over some bytes was made with this key, or its private half."""
+        return ALGORITHMS[self.algorithm].verify(signed, self.verifying, signature)
 
     def is_for(self, issuer: str | None) -> bool:
         """Tell whether it verifies the tokens of an issuer."""
@@ -118,14 +127,14 @@ class KeyRing:
     @property
     def keys(self) -> tuple[Key, ...]:
         """All keys there are now."""
-        return (*self.fixed, *(key for source in self.sources for key in source.keys))
+        return sum(self.edition, self.fixed)
 
     @property
     def edition(self) -> Edition:
         """What sources have now: as long as it is the same, what was verified still is."""
-        return tuple([source.keys for source in self.sources])
+        return tuple(map(KEYS, self.sources))
 
-    def candidates(self, sought: Sought) -> Iterator[Key]:
+    def candidates(self, sought: Sought) -> list[Key]:
         """Give the keys a token may be verified with: by issuer, by ``kid``, then by algorithm.
 
         A ``kid`` that some key bears selects that key alone. Where none does, the keys that bear
@@ -136,7 +145,7 @@ class KeyRing:
         if sought.kid is not None:
             named = [key for key in keys if key.kid == sought.kid]
             keys = named or [key for key in keys if key.kid is None]
-        return islice((key for key in keys if key.algorithm == sought.algorithm), MAX_TRIED)
+        return [key for key in keys if key.algorithm == sought.algorithm][:MAX_TRIED]
 
     async def look_for(self, sought: Sought) -> bool:
         """Look for a key that is not there; tell whether any source has others now.

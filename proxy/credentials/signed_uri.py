@@ -5,8 +5,8 @@ that cannot be checked makes it invalid. Renewal (§3) is what tickets are for: 
 URIs that an admitted manifest leads to, so no cookie carries the token on.
 """
 
+import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from proxy.credentials.encrypted import Decrypter
@@ -14,8 +14,11 @@ from proxy.credentials.networks import Networks
 from proxy.credentials.scope import container
 from proxy.errors import TokenExpired, TokenInvalid
 from proxy.model import Clock, Scope
+from proxy.values import value
 
 VERSION = 1
+# What the names of its claims begin with.
+is_ours = re.compile("cdni").match
 # IANA, CDNI URI Signing Signed Token Transport: none, cookie; and §3.3.1: query string.
 TRANSPORTS = (0, 1, 2)
 DEFINED = frozenset(
@@ -24,12 +27,15 @@ DEFINED = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Restriction:
     """What a token is restricted to: URIs, and networks in their sealed form."""
 
     scope: Scope | None = None
     networks: tuple[str, ...] = ()
+
+
+UNRESTRICTED = Restriction()
 
 
 class SignedUris:
@@ -53,8 +59,8 @@ class SignedUris:
             TokenExpired: good once, expired now; no leeway is given here (§2.1.4).
             TokenInvalid: a claim is malformed, or restricts to what cannot be checked.
         """
-        if not any(name.startswith("cdni") for name in claims):
-            return Restriction()
+        if not any(map(is_ours, claims)):
+            return UNRESTRICTED
         _check(claims, "cdniv", _is_version)
         _check(claims, "cdnicrit", lambda value: self._is_understood(value, claims))
         _check(claims, "nbf", _is_number)
@@ -76,9 +82,10 @@ class SignedUris:
         if not isinstance(name, str):
             return claims
         try:
-            return {**claims, account: self._decrypter.text(name)}
+            plain = self._decrypter.text(name)
         except ValueError as error:
             raise TokenInvalid(f"The token's {account!r} claim cannot be decrypted.") from error
+        return claims if plain is name else {**claims, account: plain}
 
     def _is_understood(self, value: Any, claims: Mapping[str, Any]) -> bool:
         if not isinstance(value, str):

@@ -27,7 +27,7 @@ from proxy.model import Clock
 from proxy.running import run
 from proxy.serve import Service
 from proxy.settings.load import from_mapping
-from proxy.settings.urls import MEMORY
+from proxy.settings.store_url import MEMORY
 
 LOOPBACK = "127.0.0.1"
 SECRET_BYTES = 48

@@ -35,6 +35,7 @@ HLS_TYPES = frozenset(
 DASH_TYPES = frozenset(
     {"application/dash+xml", "application/dash-patch+xml", "video/vnd.mpeg.dash.mpd"}
 )
+TYPES = HLS_TYPES | DASH_TYPES
 # What servers send that were never told about manifests.
 GENERIC_TYPES = frozenset(
     {
@@ -49,6 +50,7 @@ GENERIC_TYPES = frozenset(
 HLS_EXTENSIONS = (".m3u8", ".m3u")
 PATCH_EXTENSION = ".mpp"
 DASH_EXTENSIONS = (".mpd", PATCH_EXTENSION)
+EXTENSIONS = (*HLS_EXTENSIONS, *DASH_EXTENSIONS)
 
 
 def is_manifest_path(path: str) -> bool:
@@ -58,7 +60,7 @@ def is_manifest_path(path: str) -> bool:
     hide nothing.
     """
     name = _name(path)
-    return name.endswith((*HLS_EXTENSIONS, *DASH_EXTENSIONS)) or _is_smooth(name)
+    return name.endswith(EXTENSIONS) or _is_smooth(name)
 
 
 def is_patch_path(path: str) -> bool:
@@ -68,7 +70,7 @@ def is_patch_path(path: str) -> bool:
 
 def is_manifest_type(content_type: str | None) -> bool:
     """Tell whether a content type is surely a manifest's, whatever name it came under."""
-    return _essence(content_type) in HLS_TYPES | DASH_TYPES
+    return _essence(content_type) in TYPES
 
 
 def recognise(content_type: str | None, path: str, body: bytes) -> Format:

@@ -6,6 +6,8 @@
   cancelled when nobody does.
 - *Fresh* values are handed out for as long as their loader allows and ``ttl`` at most. One that
   is no longer fresh is kept, and given to the next load, which may find it is still good.
+- Who asks *shortly before* a value is no longer fresh gets it, and has it loaded ``again`` for
+  those who come then. So nobody waits for what is asked for all the time.
 - A value its loader calls not shareable goes to one request only: those who waited load their
   own, and for a while nobody waits for that key at all.
 - Bounded in entries and in weight; what was used longest ago goes first.
@@ -32,12 +34,14 @@ class CacheResult(StrEnum):
     """How a request was served; the ``result`` of ``playgate_manifest_cache_total``.
 
     MISS: by a load of its own. COALESCED: it waited for another's, and only if that was not for
-    sharing makes a load of its own after all, which counts as a MISS besides.
+    sharing makes a load of its own after all, which counts as a MISS besides. STALE: a load failed,
+    and what was there stood in for it; it counts besides, too.
     """
 
     HIT = "hit"
     MISS = "miss"
     COALESCED = "coalesced"
+    STALE = "stale"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +62,15 @@ class Loaded(Generic[V]):
 Loader: TypeAlias = Callable[[V | None], Awaitable[Loaded[V]]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Entry(Generic[V]):
+    """A value; from ``due`` on there is more to do than to give it."""
+
     value: V
     fresh_until: float
+    due: float
     weight: int
+    again: Loader[V] | None
 
 
 @dataclass(slots=True)
@@ -74,6 +82,7 @@ class _Flight(Generic[V]):
 class MicroCache(Generic[K, V]):
     """See the module. ``ttl`` in seconds; ``weigh`` gives a value's weight, in bytes, say.
 
+    ``ahead`` gives the part of a value's life in which it is loaded anew while it is fresh still.
     ``clock`` gives seconds and never goes back; ``observe`` hears how each request was served.
     """
 
@@ -84,6 +93,7 @@ class MicroCache(Generic[K, V]):
         max_entries: int,
         max_weight: int,
         weigh: Callable[[V], int],
+        ahead: Callable[[K], float] = lambda _: 0.0,
         clock: Callable[[], float],
         observe: Callable[[CacheResult], None],
     ) -> None:
@@ -91,6 +101,7 @@ class MicroCache(Generic[K, V]):
         self._max_entries = max_entries
         self._max_weight = max_weight
         self._weigh = weigh
+        self._ahead = ahead
         self._clock = clock
         self._observe = observe
         self._entries: OrderedDict[K, _Entry[V]] = OrderedDict()
@@ -101,16 +112,22 @@ class MicroCache(Generic[K, V]):
     def peek(self, key: K) -> V | None:
         """Give the value if it is fresh, without waiting; None is no request and not counted."""
         entry = self._entries.get(key)
-        if entry is None or entry.fresh_until <= self._clock():
+        if entry is None:
             return None
+        now = self._clock()
+        if entry.due <= now:
+            if entry.fresh_until <= now:
+                return None
+            self._begin_again(key, entry)
         self._entries.move_to_end(key)
         self._observe(CacheResult.HIT)
         return entry.value
 
-    async def get(self, key: K, load: Loader[V]) -> V:
+    async def get(self, key: K, load: Loader[V], again: Loader[V] | None = None) -> V:
         """Give the value: a fresh one, one being loaded, or else load it.
 
         ``load`` gets the value that was kept though it is not fresh any more, if there is one.
+        ``again`` does the same ahead of time, and nobody waits for it; it is kept with the value.
         Raises what ``load`` raises.
         """
         value = self.peek(key)
@@ -124,42 +141,63 @@ class MicroCache(Generic[K, V]):
                 return loaded.value
         elif not self._is_unshareable(key):
             self._observe(CacheResult.MISS)
-            flight = self._flights[key] = _Flight(asyncio.create_task(self._load(key, load)))
-            flight.task.add_done_callback(_retrieve)
-            return (await self._join(key, flight)).value
+            return (await self._join(key, self._begin(key, load, again))).value
         self._observe(CacheResult.MISS)
-        return (await self._load(key, load)).value
+        return (await self._load(key, load, again)).value
+
+    def _begin_again(self, key: K, entry: _Entry[V]) -> None:
+        """Have a value that is fresh still loaded again, once, where that may be."""
+        entry.due = entry.fresh_until
+        if entry.again is None:
+            return
+        flight = self._begin(key, entry.again, entry.again)
+        flight.waiting += 1  # for those who will have asked by then
+        flight.task.add_done_callback(lambda _: self._leave(key, flight))
+
+    def _begin(self, key: K, load: Loader[V], again: Loader[V] | None) -> _Flight[V]:
+        flight = self._flights[key] = _Flight(asyncio.create_task(self._load(key, load, again)))
+        flight.task.add_done_callback(_retrieve)
+        return flight
 
     async def _join(self, key: K, flight: _Flight[V]) -> Loaded[V]:
-        """Wait for a flight, and call it off when the last who waits goes away."""
+        """Wait for a flight."""
         flight.waiting += 1
         try:
             return await asyncio.shield(flight.task)
         finally:
-            flight.waiting -= 1
-            if not flight.waiting:
-                flight.task.cancel()  # does nothing to a task that is done
-                if self._flights.get(key) is flight:
-                    del self._flights[key]
+            self._leave(key, flight)
 
-    async def _load(self, key: K, load: Loader[V]) -> Loaded[V]:
+    def _leave(self, key: K, flight: _Flight[V]) -> None:
+        """Wait for a flight no more; it is called off when the last who waits goes away."""
+        flight.waiting -= 1
+        if not flight.waiting:
+            flight.task.cancel()  # does nothing to a task that is done
+            if self._flights.get(key) is flight:
+                del self._flights[key]
+
+    async def _load(self, key: K, load: Loader[V], again: Loader[V] | None) -> Loaded[V]:
         """Load, and keep what may be kept."""
         entry = self._entries.get(key)
         loaded = await load(entry.value if entry else None)
+        is_ahead = entry is not None and self._clock() < entry.fresh_until
+        if is_ahead and loaded.shareable and not loaded.storable:
+            return loaded  # an error, say: what is there is good for its time
         self._forget(key)
         if not loaded.shareable:
             self._remember_unshareable(key)
             return loaded
         self._unshareable.pop(key, None)
         if loaded.storable:
-            self._keep(key, loaded)
+            self._keep(key, loaded, again)
         return loaded
 
-    def _keep(self, key: K, loaded: Loaded[V]) -> None:
+    def _keep(self, key: K, loaded: Loaded[V], again: Loader[V] | None) -> None:
         """Keep a value, fresh or not, and let go of the oldest where that is too much."""
         lifetime = self._ttl if loaded.seconds is None else min(self._ttl, loaded.seconds)
         weight = self._weigh(loaded.value)
-        self._entries[key] = _Entry(loaded.value, self._clock() + lifetime, weight)
+        fresh_until = self._clock() + lifetime
+        due = fresh_until - self._ahead(key) * lifetime
+        self._entries[key] = _Entry(loaded.value, fresh_until, due, weight, again)
         self._weight += weight
         while len(self._entries) > self._max_entries or self._weight > self._max_weight:
             self._forget(next(iter(self._entries)))

@@ -1,28 +1,32 @@
 """Asks the origins of a route: for a manifest as a whole, for a segment as a stream.
 
-- Only GET and HEAD are sent, so an attempt whose connection failed before an answer began may be
-  made again, at another origin where there is one. An answer that began is never asked for twice,
-  nor one that did not come in time: that would double a slow origin's load.
-- No redirect is followed. For a manifest it is an error, because a body from elsewhere would be
-  rewritten as if it came from here; a segment's goes to the viewer (``Upstream.outward``).
+- Only GET and HEAD are sent, so what was asked in vain may be asked again, of another origin where
+  there is one (``failover``).
+- A manifest's redirect is followed to the route's own origins only: a body of anybody else's would
+  be rewritten as if it came from here. A segment's goes to its viewer (``Upstream.outward``).
 - The origin's own 4xx and 5xx are answers, not errors.
 - Every wait has an end, and every failure is an OriginError.
 """
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections import defaultdict
+from collections.abc import Callable, Collection, Coroutine
 from types import TracebackType
-from typing import Self
+from typing import Any, Self, TypeVar
 
 from aiohttp import ClientResponse
+from yarl import URL
 
-from proxy.errors import OriginError, OriginInvalid, OriginUnreachable
+from proxy.errors import OriginError, OriginInvalid
 from proxy.model import Request
 from proxy.origin.body import Body
-from proxy.origin.exchange import Asked, Attempt, Exchange, Fetched, Observer, Opened, until
+from proxy.origin.budget import Budget
+from proxy.origin.call import Call, nobodys
+from proxy.origin.exchange import Asked, Attempt, Exchange, Fetched, Observer, Opened, Until
+from proxy.origin.failover import SILENT, Answer, Question
 from proxy.origin.headers import (
-    Fields,
     Validators,
+    first,
     manifest_request,
     manifest_response,
     segment_request,
@@ -30,9 +34,16 @@ from proxy.origin.headers import (
     trace_fields,
 )
 from proxy.origin.health import Health
+from proxy.origin.probing import Probe, Probing
 from proxy.origin.transport import Transport
-from proxy.origin.upstream import Origin, Target, Upstream
-from proxy.trace import Trace
+from proxy.origin.upstream import ELSEWHERE, Origin, Target, Upstream
+
+T = TypeVar("T", bound=Answer)
+
+MAX_REDIRECTS = 3  # of one manifest: what is moved again and again is nowhere
+REDIRECTS = (301, 302, 303, 307, 308)
+
+Check = Callable[[Fetched], object]
 
 
 class OriginClient:
@@ -44,12 +55,16 @@ class OriginClient:
 
     def __init__(self, observer: Observer, *, clock: Callable[[], float]) -> None:
         self._observer = observer
-        self._health = Health(clock, observer)
+        self._health = Health(observer)
+        self._probing = Probing(self._health)
+        self._health.went_down = self._probing.begin
+        self._budgets: defaultdict[str, Budget] = defaultdict(lambda: Budget(clock))
         self._transport = Transport()
 
     def keep(self, origins: Collection[Origin]) -> None:
         """Forget the health of all other origins: they are no route's any more."""
         self._health.keep(origins)
+        self._probing.keep(origins)
 
     async def start(self) -> None:
         """Be ready to ask; opens no connection yet."""
@@ -57,6 +72,7 @@ class OriginClient:
 
     async def close(self) -> None:
         """Break every connection. May be called again."""
+        await self._probing.close()
         await self._transport.close()
 
     async def __aenter__(self) -> Self:
@@ -79,34 +95,31 @@ class OriginClient:
         validators: Validators | None = None,
         *,
         hold: float = 0.0,
+        check: Check = lambda _: None,
     ) -> Fetched:
         """GET a manifest, whole and decoded, in ``timeout`` seconds from now.
 
-        ``hold`` is how much longer it may take because the origin holds it (seconds).
+        ``hold`` is how much longer it may take because the origin holds it (seconds). ``check``
+        looks at each answer with a manifest in it, and raises OriginInvalid if that is none.
 
         The answer depends on nothing of ``request`` but its scheme and host, so these, the route,
         the target and nothing else are the key under which it may be shared. With ``validators``
         a 304 is an answer too, and its body is empty.
 
-        Raises OriginUnreachable, OriginTimeout, or OriginInvalid: redirected, partial, too large,
-        damaged, cut short.
+        Raises OriginUnreachable, OriginTimeout, or OriginInvalid: redirected elsewhere, partial,
+        too large, damaged, cut short, or what ``check`` finds.
         """
         fields = manifest_request(request, validators)
-        deadline = asyncio.get_running_loop().time() + upstream.config.timeout + hold
-        exchange = await self._begin(
-            "GET", upstream, target, fields, trace=request.trace, hold=hold
+        call = Call("GET", upstream, target, fields, request.trace, hold)
+        deadline, plain = call.deadline(), request.nobodys()
+
+        async def probe(origin: Origin) -> None:
+            ours = nobodys("GET", upstream, target, plain)
+            await self._whole(ours, self._attempt(ours, origin), ours.deadline(SILENT), check)
+
+        return await self._answer(
+            call, lambda attempt: self._whole(call, attempt, deadline, check), probe
         )
-        try:
-            response = exchange.response
-            _check_manifest(response, conditional=validators is not None)
-            body = await _read(exchange, upstream.config.max_manifest, deadline)
-            headers = manifest_response(response.headers.items(), upstream)
-            return Fetched(response.status, headers, body)
-        except OriginError as error:
-            exchange.fail(error)
-            raise
-        finally:
-            exchange.close()
 
     async def open(
         self, upstream: Upstream, target: Target, request: Request, *, hold: float = 0.0
@@ -122,57 +135,111 @@ class OriginClient:
         config = upstream.config
         fields = segment_request(request, config.private_cookies, config.private_headers)
         method = "HEAD" if request.method == "HEAD" else "GET"
-        exchange = await self._begin(
-            method, upstream, target, fields, trace=request.trace, hold=hold
+        call = Call(method, upstream, target, fields, request.trace, hold)
+        deadline, plain = call.deadline(), request.nobodys()
+
+        async def probe(origin: Origin) -> None:
+            ours = nobodys("HEAD", upstream, target, plain)
+            attempt = self._attempt(ours, origin)
+            (await self._begun(ours, attempt, ours.deadline(SILENT))).close()
+
+        return await self._answer(
+            call,
+            lambda attempt: self._begun(call, attempt, deadline),
+            probe,
+            discard=lambda opened: opened.close(),
         )
+
+    async def _answer(
+        self,
+        call: Call,
+        ask: Callable[[Attempt], Coroutine[Any, Any, T]],
+        probe: Probe,
+        discard: Callable[[T], object] = lambda _: None,
+    ) -> T:
+        """Have a call answered by whichever origin can; ``probe`` asks one that is down."""
+        upstream = call.upstream
+        if upstream.route != ELSEWHERE:  # nobody waits for those to be back
+            self._probing.note(upstream.origins, probe)
+        question = Question(
+            upstream,
+            lambda origin, number: self._attempt(call, origin, number),
+            ask,
+            health=self._health,
+            budget=self._budgets[upstream.route],
+            discard=discard,
+        )
+        return await question.answer(call.hold)
+
+    def _attempt(self, call: Call, origin: Origin, number: int = 0) -> Attempt:
+        asked = Asked(call.upstream.route, origin, call.method, call.target, again=number)
+        watch = self._observer.watch(asked, call.trace)
+        return Attempt(origin, self._health, watch, held=call.hold > 0, number=number)
+
+    async def _whole(self, call: Call, attempt: Attempt, deadline: float, check: Check) -> Fetched:
+        """Make an attempt at a manifest."""
+        exchange = await self._followed(call, attempt, deadline)
+        try:
+            response = exchange.response
+            _check_manifest(response, conditional=call.is_conditional)
+            body = await _read(exchange, call.upstream.config.max_manifest, deadline)
+            headers = manifest_response(response.headers.items(), call.upstream)
+            fetched = Fetched(response.status, headers, body)
+            if fetched.status < 300:
+                check(fetched)
+        except OriginError as error:
+            exchange.fail(error)
+            raise
+        else:
+            return fetched
+        finally:
+            exchange.close()
+
+    async def _followed(self, call: Call, attempt: Attempt, deadline: float) -> Exchange:
+        """Send a request, and go where it is redirected to on the route's own origins."""
+        origin, target = attempt.origin, call.target
+        exchange = await self._send(call, attempt, origin.url(target), deadline)
+        for _ in range(MAX_REDIRECTS):
+            location = first(exchange.response.headers.items(), "location")
+            if exchange.response.status not in REDIRECTS or location is None:
+                break
+            try:
+                origin, target = call.upstream.inward(location, origin.url(target), target)
+            except OriginError as error:
+                exchange.fail(error)
+                raise
+            exchange.response.close()
+            exchange = await self._send(call, attempt, origin.url(target), deadline)
+        return exchange
+
+    async def _begun(self, call: Call, attempt: Attempt, deadline: float) -> Opened:
+        """Make an attempt at a segment, until an answer begins."""
+        exchange = await self._send(call, attempt, attempt.origin.url(call.target), deadline)
         try:
             response = exchange.response
             if not 200 <= response.status < 600:
                 raise OriginInvalid(f"The origin answered with status {response.status}.")
-            headers = segment_response(response.headers.items(), upstream)
+            headers = segment_response(response.headers.items(), call.upstream)
         except OriginError as error:
             exchange.fail(error)
             raise
         return Opened(response.status, headers, exchange, exchange.close)
 
-    async def _begin(
-        self,
-        method: str,
-        upstream: Upstream,
-        target: Target,
-        fields: Fields,
-        *,
-        trace: Trace,
-        hold: float,
-    ) -> Exchange:
-        """Send a request until an answer begins: once, and once more for each retry."""
-        patience = upstream.config.timeout + hold
-        deadline = asyncio.get_running_loop().time() + patience
-        tried: list[Origin] = []
-        while True:
-            origin = self._health.choose(upstream.origins, tried)
-            asked = Asked(upstream.route, origin, method, target, again=len(tried))
-            watch = self._observer.watch(asked, trace)
-            attempt = Attempt(origin, self._health, watch, held=hold > 0)
-            try:
-                response = await self._transport.send(
-                    method,
-                    origin.url(target),
-                    (*fields, *trace_fields(watch.trace)),
-                    upstream.config,
-                    deadline=deadline,
-                    again=bool(tried),
-                )
-            except OriginError as error:
-                attempt.failed(error)
-                tried.append(origin)
-                if not isinstance(error, OriginUnreachable) or len(tried) > upstream.config.retries:
-                    raise
-            except asyncio.CancelledError:
-                attempt.forsaken()
-                raise
-            else:
-                return Exchange(response, attempt, patience)
+    async def _send(self, call: Call, attempt: Attempt, url: URL, deadline: float) -> Exchange:
+        """Send a request until an answer begins."""
+        config = call.upstream.config
+        fields = (*call.fields, *trace_fields(attempt.trace))
+        try:
+            response = await self._transport.send(
+                call.method, url, fields, config, deadline=deadline, again=attempt.number > 0
+            )
+        except OriginError as error:
+            attempt.failed(error)
+            raise
+        except asyncio.CancelledError:
+            attempt.forsaken()
+            raise
+        return Exchange(response, attempt, config.timeout + call.hold)
 
 
 def _check_manifest(response: ClientResponse, *, conditional: bool) -> None:
@@ -193,7 +260,7 @@ async def _read(exchange: Exchange, limit: int, deadline: float) -> bytes:
     """Give the whole body, decoded. Raises OriginInvalid over ``limit`` bytes, OriginTimeout."""
     response = exchange.response
     body = Body(",".join(response.headers.getall("Content-Encoding", ())), limit)
-    async with until(deadline):
+    async with Until(deadline):
         async for part in exchange:
             body.feed(part)
     return body.finish()

@@ -6,9 +6,8 @@ Every exception of the HTTP client becomes one of the error tree here and nowher
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from enum import StrEnum
+from types import TracebackType
 from typing import Protocol, Self
 
 from aiohttp import ClientError, ClientPayloadError, ClientResponse, ClientResponseError
@@ -22,6 +21,7 @@ from proxy.origin.headers import Fields, Validators, first
 from proxy.origin.health import Health, HealthObserver
 from proxy.origin.upstream import Origin, Target
 from proxy.trace import Trace
+from proxy.values import value
 
 BROKE_OFF = "The origin's answer broke off."
 
@@ -38,7 +38,7 @@ class Result(StrEnum):
     INVALID = "invalid"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Asked:
     """What one attempt asks of whom; ``again`` counts those before it that failed."""
 
@@ -65,7 +65,7 @@ class Observer(HealthObserver, Protocol):
         """Follow an attempt that is about to be made for a request of that trace."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Fetched:
     """A manifest's answer, whole: ``body`` decoded, ``headers`` fit to go with it."""
 
@@ -90,7 +90,7 @@ class Fetched:
         return freshness(self.headers)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Opened:
     """A segment's answer: its header is here, its body still comes.
 
@@ -110,47 +110,66 @@ class Opened:
 class Attempt:
     """One request to one origin, and the one report made of it.
 
-    ``held`` says that the origin was free to hold it until there is something new.
+    ``held`` says that the origin was free to hold it until there is something new. ``number``
+    counts the attempts of the same request before it.
     """
 
-    def __init__(self, origin: Origin, health: Health, watch: Watch, *, held: bool) -> None:
+    def __init__(
+        self, origin: Origin, health: Health, watch: Watch, *, held: bool, number: int = 0
+    ) -> None:
+        self.number = number
+        self.origin = origin
+        self.trace = watch.trace
         self._held = held
-        self._origin = origin
         self._health = health
         self._watch = watch
         self._open = True
+        self._is_no_good = False
 
     def answered(self, status: int) -> None:
         """Report an answer that came whole."""
-        if self._report(Result.ERROR if status >= 500 else Result.OK, status):
-            self._health.succeeded(self._origin)
+        if self._report_status(status) and status < 500:
+            self._health.succeeded(self.origin)
 
     def failed(self, error: OriginError, status: int | None = None) -> None:
         """Report an answer that did not come, or cannot be used.
 
         Only what befell the connection counts against the origin's health: a manifest that is
-        too large or a redirect says that the origin is there, and where a held request runs out
-        of time it is an encoder that makes nothing new, of one channel among many.
+        too large may be of one channel among many, and where a held request runs out of time it is
+        an encoder that makes nothing new.
         """
         match error:
             case OriginInvalid():
-                if self._report(Result.INVALID, status):
-                    self._health.succeeded(self._origin)
+                self._is_no_good |= self._report(Result.INVALID, status)
                 return
             case OriginTimeout():
                 news = self._report(Result.TIMEOUT, status) and not self._held
             case _:
                 news = self._report(Result.ERROR, status)
         if news:
-            self._health.failed(self._origin)
+            self._health.failed(self.origin)
+
+    def outdone(self) -> None:
+        """Hear that another origin had a good answer, and this one none, or none so far.
+
+        Then it is no longer the channel that is to blame.
+        """
+        if self._report(Result.TIMEOUT, None) or self._is_no_good:
+            self._is_no_good = False
+            self._health.failed(self.origin)
 
     def abandoned(self, status: int) -> None:
         """Report an answer whose rest nobody waits for; of the origin's health it says nothing."""
-        self._report(Result.ERROR if status >= 500 else Result.OK, status)
+        self._report_status(status)
 
     def forsaken(self) -> None:
         """Report that nobody waits for an answer that has not begun."""
         self._report(None, None)
+
+    def _report_status(self, status: int) -> bool:
+        news = self._report(Result.ERROR if status >= 500 else Result.OK, status)
+        self._is_no_good |= news and status >= 500
+        return news
 
     def _report(self, result: Result | None, status: int | None) -> bool:
         """Report the attempt, unless that was done."""
@@ -200,7 +219,7 @@ class Exchange(AsyncIterator[bytes]):
 
     async def __anext__(self) -> bytes:
         try:
-            async with until(asyncio.get_running_loop().time() + self._patience):
+            async with Until(asyncio.get_running_loop().time() + self._patience):
                 data = await self.response.content.readany()
             if not data and self.response.was_reset():
                 raise OriginInvalid(BROKE_OFF)
@@ -225,22 +244,45 @@ class Exchange(AsyncIterator[bytes]):
         self.response.close()
 
 
-@asynccontextmanager
-async def until(deadline: float) -> AsyncIterator[None]:
-    """Bound a wait by an instant of the event loop's time, and raise the room's errors.
+class Until:
+    """Bounds a wait by an instant of the event loop's time, and raises the room's errors.
 
-    Every exception of the HTTP client is translated here and nowhere else.
+    A class, because a generator costs several times as much.
     """
-    try:
-        async with asyncio.timeout_at(deadline):
-            yield
-    except ConnectTimeout as error:
-        raise OriginUnreachable from error
-    except TimeoutError as error:
-        raise OriginTimeout from error
-    except ClientPayloadError as error:
-        raise OriginInvalid(BROKE_OFF) from error
-    except ClientResponseError as error:
-        raise OriginInvalid("The origin's answer is not HTTP.") from error
-    except (ClientError, OSError) as error:
-        raise OriginUnreachable from error
+
+    __slots__ = ("_timeout",)
+
+    def __init__(self, deadline: float) -> None:
+        self._timeout = asyncio.timeout_at(deadline)
+
+    async def __aenter__(self) -> None:
+        await self._timeout.__aenter__()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            await self._timeout.__aexit__(kind, error, trace)
+        except TimeoutError as late:
+            error = late
+        if error is not None and (told := _told(error)):
+            raise told from error
+
+
+def _told(error: BaseException) -> OriginError | None:
+    """Give the room's error for one of the HTTP client: they are translated here alone."""
+    match error:
+        case ConnectTimeout():
+            return OriginUnreachable()
+        case TimeoutError():
+            return OriginTimeout()
+        case ClientPayloadError():
+            return OriginInvalid(BROKE_OFF)
+        case ClientResponseError():
+            return OriginInvalid("The origin's answer is not HTTP.")
+        case ClientError() | OSError():
+            return OriginUnreachable()
+    return None

@@ -22,6 +22,7 @@ import ipaddress
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeAlias
 
 from proxy.model import Request
@@ -34,6 +35,11 @@ PSEUDONYM = "playgate"  # instead of a host name, which a Via would tell the wor
 
 # An edge in front of a shield is two proxies of this name on one way; a third pass is a loop.
 MAX_PASSES = 2
+
+# Viewers of whom it is known how they are told of: a kilobyte each.
+MAX_ASKERS = 4_096
+# Names of fields of which it is known whether they may pass, each no longer than a line.
+MAX_NAMES = 256
 
 # What aiohttp and the decoder here both understand; the order is of no consequence.
 MANIFEST_CODINGS = "gzip, deflate, br"
@@ -54,6 +60,9 @@ NOT_UPSTREAM = HOP_BY_HOP | {
     *("x-http-method", "x-http-method-override", "x-method-override"),
     *("x-request-id", "traceparent", "tracestate"),
 }
+
+# With those of a configuration: one object for all its requests.
+_not_upstream = lru_cache(16)(NOT_UPSTREAM.union)
 
 # Not for the viewer: what names the software or another way to the machine behind.
 NOT_DOWNSTREAM = HOP_BY_HOP | {"server", "via", "alt-svc", "x-powered-by"}
@@ -93,7 +102,8 @@ def manifest_request(request: Request, validators: Validators | None = None) -> 
         fields.append(("If-None-Match", validators.etag))
     if validators and validators.modified:
         fields.append(("If-Modified-Since", validators.modified))
-    return (*fields, *_forwarded(request))
+    # Of the way it came, what tells a loop. The rest is one viewer's word, the answer for all.
+    return (*fields, *_forwarded(request, [f"1.1 {PSEUDONYM}"] * _passes(request)))
 
 
 def segment_request(
@@ -106,17 +116,17 @@ def segment_request(
     ``private_headers`` are names in lower case.
     """
     fields = []
-    for name, value in _passing(request.headers.items(), NOT_UPSTREAM | private_headers):
-        lower = name.lower()
+    for name, value in _passing(request.headers.items(), _not_upstream(private_headers)):
+        known = _known(name)
         # Several ranges come in a multipart body, whose type says nothing of what is in it.
-        if not lower.startswith("x-forwarded-") and not (lower == "range" and "," in value):
+        if not known.startswith("x-forwarded-") and not (known == "range" and "," in value):
             fields.append((name, value))
     # The query of a page may hold the token, and the parameters of a path that of a signed URI.
     if referer := BEYOND_PATH.split(_value(request, "referer"), maxsplit=1)[0]:
         fields.append(("Referer", referer))
     if cookies := _cookies(request, private_cookies):
         fields.append(("Cookie", cookies))
-    return (*fields, *_forwarded(request))
+    return (*fields, *_forwarded(request, [_value(request, "via")]))
 
 
 def trace_fields(trace: Trace) -> Fields:
@@ -162,22 +172,31 @@ def _passing(
 ) -> Iterator[tuple[str, str]]:
     """Give the end-to-end fields that are well-formed and not in ``dropped``."""
     pairs = tuple(fields)
-    named = {
-        option.strip().lower()
-        for name, value in pairs
-        if name.lower() == "connection"
-        for option in value.split(",")
-    }
+    connection = [value for name, value in pairs if name.lower() == "connection"]
+    named = {option.strip().lower() for value in connection for option in value.split(",")}
     for name, value in pairs:
-        lower = name.lower()
-        if lower in dropped or lower in named or lower.startswith("proxy-"):
-            continue
-        if NAME.fullmatch(name) and not UNSAFE.search(value):
+        if _may_pass(name, dropped) and name.lower() not in named and not UNSAFE.search(value):
             yield name, value
+
+
+@lru_cache(MAX_NAMES)
+def _may_pass(name: str, dropped: frozenset[str]) -> bool:
+    """Tell whether a field's name is well-formed, and of none that is hop-by-hop or dropped."""
+    known = _known(name)
+    if not dropped.isdisjoint((name.lower(), known)) or known.startswith("proxy-"):
+        return False
+    return NAME.fullmatch(name) is not None
+
+
+def _known(name: str) -> str:
+    """Give a field's name as an origin may know it: CGI and its heirs tell no ``_`` from ``-``."""
+    return name.lower().replace("_", "-")
 
 
 def _value(request: Request, wanted: str) -> str:
     """Give a field's value, its lines joined (RFC 9110 §5.3); empty where there is none."""
+    if wanted not in request.headers:
+        return ""
     values = [value for name, value in request.headers.items() if name.lower() == wanted]
     joined = ", ".join(values)
     return "" if UNSAFE.search(joined) else joined
@@ -185,6 +204,8 @@ def _value(request: Request, wanted: str) -> str:
 
 def _cookies(request: Request, private: frozenset[str]) -> str:
     """Give the viewer's cookies as they came, without those that may hold a token."""
+    if "cookie" not in request.headers:
+        return ""
     kept = []
     for name, value in request.headers.items():
         if name.lower() == "cookie" and not UNSAFE.search(value):
@@ -200,29 +221,40 @@ def is_loop(request: Request) -> bool:
 
     Where it is a loop, an origin leads back to this proxy. But it may be the viewer's own word.
     """
-    hops = _value(request, "via").split(",")
-    return sum(hop.split()[1:2] == [PSEUDONYM] for hop in hops) >= MAX_PASSES
+    return "via" in request.headers and _passes(request) >= MAX_PASSES
 
 
-def _forwarded(request: Request) -> Iterator[tuple[str, str]]:
+def _passes(request: Request) -> int:
+    """Count how often a request has come through a proxy of this name."""
+    via = _value(request, "via")
+    return sum(hop.split()[1:2] == [PSEUDONYM] for hop in via.split(",")) if via else 0
+
+
+def _forwarded(request: Request, hops: list[str]) -> Iterator[tuple[str, str]]:
     """Say who asked, by which name and scheme (RFC 7239), and that a proxy passed it on.
 
-    The viewer's own claims were dropped: ``request.address`` already is what trusted proxies say.
+    ``hops`` are those before it. The viewer's own claims were dropped: ``request.address`` already
+    is what trusted proxies say.
     """
-    via = _value(request, "via")
-    yield "Via", f"{via}, 1.1 {PSEUDONYM}" if via else f"1.1 {PSEUDONYM}"
-    address = _ip(request.address)
+    yield "Via", ", ".join((*filter(None, hops), f"1.1 {PSEUDONYM}"))
+    yield from _asker(request.address, request.host, request.scheme)
+
+
+@lru_cache(MAX_ASKERS)
+def _asker(viewer: str, host: str, scheme: str) -> Fields:
+    fields = []
+    address = _ip(viewer)
     elements = [f"for={_node(address)}"]
     if address is not None:
-        yield "X-Forwarded-For", str(address)
-    if HOST.fullmatch(request.host):
-        yield "X-Forwarded-Host", request.host
+        fields.append(("X-Forwarded-For", str(address)))
+    if HOST.fullmatch(host):
+        fields.append(("X-Forwarded-Host", host))
         # A port makes it a quoted-string; HOST admits nothing that needs an escape in one.
-        quoted = request.host if NAME.fullmatch(request.host) else f'"{request.host}"'
+        quoted = host if NAME.fullmatch(host) else f'"{host}"'
         elements.append(f"host={quoted}")
-    yield "X-Forwarded-Proto", request.scheme
-    elements.append(f"proto={request.scheme}")
-    yield "Forwarded", ";".join(elements)
+    fields.append(("X-Forwarded-Proto", scheme))
+    elements.append(f"proto={scheme}")
+    return (*fields, ("Forwarded", ";".join(elements)))
 
 
 def _ip(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

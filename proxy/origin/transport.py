@@ -28,7 +28,7 @@ from aiohttp.tracing import Trace
 from yarl import URL
 
 from proxy.errors import OriginUnreachable
-from proxy.origin.exchange import Answer, until
+from proxy.origin.exchange import Answer, Until
 from proxy.origin.headers import Fields
 from proxy.origin.upstream import OriginConfig
 
@@ -82,7 +82,7 @@ class Transport:
         if session is None:
             raise OriginUnreachable("The proxy is not connected to its origins.")
         timeout = ClientTimeout(connect=config.connect_timeout)
-        async with until(deadline):
+        async with Until(deadline):
             response = await session.request(
                 method, url, headers=fields, timeout=timeout, allow_redirects=False
             )

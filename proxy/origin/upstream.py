@@ -4,7 +4,7 @@ Values only. The room knows no settings; whoever wires it builds these from them
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Self
 from urllib.parse import quote
@@ -12,6 +12,7 @@ from urllib.parse import quote
 from yarl import URL
 
 from proxy.errors import OriginInvalid
+from proxy.values import value
 
 # What goes to the origin exactly as it was given: printable ASCII but "#", which no request target
 # may hold (RFC 9112 §3.2), and in a path "?", which would end it. What is not in here (a space, a
@@ -30,7 +31,7 @@ SCHEME = re.compile(r"([a-z][a-z0-9+.-]*:)?", re.IGNORECASE)  # RFC 3986 §3.1; 
 ELSEWHERE = "elsewhere"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Target:
     """A place on an origin: an encoded ``path`` with its leading slash, and a raw ``query``.
 
@@ -51,6 +52,14 @@ class Origin:
 
     base: URL
     name: str
+    # Looked up many times for each request to it, and a dataclass would be hashed anew each time.
+    _hash: int = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_hash", hash((self.base, self.name)))
+
+    def __hash__(self) -> int:
+        return self._hash
 
     @classmethod
     def parse(cls, url: str) -> Self:
@@ -93,7 +102,7 @@ class OriginConfig:
     ``timeout`` bounds a manifest from the request to its last byte, retries included; of a
     segment it bounds the wait for the answer to begin and then each wait for more of it. What an
     origin may hold until there is news (``patience``) is allowed that much longer.
-    ``retries`` counts further attempts after a connection that failed before an answer began.
+    ``retries`` counts further attempts where one was in vain, or another origin is to be asked.
     ``max_manifest`` bounds the decoded body. ``private_cookies`` and
     ``private_headers`` (in lower case) name what a token may come in: it is never sent on.
     """
@@ -116,7 +125,28 @@ class Upstream:
 
     def is_revealed_by(self, value: str) -> bool:
         """Tell whether a header's value holds the address of one of the servers."""
-        return any(_address(origin).search(value) for origin in self.origins)
+        return "//" in value and any(_address(one).search(value) for one in self.origins)
+
+    def inward(self, location: str, asked: URL, target: Target) -> tuple[Origin, Target]:
+        """Give where the redirect of a manifest leads that was ``asked`` for.
+
+        Raises OriginInvalid where that is none of the route's servers, or another folder than that
+        of ``target``: what the manifest's links mean to players depends on it.
+        """
+        try:
+            url = asked.join(URL(location, encoded=True))
+        except ValueError as error:
+            raise OriginInvalid("The origin redirects its manifest to nowhere.") from error
+        for origin in self.origins:
+            base, path = origin.base, origin.inside(url.raw_path)
+            is_ours = (url.scheme, url.raw_host, url.port) == (
+                base.scheme,
+                base.raw_host,
+                base.port,
+            )
+            if is_ours and _folder(path) == _folder(target.path):
+                return origin, Target(path, url.raw_query_string)
+        raise OriginInvalid("The origin redirects its manifest to where it must not be followed.")
 
     def outward(self, location: str) -> str:
         """Give a redirect's ``Location`` as it may leave the proxy (RFC 9110 §10.2.2).
@@ -148,6 +178,10 @@ def elsewhere(url: str, query: str, config: OriginConfig) -> tuple[Upstream, Tar
     # Metrics must not grow with what manifests name.
     origin = Origin(origin.base, ELSEWHERE)
     return Upstream(ELSEWHERE, (origin,), config), Target(server.raw_path, query)
+
+
+def _folder(path: str) -> str:
+    return path.rpartition("/")[0]
 
 
 def _encoded(text: str, safe: str) -> str:

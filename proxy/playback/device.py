@@ -6,7 +6,6 @@ used, and none is trusted further than ``identity`` does.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address, ip_network
 
@@ -14,17 +13,20 @@ from ua_parser import Result, parse
 
 from proxy.model import Request
 from proxy.query import value_of
+from proxy.values import value
 
 # Longer than any id or User-Agent seen in players; a hostile one is cut, not refused.
 MAX_HINT_LENGTH = 256
 MAX_LABEL_LENGTH = 48
 # Addresses whose networks are known: those heard of last, for each is asked about at each request.
 MAX_NETWORKS = 16_384
+# User-Agents of which it is known what they say: an audience has some hundred.
+MAX_AGENTS = 2_048
 # CMCD (CTA-5004 §3.2) is a structured-fields dictionary; sid is a quoted string in it.
 CMCD_SID = re.compile(r'(?:^|,)\s*sid="([^"\\]{1,256})"')
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Hints:
     """The hints of one request; ``session`` is a playback session id, whoever made it up.
 
@@ -85,6 +87,7 @@ def warm_up() -> None:
     parsed("")
 
 
+@lru_cache(MAX_AGENTS)
 def label_of(agent: str) -> str:
     """Name a device as its viewer would: "Chrome on Linux", "AppleTV", "curl"."""
     found = parsed(agent)
@@ -102,4 +105,6 @@ def label_of(agent: str) -> str:
 
 def printable(text: str) -> str:
     """Give the text fit to be shown: no control characters, bounded."""
-    return "".join(c for c in text if c.isprintable()).strip()[:MAX_LABEL_LENGTH]
+    if not text.isprintable():
+        text = "".join(c for c in text if c.isprintable())
+    return text.strip()[:MAX_LABEL_LENGTH]

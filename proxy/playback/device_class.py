@@ -9,8 +9,10 @@ A guess, and a viewer's word: whoever changes their User-Agent changes their cla
 token is neither.
 """
 
+from functools import lru_cache
+
 from proxy.model import DeviceClass
-from proxy.playback.device import parsed
+from proxy.playback.device import MAX_AGENTS, parsed
 
 TV, CONSOLE, TABLET, MOBILE, DESKTOP, OTHER = DeviceClass
 
@@ -78,6 +80,7 @@ SYSTEMS = {
 }
 
 
+@lru_cache(MAX_AGENTS)
 def class_of(agent: str) -> DeviceClass:
     """Give the class of a device by its User-Agent; OTHER where that tells nothing of it."""
     system = agent[agent.find("(") : agent.rfind(")") + 1]

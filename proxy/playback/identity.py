@@ -18,7 +18,9 @@ and its bearer is a stream of their own.
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from hashlib import blake2b
+from sys import intern
 
 from proxy.model import Playback, Stray, Ticket, Token
 from proxy.playback.device import Hints, label_of, printable
@@ -33,6 +35,8 @@ DEVICE_BYTES = 8
 SHORT_BYTES = 4
 # Content travels in each ticket; longer ones are cut and told apart by a hash.
 MAX_CONTENT_LENGTH = 192
+# Texts that are known as they are hashed: accounts of the moment, contents, networks, User-Agents.
+MAX_FRAMED = 4_096
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +54,11 @@ def content_of(host: str, path: str, query: str, params: Collection[str]) -> str
     """
     chosen = only(query, params) if params else ""
     name = f"{host}{path}?{chosen}" if chosen else f"{host}{path}"
-    if len(name) <= MAX_CONTENT_LENGTH:
-        return name
-    digest = _digest(STREAM_BYTES, name)
-    return f"{name[: MAX_CONTENT_LENGTH - len(digest) - 1]}~{digest}"
+    if len(name) > MAX_CONTENT_LENGTH:
+        # Asked for by anybody, and as long as they like: nothing of it is remembered.
+        digest = blake2b(_written(name), digest_size=STREAM_BYTES).hexdigest()
+        name = f"{name[: MAX_CONTENT_LENGTH - len(digest) - 1]}~{digest}"
+    return intern(name)  # each of its streams is remembered with it
 
 
 def start(
@@ -129,8 +134,8 @@ def label(credential: Token | Ticket, hints: Hints) -> str:
     """Name the device of a request as its streams are listed."""
     if isinstance(credential, Ticket):
         return resume(credential, hints).label
-    named = credential.device or hints.device or ""
-    return printable(named) or label_of(hints.agent)
+    named = credential.device or hints.device
+    return (named and printable(named)) or label_of(hints.agent)
 
 
 def is_copied(ticket: Ticket, hints: Hints) -> bool:
@@ -171,8 +176,14 @@ def _stray(account: str, hints: Hints, content: str) -> Stray:
 
 def _digest(size: int, *parts: str) -> str:
     """Hash parts so that no two different lists of parts run together."""
-    state = blake2b(digest_size=size)
-    for part in parts:
-        raw = part.encode("utf-8", "surrogatepass")
-        state.update(len(raw).to_bytes(4, "big") + raw)
-    return state.hexdigest()
+    return blake2b(b"".join(map(_framed, parts)), digest_size=size).hexdigest()
+
+
+def _written(part: str) -> bytes:
+    """Write a part after its length."""
+    raw = part.encode("utf-8", "surrogatepass")
+    return len(raw).to_bytes(4, "big") + raw
+
+
+# Each is in several hashes, and most are many viewers'. None is longer than a name.
+_framed = lru_cache(MAX_FRAMED)(_written)

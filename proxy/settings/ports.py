@@ -45,11 +45,18 @@ class ListenSettings(Section):
         (), description="Addresses and networks whose X-Forwarded-* fields are believed."
     )
     max_in_flight: Annotated[int, Field(ge=1, le=1_000_000), integer_text] = Field(
-        2048, description="Requests served at once; the next one gets 503 `overloaded`."
+        2048,
+        description="Requests served at once; the next one gets 503 `overloaded`. The last eighth "
+        "is for streams that play already.",
     )
     fast_path: bool = Field(
         default=True,
         description="Whether what is asked again is answered on a shorter path.",
+    )
+    fast_path_size: Annotated[int, Field(ge=1, le=1_000_000), integer_text] = Field(
+        32_768,
+        description="Requests that the shorter path knows, at some 0.9 KiB each: all that viewers "
+        "ask again and again. What it does not know takes several times as much of a processor.",
     )
     drain_timeout: Annotated[Duration, at_most("1h")] = Field(
         20.0, description="How long open requests may take to finish at shutdown."

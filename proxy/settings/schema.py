@@ -29,7 +29,7 @@ from proxy.settings.streams import (
     lost_with_one_beat,
     outliving_tickets,
 )
-from proxy.settings.telemetry import EventSettings, LogSettings, hidden_events, without_redis
+from proxy.settings.telemetry import EventSettings, LogSettings, hidden, without_redis
 from proxy.settings.tracing import TracingSettings
 
 
@@ -146,8 +146,8 @@ class Settings(Section):
 
     @field_validator("log")
     @classmethod
-    def _shows_events(cls, log: LogSettings, info: ValidationInfo) -> LogSettings:
-        if found := hidden_events(info.data.get("events"), log):
+    def _shows_what_it_is_for(cls, log: LogSettings, info: ValidationInfo) -> LogSettings:
+        if found := hidden(info.data.get("events"), log):
             raise conflicts(*found)
         return log
 

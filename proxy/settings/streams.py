@@ -6,6 +6,7 @@ from pydantic import Field, ValidationInfo, field_validator
 from pydantic_core import InitErrorDetails
 
 from proxy.settings.section import Section, conflict, idle
+from proxy.settings.store_url import MEMORY, StoreLocation, StoreUrl
 from proxy.settings.types import (
     Duration,
     KeyPrefix,
@@ -17,7 +18,6 @@ from proxy.settings.types import (
     integer_text,
     number_text,
 )
-from proxy.settings.urls import MEMORY, StoreLocation, StoreUrl
 
 # Nothing that plays asks more often than once in a second or so: with a shorter life, a stream
 # would have no slot most of the time, and nobody would ever be at the limit.
@@ -29,8 +29,11 @@ class StoreSettings(Section):
 
     url: StoreLocation = Field(
         StoreUrl(MEMORY),
-        description="memory:// counts in this process; redis://, rediss:// (TLS) and unix:// count"
-        " for all proxies together.",
+        description="memory:// counts in this process; all others count for all proxies together:"
+        " redis://HOST:PORT/DB, rediss:// (TLS), unix:///PATH; redis+sentinel://HOST,HOST/NAME/DB,"
+        " which asks sentinels for the primary; redis+cluster://HOST,HOST, some nodes of a cluster;"
+        " and with TLS, rediss+sentinel:// and rediss+cluster://. Before the hosts may stand"
+        " USER:PASSWORD@, behind all ?protocol=3 (RESP3), ?sentinel_password=, ?ssl_ca_certs=FILE.",
     )
     key_prefix: KeyPrefix = Field("playgate", description="What every Redis key begins with.")
     timeout: Annotated[Duration, at_least("1ms"), at_most("10s")] = Field(

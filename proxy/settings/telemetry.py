@@ -6,8 +6,8 @@ from pydantic import Field, ValidationInfo, field_validator
 from pydantic_core import InitErrorDetails
 
 from proxy.settings.section import Section, conflict, idle
+from proxy.settings.store_url import MEMORY, StoreUrl
 from proxy.settings.types import integer_text
-from proxy.settings.urls import MEMORY, StoreUrl
 
 
 class EventSettings(Section):
@@ -46,6 +46,12 @@ class LogSettings(Section):
     level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="The least severe entries written."
     )
+    access_sample: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="The share of requests that get an entry of their own, drawn by lot: 1 is all.",
+    )
 
 
 def without_redis(events: EventSettings, store: StoreUrl) -> list[InitErrorDetails]:
@@ -57,8 +63,13 @@ def without_redis(events: EventSettings, store: StoreUrl) -> list[InitErrorDetai
     return [conflict(message, key) for key, needed in need.items() if needed]
 
 
-def hidden_events(events: EventSettings | None, log: LogSettings) -> list[InitErrorDetails]:
-    """Find a log that would not show the events it is for."""
-    if events is None or events.sink != "log" or log.level in ("debug", "info"):
+def hidden(events: EventSettings | None, log: LogSettings) -> list[InitErrorDetails]:
+    """Find a log that would not show what it is for."""
+    if log.level in ("debug", "info"):
         return []
-    return [conflict("hides what events.sink writes to the log, at level info", "level")]
+    found = []
+    if events is not None and events.sink == "log":
+        found.append(conflict("hides what events.sink writes to the log, at level info", "level"))
+    if log.access_sample:
+        found.append(conflict("hides what log.access_sample asks for, at level info", "level"))
+    return found

@@ -1,16 +1,16 @@
-"""URLs that the configuration names: the store, the origins, where segments are, who may ask.
+"""URLs that the configuration names: the origins, where segments are, who may ask.
 
 Each kind accepts exactly the parts it has a use for and is kept in one spelling (lower-case scheme
 and host, no trailing slash), so that equal things compare equal. A password is accepted in the
-store's URL alone, and no message ever repeats a URL or a part of one.
+store's URL alone (``store_url``), and no message ever repeats a URL or a part of one.
 """
 
 import re
 from ipaddress import IPv6Address, ip_address
 from typing import Annotated, NamedTuple
-from urllib.parse import SplitResult, parse_qsl, urlsplit
+from urllib.parse import SplitResult, urlsplit
 
-from pydantic import AfterValidator, PlainSerializer, Secret
+from pydantic import AfterValidator, PlainSerializer
 
 from proxy.settings.types import MASK
 
@@ -25,22 +25,6 @@ PATH = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})*")
 # A query may hold these two as well (RFC 3986 §3.4).
 QUERY = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+,;=:@/?-]|%[0-9A-Fa-f]{2})*")
 DEFAULT_PORTS = {"http": 80, "https": 443}
-
-MEMORY = "memory://"
-# What redis-py takes from a URL and an operator may need. Its other options belong to settings of
-# ours, or would change under our feet what a request waits for.
-REDIS_OPTIONS = {"db": re.compile(r"[0-9]{1,5}"), "protocol": re.compile(r"[23]")}
-TLS_OPTIONS = {
-    "ssl_ca_certs": re.compile(r".+"),
-    "ssl_cert_reqs": re.compile(r"none|optional|required"),
-    "ssl_check_hostname": re.compile(r"true|false"),
-}
-STORE_OPTIONS = {
-    "redis": REDIS_OPTIONS,
-    "rediss": {**REDIS_OPTIONS, **TLS_OPTIONS},
-    "unix": REDIS_OPTIONS,
-}
-STORE_FORMS = "must be memory://, redis://HOST:PORT/DB, rediss://HOST:PORT/DB or unix:///PATH"
 
 
 class Authority(NamedTuple):
@@ -60,7 +44,7 @@ def parse_authority(text: str) -> Authority:
         ValueError: neither.
     """
     match = AUTHORITY.fullmatch(text)
-    if match is None or int(match[2] or 0) > 65535:
+    if match is None or not 1 <= int(match[2] or 1) <= 65535:
         raise ValueError("must be a host name or address, with or without a port")
     return Authority(match[1].lower(), int(match[2]) if match[2] else None)
 
@@ -186,68 +170,6 @@ def parse_bind_host(text: str) -> str:
     return text.lower()
 
 
-class StoreUrl(Secret[str]):
-    """A store's URL, shown with its password masked."""
-
-    def _display(self) -> str:
-        text = self.get_secret_value()
-        scheme, _, rest = text.partition("://")
-        userinfo, at, where = rest.rpartition("@")
-        user, colon, _ = userinfo.partition(":")
-        return f"{scheme}://{user}:{MASK}@{where}" if at and colon else text
-
-
-def check_store_url(secret: StoreUrl) -> StoreUrl:
-    """Check a store's URL down to its options, so that no client library meets a surprise.
-
-    Raises:
-        ValueError: no URL of a store there is; the message never repeats it.
-    """
-    text = secret.get_secret_value()
-    if text == MEMORY:
-        return secret
-    try:
-        url = _split_store(text)
-    except ValueError:
-        raise ValueError(STORE_FORMS) from None
-    _check_place(url)
-    options = STORE_OPTIONS[url.scheme]
-    for name, value in parse_qsl(url.query, keep_blank_values=True):
-        if name not in options:
-            raise ValueError(f"may have the options {', '.join(options)} and no others")
-        if not options[name].fullmatch(value):
-            raise ValueError(f"has a value for {name} that cannot be")
-    return secret
-
-
-def _split_store(text: str) -> SplitResult:
-    if not VISIBLE.fullmatch(text) or text.endswith("#"):
-        raise ValueError
-    url = urlsplit(text)
-    if url.scheme not in STORE_OPTIONS or not text.startswith(f"{url.scheme}://"):
-        raise ValueError
-    return url
-
-
-def _check_place(url: SplitResult) -> None:
-    """Check where the store is: user, host, port and path."""
-    userinfo, _, authority = url.netloc.rpartition("@")
-    encode = "a password's special characters are written percent-encoded"
-    if url.fragment or "@" in f"{userinfo}{url.path}{url.query}":
-        raise ValueError(f"{STORE_FORMS}; {encode}")
-    if url.scheme == "unix":
-        if authority or not url.path.startswith("/") or url.path == "/":
-            raise ValueError("must name the socket by its full path, as in unix:///run/redis.sock")
-        return
-    try:
-        parse_authority(authority)
-    except ValueError:
-        raise ValueError(f"must have a host; {encode}") from None
-    if not re.fullmatch(r"/?[0-9]{0,5}", url.path):
-        raise ValueError(f"must have a database's number as its path; {encode}")
-
-
-StoreLocation = Annotated[StoreUrl, AfterValidator(check_store_url)]
 BaseUrl = Annotated[str, AfterValidator(parse_base)]
 DocumentUrl = Annotated[str, AfterValidator(parse_document), PlainSerializer(_shown_document)]
 OriginUrl = Annotated[str, AfterValidator(parse_origin)]

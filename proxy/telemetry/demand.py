@@ -37,34 +37,40 @@ class Demand:
         0 where it was refused just before, and nothing new is asked for. Who is let in counts with
         what plays alone: it would be let in by that limit, whoever else waits.
         """
-        is_new = self._is_new(told)
-        others = self._note(attempt, told)
-        if not is_new:
-            return 0
-        return told.requested + (others if told.outcome is Outcome.REFUSED else 0)
-
-    def _is_new(self, told: Decision) -> bool:
-        last = self._refused.pop(told.stream, None)
+        account, device = attempt.account, attempt.playback.device
         if told.outcome is not Outcome.REFUSED:
-            return True
-        now = self._refused[told.stream] = self._clock()
+            self._refused.pop(told.stream, None)
+            self._let_in(account, device)
+            return told.requested
+        now = self._clock()
+        is_new, others = self._is_new(told.stream, now), self._wait(account, device, now)
+        return told.requested + others if is_new else 0
+
+    def _is_new(self, stream: str, now: float) -> bool:
+        last = self._refused.pop(stream, None)
+        self._refused[stream] = now
         if len(self._refused) > MAX_REMEMBERED:
             self._refused.popitem(last=False)
         # A clock that was set back makes no retry of what is none.
         return last is None or not 0 <= now - last < GIVEN_UP_S
 
-    def _note(self, attempt: Attempt, told: Decision) -> int:
-        """Note whether a device waits, and give how many others of its account do."""
-        account, device, now = attempt.account, attempt.playback.device, self._clock()
-        before = self._waiting.pop(account, {})
+    def _let_in(self, account: str, device: str) -> None:
+        """Note that a device waits no more."""
+        waiting = self._waiting.get(account)
+        if waiting is not None:
+            waiting.pop(device, None)
+            if not waiting:
+                del self._waiting[account]
+
+    def _wait(self, account: str, device: str, now: float) -> int:
+        """Note that a device waits, and give how many others of its account do."""
         others = {
             name: last
-            for name, last in before.items()
+            for name, last in self._waiting.pop(account, {}).items()
             if name != device and 0 <= now - last < GIVEN_UP_S
         }
-        waiting = {**others, device: now} if told.outcome is Outcome.REFUSED else others
-        if waiting:
-            self._waiting[account] = dict(list(waiting.items())[-MAX_WAITING:])
-            if len(self._waiting) > MAX_REMEMBERED:
-                self._waiting.popitem(last=False)
+        waiting = {**others, device: now}
+        self._waiting[account] = dict(list(waiting.items())[-MAX_WAITING:])
+        if len(self._waiting) > MAX_REMEMBERED:
+            self._waiting.popitem(last=False)
         return len(others)

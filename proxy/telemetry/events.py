@@ -6,13 +6,14 @@ bounded here and made fit to be printed, so that nothing in it can break what re
 """
 
 import re
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from enum import StrEnum
 from typing import Protocol
 
 from proxy.errors import PlaygateError
 from proxy.listing import rfc3339
 from proxy.streams import Attempt, Decision, Ended, EndReason, Outcome
+from proxy.values import value
 
 # Longer than contents and devices are named (``playback``), whatever names them one day.
 MAX_TEXT_LENGTH = 256
@@ -38,7 +39,7 @@ class EventType(StrEnum):
 LESSER = frozenset({EventType.REFUSED, EventType.REJECTED})
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Event:
     """One event; None is what does not belong to its type, or is not known.
 
@@ -72,13 +73,6 @@ class Sink(Protocol):
 
     def put(self, event: Event) -> None:
         """Take an event. Never waits and never raises."""
-
-
-class NoSink:
-    """Events go nowhere."""
-
-    def put(self, event: Event) -> None:
-        """Take no notice."""
 
 
 def attempted(attempt: Attempt, told: Decision, now_ms: int) -> Event:

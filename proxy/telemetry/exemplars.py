@@ -17,10 +17,11 @@ EVERY_S = 1.0
 class Exemplified:
     """A histogram's child whose buckets have exemplars."""
 
-    __slots__ = ("_above", "_below", "_due", "_shown_until", "_times")
+    __slots__ = ("_above", "_below", "_count", "_due", "_shown_until", "_times")
 
     def __init__(self, times: Times) -> None:
         self._times = times
+        self._count = times.observe
         self._due = [float("-inf")] * (len(times.bounds) + 1)
         # A bucket that needs no other before then: most values are in one or two.
         self._above, self._below, self._shown_until = inf, -inf, -inf
@@ -30,7 +31,7 @@ class Exemplified:
 
         ``trace`` is what it is known by; None: nobody's request.
         """
-        self._times.observe(seconds)
+        self._count(seconds)
         if self._above < seconds <= self._below and now < self._shown_until:
             return
         if trace is not None:

@@ -13,12 +13,11 @@ from proxy.model import Clock
 from proxy.streams import Attempt, Decision, Ended, Outcome
 from proxy.telemetry import events
 from proxy.telemetry.demand import Demand
-from proxy.telemetry.events import NoSink, Sink
+from proxy.telemetry.events import Sink
 from proxy.telemetry.metrics import Metrics
 from proxy.telemetry.stream_metrics import STARTS
 
 TOLD = STARTS | {Outcome.REFUSED}
-NOWHERE = NoSink()
 
 log = structlog.get_logger("playgate")
 
@@ -28,17 +27,20 @@ def unheard(_account: str, /) -> None:
 
 
 class Journal:
-    """Tells metrics and the sink of events. ``clock`` is in seconds since the epoch."""
+    """Tells metrics, and the sink of events if there is one: else no event is even made.
 
-    def __init__(self, metrics: Metrics, clock: Clock, sink: Sink = NOWHERE) -> None:
+    ``clock`` is in seconds since the epoch.
+    """
+
+    def __init__(self, metrics: Metrics, clock: Clock, sink: Sink | None = None) -> None:
         self._metrics = metrics.streams
         self._clock = clock
         self._sink = sink
         self._demand = Demand(clock)
         self._ended: Callable[[str], None] = unheard
 
-    def tell(self, sink: Sink) -> None:
-        """Tell events to another sink from now on."""
+    def tell(self, sink: Sink | None) -> None:
+        """Tell events to another sink from now on, or to nobody."""
         self._sink = sink
 
     def hear_ends(self, ended: Callable[[str], None]) -> None:
@@ -55,13 +57,19 @@ class Journal:
             _log_observed(attempt, told)
         if wanted := self._demand.asked(attempt, told):
             self._metrics.requested(wanted)
-            self._sink.put(events.attempted(attempt, told, self._now_ms()))
+            if self._sink is not None:
+                self._sink.put(events.attempted(attempt, told, self._now_ms()))
+
+    def renewed(self, route: str) -> None:
+        """Tell of a decision by which a stream goes on, and nothing else happened."""
+        self._metrics.renewed(route)
 
     def ended(self, account: str, ends: Iterable[Ended]) -> None:
         """Tell of an account's streams that ended."""
         for end in ends:
             self._metrics.ended(end.reason)
-            self._sink.put(events.ended(account, end))
+            if self._sink is not None:
+                self._sink.put(events.ended(account, end))
             self._ended(account)
 
     def failed(self, error: PlaygateError, route: str, account: str | None) -> None:
@@ -72,7 +80,7 @@ class Journal:
         if error.outcome in ("refused", "unauthenticated"):
             rule = error.decision.rule if isinstance(error, StreamLimit) else ""
             self._metrics.refusal(route, error.code, rule)
-        if error.code in events.REJECTIONS:
+        if self._sink is not None and error.code in events.REJECTIONS:
             self._sink.put(events.rejected(error, route, account, self._now_ms()))
 
     def _now_ms(self) -> int:

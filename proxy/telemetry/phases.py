@@ -30,26 +30,22 @@ class Phases:
             self.of(name)
 
     def __call__(self, name: str) -> "Phase":
-        """Give the context in which a phase happens."""
-        return Phase(name, self.of(name), self._spans)
+        """Begin a phase, and give the context in which it happens."""
+        return Phase(self.of(name), self._spans.phase(name))
 
 
 class Phase:
     """One phase of one request. A class, because a generator costs more than it measures."""
 
-    __slots__ = ("_begun", "_name", "_seconds", "_span", "_spans")
+    __slots__ = ("_begun", "_seconds", "_span")
 
-    _begun: float
-    _span: PhaseSpan | None
-
-    def __init__(self, name: str, seconds: Exemplified, spans: Spans) -> None:
-        self._name = name
+    def __init__(self, seconds: Exemplified, span: PhaseSpan | None) -> None:
         self._seconds = seconds
-        self._spans = spans
+        self._span = span
+        self._begun = perf_counter()
 
     def __enter__(self) -> None:
-        self._span = self._spans.phase(self._name)
-        self._begun = perf_counter()
+        return
 
     def __exit__(
         self,

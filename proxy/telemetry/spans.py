@@ -4,14 +4,14 @@ This is all that the rest knows of it, so that nothing else depends on how, or w
 ever waits, or raises.
 """
 
-from dataclasses import dataclass
 from typing import Protocol
 
 from proxy.telemetry.notes import Notes
 from proxy.trace import TraceContext
+from proxy.values import value
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Call:
     """What a server is asked: ``server`` is its address, ``path`` what it is asked for there.
 

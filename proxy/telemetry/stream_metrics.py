@@ -48,13 +48,13 @@ class StreamMetrics:
         self.ends = Counter(
             "playgate_streams_ended_total", "Streams ended.", ["reason"], registry=registry
         )
-        self._account_streams = Histogram(
+        account_streams = Histogram(
             "playgate_account_streams",
             "Active streams of the account at each admission, the admitted one included.",
             buckets=STREAMS,
             registry=registry,
         )
-        self._requested_streams = Histogram(
+        requested_streams = Histogram(
             "playgate_requested_streams",
             "Streams the account asked for at once, at each start, refused ones included: what"
             " another limit would have done.",
@@ -75,6 +75,8 @@ class StreamMetrics:
         self._routes: frozenset[str] = frozenset()
         self._streams: Mapping[str, int] = {}
         self.active({})
+        self._account_streams = tallies.times(account_streams, STREAMS)
+        self._requested_streams = tallies.times(requested_streams, STREAMS)
         self._admissions_of = cache(lambda *labels: tallies.count(self.admissions.labels(*labels)))
         self._refusals_of = cache(lambda *labels: tallies.count(self.refusals.labels(*labels)))
 
@@ -85,6 +87,10 @@ class StreamMetrics:
             self.observed.labels(route, decision.rule).inc()
         if decision.outcome in STARTS:
             self._account_streams.observe(decision.playing)
+
+    def renewed(self, route: str) -> None:
+        """Count a decision by which a stream goes on."""
+        self._admissions_of(route, Outcome.RENEWED).inc()
 
     def requested(self, streams: int) -> None:
         """Count a start that was asked for, by how many streams there would be with it."""

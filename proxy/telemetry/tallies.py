@@ -62,24 +62,17 @@ class Count:
 class Times:
     """What is to be added to a histogram's child; ``bounds`` are its buckets' upper ones.
 
-    It tells ``counted`` of what is new. Values are kept as they come and sorted into their buckets
-    by the hundred, which takes a fraction of the time.
+    ``observe`` counts a value: a time in seconds, say. Values are kept as they come and sorted into
+    their buckets by the hundred, which takes a fraction of the time.
     """
 
-    __slots__ = ("_counted", "_values", "bounds", "child")
+    __slots__ = ("_values", "bounds", "child", "observe")
 
-    def __init__(self, child: Histogram, bounds: Sequence[float], counted: _Counted) -> None:
+    def __init__(self, child: Histogram, bounds: Sequence[float]) -> None:
         self.child = child
         self.bounds = tuple(bounds)
-        self._counted = counted
         self._values: list[float] = []
-
-    def observe(self, value: float) -> None:
-        """Count a value: a time in seconds, say."""
-        values = self._values
-        if not values:
-            self._counted(self)
-        values.append(value)
+        self.observe: Callable[[float], None] = self._values.append
 
     def show(self, bucket: int, value: float, labels: dict[str, str]) -> None:
         """Give a bucket an exemplar: one of the values in it, and what that is known by."""
@@ -88,10 +81,28 @@ class Times:
     def settle(self) -> None:
         """Hand on what was counted."""
         values = self._values
+        if not values:
+            return
         for bucket, number in Tally(map(bisect_left, repeat(self.bounds), values)).items():
             self.child._buckets[bucket].inc(number)  # noqa: SLF001  # it takes one value at a time otherwise
         self.child._sum.inc(sum(values))  # noqa: SLF001  # see above
         values.clear()
+
+
+class TimesTold(Times):
+    """The same, which tells ``counted`` of what is new."""
+
+    __slots__ = ("_counted",)
+
+    def __init__(self, child: Histogram, bounds: Sequence[float], counted: _Counted) -> None:
+        super().__init__(child, bounds)
+        self._counted = counted
+        self.observe = self._observe
+
+    def _observe(self, value: float) -> None:
+        if not self._values:
+            self._counted(self)
+        self._values.append(value)
 
 
 class TimesAtOnce(Times):
@@ -99,9 +110,9 @@ class TimesAtOnce(Times):
 
     __slots__ = ()
 
-    def observe(self, value: float) -> None:
-        """Count a value."""
-        self.child.observe(value)
+    def __init__(self, child: Histogram, bounds: Sequence[float]) -> None:
+        super().__init__(child, bounds)
+        self.observe = child.observe
 
 
 class Tallies(Collector):
@@ -115,6 +126,7 @@ class Tallies(Collector):
         self._thread = get_ident()
         self._soon = False  # whether it will be handed on after this turn
         self._open: list[_Tally] = []
+        self._times: list[Times] = []  # of those that nobody else reads: all there are
         self._levels: list[tuple[Gauge, Callable[[], float]]] = []
         registry.register(self)  # read in this order: before what it adds to
 
@@ -124,8 +136,10 @@ class Tallies(Collector):
 
     def times(self, child: Histogram, bounds: Sequence[float], *, at_once: bool = False) -> Times:
         """Count for a histogram's child; ``at_once`` where others read it."""
-        kind = TimesAtOnce if at_once and self._shared else Times
-        return kind(child, bounds, self._counted)
+        if not self._shared:
+            self._times.append(Times(child, bounds))
+            return self._times[-1]
+        return TimesAtOnce(child, bounds) if at_once else TimesTold(child, bounds, self._counted)
 
     def _counted(self, tally: _Tally) -> None:
         self._changed()
@@ -147,6 +161,8 @@ class Tallies(Collector):
         for tally in self._open:
             tally.settle()
         self._open.clear()
+        for times in self._times:
+            times.settle()
         for child, look in self._levels:
             child.set(look())
 

@@ -20,11 +20,12 @@ HOST = re.compile(
 )
 MAX_NAME_LENGTH = 253  # RFC 1035 §2.3.4, less what DNS adds to it on the wire
 MAX_PORT = 65_535
+MAX_HOST_LENGTH = MAX_NAME_LENGTH + len(".:65535")
 DEFAULT_PORTS = {"http": 80, "https": 443}
 # What a balancer writes, in the order of how many do.
 FORWARDED = ("X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host")
 
-# Addresses of which it is known whether they are a trusted proxy's.
+# Addresses of which it is known whether they are a trusted proxy's, and hosts as they were spelled.
 MAX_KNOWN = 4096
 
 log = structlog.get_logger("playgate")
@@ -75,7 +76,7 @@ class TrustedProxies:
         All its viewers would be one network, and links would have the name and the scheme by which
         it reaches us.
         """
-        if self._has_warned or not any(name in headers for name in FORWARDED):
+        if self._has_warned or not any(map(headers.__contains__, FORWARDED)):
             return
         if not self.trusts(peer):
             self._has_warned = True
@@ -109,15 +110,22 @@ class TrustedProxies:
         Each may have put its own behind what it was sent, as with X-Forwarded-For. Most replace it:
         then one value is all there is.
         """
+        if name not in headers or not self.trusts(peer):
+            return ""
         said = _listed(name, headers)
         if not said:
             return ""
         trusted = sum(map(self.trusts, self._hops(peer, headers)))
-        return said[-min(trusted, len(said))] if trusted else ""
+        return said[-min(trusted, len(said))]
 
 
 def _normal(text: str, scheme: str) -> str | None:
     """Give the one spelling of a host with or without a port; None for what is none."""
+    return _read(text, scheme) if len(text) <= MAX_HOST_LENGTH else None
+
+
+@lru_cache(MAX_KNOWN)
+def _read(text: str, scheme: str) -> str | None:
     found = HOST.fullmatch(text)
     if not found:
         return None

@@ -7,8 +7,7 @@ sooner. And a drain closes connections that nobody uses, so that it waits for re
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
 import structlog
@@ -17,6 +16,7 @@ from aiohttp.web_protocol import RequestHandler
 
 from proxy.errors import BadRequest, InternalError, PlaygateError
 from proxy.web.fast_path import FastConnection, FastPath, Told
+from proxy.web.incoming import Incoming
 from proxy.web.replies import SERVER, problem
 from proxy.web.stalls import Stalls
 
@@ -110,37 +110,50 @@ class PlayerProtocol(FastConnection):
         return response
 
 
-@contextmanager
-def waiting(request: web.BaseRequest) -> Iterator[None]:
-    """Cancel the current task, should its client go away before the body ends.
+class Waiting:
+    """Cancels the current task, should its client go away while inside.
 
     aiohttp can do that for all of a request. But a viewer who goes away may have said so just
     before (``navigator.sendBeacon``), and that must be heard to its end.
     """
-    connection = _ours(request.protocol)
-    if connection.transport is None:
-        raise asyncio.CancelledError
-    connection.wait(asyncio.current_task())
-    try:
-        yield
-    finally:
-        connection.wait(None)
+
+    __slots__ = ("_connection",)
+
+    def __init__(self, request: Incoming) -> None:
+        self._connection = ours(request.protocol)
+
+    def __enter__(self) -> None:
+        if self._connection.transport is None:
+            raise asyncio.CancelledError
+        self._connection.wait(asyncio.current_task())
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.wait(None)
 
 
-def told(request: web.BaseRequest) -> Told | None:
+def told(request: Incoming) -> Told | None:
     """Take what the store said of a request already, on its way here."""
-    connection = _ours(request.protocol)
+    connection = ours(request.protocol)
     known, connection.told = connection.told, None
     return known
 
 
 def last_if_it_ends(request: web.BaseRequest, response: web.StreamResponse) -> None:
     """Say in a response that the connection is closed after it, where that is so."""
-    if _ours(request.protocol).ends:
+    if ours(request.protocol).ends or _ends_its_connection(request):
         response.force_close()
 
 
-def _ours(connection: RequestHandler) -> PlayerProtocol:
+def _ends_its_connection(request: web.BaseRequest) -> bool:
+    """Tell whether a request asks for another protocol.
+
+    It is answered in this one. But aiohttp's parser passes over what came in one piece with it.
+    """
+    return request._message.upgrade  # noqa: SLF001  # the public name is deprecated, without another
+
+
+def ours(connection: RequestHandler) -> PlayerProtocol:
+    """Give a connection as what it is."""
     assert isinstance(connection, PlayerProtocol)  # noqa: S101  # the servers make no others
     return connection
 
@@ -174,13 +187,13 @@ class PlayerServer(web.Server):
         """Have each connection closed once nothing is under way on it."""
         self._draining = True
         for connection in self.connections:
-            _ours(connection).end()
+            ours(connection).end()
 
     def connection_made(self, handler: RequestHandler, transport: asyncio.Transport) -> None:
         """Take note of a connection; one that comes late may send one request."""
         super().connection_made(handler, transport)
         if self._draining:
-            _ours(handler).end()
+            ours(handler).end()
 
     def __call__(self) -> RequestHandler:
         """Make the handler of a new connection."""

@@ -1,47 +1,38 @@
 """The fast path: a request that needs no waiting is answered behind aiohttp's own parser.
 
-aiohttp parses what comes, with all its limits, and puts requests into a queue, from which a task of
-the connection takes one at a time and has each answered in a task of its own. Here that queue is
-kept from the task, which is given a request when it has nothing else to do, and the first in the
-queue cannot be answered at once, or as soon as the store has answered. If it can be, the reply is
-written to the connection, and the task never hears of it.
+What aiohttp has parsed is kept from its task (``held``), which is given a request when it has
+nothing else to do, and the first in the queue cannot be answered here. At once, or as soon as the
+store has answered, is answered what came before: the reply is written to the connection, and the
+task never hears of it. Any other plain request is walked in a task of its own, where its reply is
+one that can be sent without aiohttp's request, response and writer.
 
 So requests of a connection are answered one by one and in order, whichever way each goes, and who
 comes this way meets the same parser, the same bounds and the same timeouts.
+
+A player repeats itself to the byte. What has come between two requests, and is in all its bytes one
+that the parser has read before, would be read as the same again: so it passes the parser by, and
+the parser never hears of it, unless it cannot be answered here after all, or more comes before it
+was.
 """
 
 import asyncio
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 import structlog
-from aiohttp import HttpVersion, HttpVersion11, web
-from aiohttp.http_parser import RawRequestMessage
-from aiohttp.streams import EMPTY_PAYLOAD
-from aiohttp.web_protocol import RequestHandler
-from multidict import MultiMapping
+from aiohttp import ClientConnectionResetError, web
 
 from proxy.streams import Decision
+from proxy.web.framing import Parsed, is_plain
+from proxy.web.held import HeldConnection
 
 log = structlog.get_logger("playgate")
 
 
-class Parsed(Protocol):
-    """What a request came to in aiohttp's parser, as far as it is looked at here."""
-
-    method: str
-    path: str
-    version: HttpVersion
-    headers: MultiMapping[str]
-    raw_headers: tuple[tuple[bytes, bytes], ...]
-    should_close: bool
-
-
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What the store said of a request that goes aiohttp's way after all, and how it is undone."""
+    """What the store said of a request that is walked after all, and how it is undone."""
 
     decision: Decision
     undo: Callable[[], None]
@@ -51,112 +42,99 @@ class FastPath(Protocol):
     """Answers what needs no waiting."""
 
     def begin(self, connection: "FastConnection", request: Parsed) -> bool:
-        """Begin to answer a request, or leave it (False).
+        """Begin to answer a plain request, or leave it (False).
 
-        Once it has begun, it calls ``answered`` or ``left`` of the connection, perhaps at once.
+        Once it has begun, it calls ``answered`` or ``left`` of the connection, perhaps at once, or
+        ``walk``.
         """
 
+    def begin_again(self, connection: "FastConnection", data: bytes) -> bool:
+        """Do the same for what was not parsed, if it is one request that was answered before."""
 
-class FastConnection(RequestHandler):
-    """aiohttp's connection handler, with a fast path beside its own."""
+    def walk(self, connection: "FastConnection", request: Parsed) -> bool:
+        """Begin to answer a plain request that was left, by ``walk`` of the connection."""
 
-    __slots__ = (
-        "_client",
-        "_fast_path",
-        "_idle",
-        "_in_turn",
-        "_pending",
-        "_queue",
-        "_theirs",
-        "_uneven",
-        "ends",
-        "told",
-    )
+
+class FastConnection(HeldConnection):
+    """A player's connection, with a fast path beside aiohttp's own."""
+
+    __slots__ = ("_fast_path", "_in_turn", "_walking", "ends", "told")
 
     def __init__(self, manager: web.Server, *, fast_path: FastPath | None, **options: Any) -> None:
         self._fast_path = fast_path
-        self._idle: asyncio.Future[None] | None = None
-        self._pending = False  # whether a request is under way here: the first in the queue
         self._in_turn = False
-        # Whether a request had a body: aiohttp's parser counts it when that has come, and may have
-        # been told before that it was taken. Then it holds back what follows, and nobody knows.
-        self._uneven = False
-        self._queue: deque[Any] = deque()
-        self._client: tuple[str, str] | None = None
+        self._walking: asyncio.Task[None] | None = None
         self.ends = False  # whether the next answer is the last, and says so
         self.told: Told | None = None
         super().__init__(manager, **options)
-        self._theirs = self._messages
-
-    @property
-    def _waiter(self) -> asyncio.Future[None] | None:
-        """What aiohttp's task waits for: to be woken when there is a request, cancelled at the end.
-
-        Not while one is under way here: the task is not idle then, as far as others may know.
-        """
-        return None if self._pending else self._idle
-
-    @_waiter.setter
-    def _waiter(self, waiter: asyncio.Future[None] | None) -> None:
-        self._idle = waiter
-        if waiter is not None and (self._queue or self._uneven):
-            self._loop.call_soon(self._go_on)
-
-    @property
-    def client(self) -> tuple[str, str]:
-        """The address of whoever is connected, and the scheme: as aiohttp's requests have them."""
-        if self._client is None:
-            peer = self.peername
-            address = peer[0] if isinstance(peer, tuple) else peer
-            self._client = str(address or ""), "https" if self.ssl_context else "http"
-        return self._client
 
     def data_received(self, data: bytes) -> None:
-        """Have aiohttp parse what came, and answer what can be answered."""
+        """Have aiohttp parse what came, unless it is known, and answer what can be answered."""
+        if self._passes_by(data):
+            return
+        if self._passed:
+            self._parse(b"")  # alone: the parser forgets what stands before something malformed
         self._parse(data)
         if self._queue and not self._in_turn:
             self._take_turns()
 
-    def _parse(self, data: bytes) -> None:
-        """Have aiohttp parse what came, into the queue."""
-        idle, self._idle = self._idle, None  # which it would wake
-        self._messages = self._queue
+    def _passes_by(self, data: bytes) -> bool:
+        """Begin to answer what came if it is known by its bytes, and nothing else is under way."""
+        if (
+            not self._is_between
+            or self._pending
+            or self._queue
+            or not self._is_idle()
+            or not self._may_begin()
+        ):
+            return False
+        self._pending, self._passed = True, data
         try:
-            super().data_received(data)
-        finally:
-            self._messages = self._theirs
-            self._idle = idle
-        # The parser holds back what is more, and has to be asked for it again: nothing may be taken
-        # out of the queue before that is noted.
-        if not self._buffer_paused and self._is_full():
-            self._pause_reading_for_buffer()
+            if self._fast_path is not None and self._fast_path.begin_again(self, data):
+                return True
+        except Exception:
+            # A bug, which must cost one connection.
+            log.exception("a request could not be looked at")
+            self.force_close()
+        self._pending, self._passed = False, b""
+        return False
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Hear that the connection is gone."""
-        self._pending = False
+        self._pending, self._passed = False, b""
         self._queue.clear()
-        if self.told is not None:
-            self.told.undo()
+        told, self.told = self.told, None
+        if told is not None:
+            told.undo()
         if self._theirs and self._task_handler is not None:
             self._task_handler.cancel()  # woken in this very turn, for a request of nobody's
+        if self._walking is not None:
+            self._task_handler = self._walking  # as long as it goes on, the server knows of it
         super().connection_lost(exc)
 
-    def is_busy(self) -> bool:
-        """Tell whether a request is under way, or has come."""
-        return bool(self._queue or self._messages or self._request_in_progress)
+    def close(self) -> None:
+        """Answer what has come, and close."""
+        if self._passed:
+            self._parse(b"")  # while it still takes anything
+        super().close()
 
     def answered(self, reply: bytes) -> None:
         """Send the reply to the request under way, and go on to the next."""
-        transport = self.transport
-        if transport is None:
-            return
+        if self.transport is not None:
+            self.transport.write(reply)
+            self._end()
+
+    def _end(self) -> None:
+        """Go on to the next, now that the one under way is answered."""
         self._pending = False
-        self._queue.popleft()
-        if self._parser is not None:
-            self._parser.message_consumed()
+        if self._passed:
+            self._passed = b""
+        else:
+            self._queue.popleft()
+            if self._parser is not None:
+                self._parser.message_consumed()
         if self._manager is not None:
             self._manager.requests_count += 1
-        transport.write(reply)
         if self._close:  # asked for meanwhile
             self.force_close()
             return
@@ -175,21 +153,59 @@ class FastConnection(RequestHandler):
         self._pending = False
         if self.transport is None:
             return
+        if self._passed:
+            self._parse(b"")
         self.told = told
-        self._hand_over()
+        try:
+            # A connection that is closed at once takes nothing any more.
+            if self._queue and not self._begin(was_left=True):
+                self._hand_over()
+        except Exception:
+            # A bug, which must cost one connection.
+            log.exception("a request could not be looked at")
+            self.force_close()
 
-    def _resume_reading_if_drained(self) -> None:
-        """Read on once there is room in the queue; aiohttp knows only what its task was given."""
-        if len(self._queue) > self._msg_queue_resume_size:
-            return
-        if not self._upgraded:
-            self._parse(b"")  # what the parser holds back comes first
-        if not self._is_full() and len(self._message_tail) < self._read_bufsize:
-            self._resume_reading_for_buffer()
+    def walk(self, answer: Coroutine[Any, Any, bool]) -> None:
+        """Have the request under way answered by this, which tells whether it is the last one."""
+        self._request_in_progress = True  # the server is not shut down meanwhile
+        self._walking = self._loop.create_task(self._walk(answer))
 
-    def _is_full(self) -> bool:
-        """Tell whether the parser holds back what comes, for so much waits to be answered."""
-        return len(self._queue) + len(self._theirs) >= self._max_msg_queue_size
+    async def _walk(self, answer: Coroutine[Any, Any, bool]) -> None:
+        is_last = True
+        try:
+            is_last = await answer
+            await self.taken()
+        except ConnectionError:
+            log.debug("a client went away")
+        except Exception:
+            # A bug, which must cost one connection.
+            log.exception("a request could not be answered")
+        finally:
+            self._walking, self._request_in_progress = None, False
+            if self._handler_waiter is not None and not self._handler_waiter.done():
+                self._handler_waiter.set_result(None)
+            if self.transport is not None:
+                self._close |= is_last
+                self._end()
+
+    def write(self, data: bytes) -> None:
+        """Send something.
+
+        Raises:
+            ConnectionError: the client is gone.
+        """
+        if self.transport is None or self.transport.is_closing():
+            raise ClientConnectionResetError("the client is gone")
+        self.transport.write(data)
+
+    async def taken(self) -> None:
+        """Wait until its client, or the kernel for it, has taken all that was sent.
+
+        Raises:
+            ConnectionError: the client is gone.
+        """
+        if self._paused:
+            await self._drain_helper()
 
     def _go_on(self) -> None:
         """Answer what is in the queue, or what the parser may hold back without need."""
@@ -203,10 +219,7 @@ class FastConnection(RequestHandler):
             return
         self._in_turn = True
         try:
-            while self._queue and not self._pending:
-                idle = self._idle
-                if idle is None or idle.done() or self._theirs:
-                    break  # aiohttp's task has something to do
+            while self._queue and not self._pending and self._is_idle():
                 if not self._begin():
                     self._hand_over()
         except Exception:
@@ -216,31 +229,23 @@ class FastConnection(RequestHandler):
         finally:
             self._in_turn = False
 
-    def _begin(self) -> bool:
-        message, payload = self._queue[0]
-        if self._fast_path is None or message.__class__ is not RawRequestMessage:
-            return False  # what could not be parsed
-        request = cast("Parsed", message)
-        if (
-            request.method != "GET"
-            or request.version != HttpVersion11
-            or request.should_close
-            or payload is not EMPTY_PAYLOAD
-            or self.ends
+    def _may_begin(self) -> bool:
+        """Tell whether a request may be answered here, be it as it may."""
+        return not (
+            self.ends
             or self._close
+            or self._force_close
             or self._paused  # its client takes nothing: who waits for that is a task
-        ):
+        )
+
+    def _begin(self, *, was_left: bool = False) -> bool:
+        """Begin to answer the first in the queue here; False where it is to go aiohttp's way."""
+        message, payload = self._queue[0]
+        way = self._fast_path
+        if way is None or not is_plain(message, payload) or not self._may_begin():
             return False
         self._pending = True
-        if not self._fast_path.begin(self, request):
-            self._pending = False
-            return False
-        return True
-
-    def _hand_over(self) -> None:
-        """Give the first in the queue to aiohttp's task, and wake it."""
-        message, payload = self._queue.popleft()
-        self._uneven |= payload is not EMPTY_PAYLOAD
-        self._theirs.append((message, payload))
-        if self._idle is not None and not self._idle.done():
-            self._idle.set_result(None)
+        if (way.walk if was_left else way.begin)(self, message):
+            return True
+        self._pending = False
+        return False

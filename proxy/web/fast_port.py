@@ -2,58 +2,54 @@
 
 What a request is known by, and how its reply is written: head and body in one piece, the head byte
 for byte as aiohttp would write it.
+
+A request's name is a hash of it as players write it down: its line, its fields with one blank
+each, an empty line, and nothing else. So there are two ways to the same name: from what the parser
+made of a request, however it was written; and from bytes that nobody has read, if that is how they
+are. What has a body or ends its connection has no name, and is found in neither way.
 """
 
 import asyncio
 from collections.abc import Iterable
-from email.utils import formatdate
-from functools import lru_cache
-from hashlib import blake2b
-from http import HTTPStatus
-from time import perf_counter, time
+from functools import cache
+from time import perf_counter
 
-from aiohttp import web
+import structlog
 from multidict import MultiMapping
 
-from proxy.beats import Beat, Beats, Headers, Outcomes
+from proxy.beats import Beat, Beats, Outcomes, Served, named, said, written_down
 from proxy.conditions import CONDITIONS
 from proxy.errors import PlaygateError, StreamEnded, StreamLimit
 from proxy.gateway import Gateway
 from proxy.model import Reply, Request
 from proxy.streams import Decision
+from proxy.telemetry.access_log import AccessLog
 from proxy.telemetry.metrics import Metrics
 from proxy.telemetry.notes import ABANDONED, Notes
 from proxy.telemetry.spans import NoSpans
 from proxy.trace import Trace
 from proxy.web.addresses import TrustedProxies
-from proxy.web.fast_path import FastConnection, Parsed, Told
+from proxy.web.fast_path import FastConnection, Told
+from proxy.web.framing import Parsed
+from proxy.web.heads import Date, head, manifest_head, tail
 from proxy.web.identification import identified, new_id
 from proxy.web.in_flight import InFlight
 from proxy.web.refusals import Refusal, Refusals
-from proxy.web.replies import SERVER, Cors
+from proxy.web.replies import Cors
 
 # Different in each request, and read each time: what it is called by a proxy before us.
 IDS = frozenset({b"x-request-id", b"traceparent", b"tracestate"})
-# A cryptographic hash: who found two requests with one name could be given another's manifest.
-NAME_BYTES = 16
+# What is asked for with these is not all of a manifest, or something else.
+PARTIAL = frozenset(name.lower().encode() for name in ("Range", "Upgrade", *CONDITIONS))
 # Of the target of a request that is kept: several times what players' have, and what is kept of it
 # (a ticket with its seal, a query for the origin) is as long as its asker made it.
 MAX_TARGET = 4096
+# Of what is looked up by its bytes alone, which are hashed for nothing where it is not known.
+MAX_BYTES = 16 * 1024
 
 UNRECORDED = NoSpans()
 
-
-class _Head:
-    """The head of replies, around what differs between them."""
-
-    __slots__ = ("after_id", "before_id", "headers")
-
-    def __init__(self, reply: Reply, cors: Headers) -> None:
-        self.headers = reply.headers
-        line = f"HTTP/1.1 {reply.status} {HTTPStatus(reply.status).phrase}"
-        first = _written((*reply.headers, ("Server", SERVER)))
-        self.before_id = f"{line}\r\n{first}X-Request-Id: ".encode()
-        self.after_id = _after_id(cors)
+log = structlog.get_logger("playgate")
 
 
 class FastPort:
@@ -67,6 +63,7 @@ class FastPort:
         cors: Cors,
         trusted: TrustedProxies,
         metrics: Metrics,
+        access_log: AccessLog,
         in_flight: InFlight,
         max_in_flight: int,
     ) -> None:
@@ -75,101 +72,157 @@ class FastPort:
         self._cors = cors
         self._trusted = trusted
         self._metrics = metrics
+        self._requests = cache(metrics.requests)
+        self._access_log = access_log
         self._in_flight = in_flight
         self._max_in_flight = max_in_flight
         self._refusals = Refusals()
         self._undoing: set[asyncio.Task[None]] = set()
-        self._date, self._dated = b"", 0
-
-    def name(self, raw: web.BaseRequest) -> bytes:
-        """Give what a request is known by if it comes again; empty where it is not worth it."""
-        whole = "Range" not in raw.headers and not any(name in raw.headers for name in CONDITIONS)
-        if raw.method != "GET" or not whole or len(raw.raw_path) > MAX_TARGET:
-            return b""
-        return self._name(raw.remote or "", raw.scheme, raw.raw_path, raw.raw_headers)
+        self._date = Date()
 
     def refused(self, request: Request, error: PlaygateError, reply: Reply, notes: Notes) -> None:
         """Take note of a request that was refused."""
         if not notes.subject or not isinstance(error, StreamLimit | StreamEnded):
             return
-        if name := request.name():
+        if request.wording:
             rule = error.decision.rule if isinstance(error, StreamLimit) else ""
             account = notes.subject.account
             refusal = Refusal(reply, account, notes.route, notes.kind, error.code, rule)
-            self._refusals.note(name, refusal, perf_counter())
+            self._refusals.note(named(request.wording), refusal, perf_counter())
 
     def room_made(self, account: str) -> None:
         """Answer an account's requests anew, for a stream of it has ended."""
         self._refusals.forget(account)
 
-    def begin(self, connection: FastConnection, request: Parsed) -> bool:
-        """Begin to answer a request that came before; False where it is to go the usual way."""
+    def begin(self, connection: FastConnection, wording: bytes, request: Parsed) -> bool:
+        """Begin to answer a request that came before; False where it is to go the usual way.
+
+        It is known by its ``wording``; that is empty where it is not to be known.
+        """
+        return bool(wording) and self._begin(
+            connection, named(wording), said(wording), request.headers
+        )
+
+    def begin_again(self, connection: FastConnection, data: bytes) -> bool:
+        """Do the same for what is, byte for byte, a request that was answered here before."""
+        if len(data) > MAX_BYTES:
+            return False
+        name = named(written_down(*connection.client, data))
+        return self._begin(connection, name, data, None)
+
+    def _begin(
+        self,
+        connection: FastConnection,
+        name: bytes,
+        request: bytes,
+        headers: MultiMapping[str] | None,
+    ) -> bool:
+        """Begin to answer a request by its name; its fields are None where nobody read them."""
         if self._in_flight.number >= self._max_in_flight:
             return False
         begun = perf_counter()
-        peer, scheme = connection.client
-        name = self._name(peer, scheme, request.path, request.raw_headers)
-        if refusal := self._refusals.find(name, begun):
-            trace = self._trace(peer, request.headers)
-            self._count_refusal(refusal, trace, begun)
-            connection.answered(self._written(refusal, refusal.reply, trace, request.headers))
-            return True
-        beat = self._beats.find(name)
-        if beat is None:
+        known = self._refusals.find(name, begun) or self._beats.find(name)
+        if known is None:
             return False
-        trace = self._trace(peer, request.headers)
+        if headers is not None:
+            known.tail = tail(self._cors.headers(headers))
+        elif known.tail is None:
+            return False
+        trace = self._trace(connection, headers)
+        if isinstance(known, Refusal):
+            self._count_refusal(known, trace, begun)
+            known.head = known.head or head(known.reply.status, known.reply.headers)
+            connection.answered(self._written(known.head, trace, known.tail, known.reply.body))
+            return True
+        return self._begin_beat(connection, known, request, trace, begun)
 
+    def _begin_beat(
+        self, connection: FastConnection, beat: Beat, request: bytes, trace: Trace, begun: float
+    ) -> bool:
         def answered(outcome: Outcomes) -> None:
             self._in_flight.end()
+            told = outcome.decision if isinstance(outcome, Served) else outcome
             if connection.transport is None:
                 self._count(beat, trace, begun, ABANDONED)
-                if isinstance(outcome, Decision):
-                    self._undo(beat, outcome)
-            elif isinstance(outcome, Reply):
+                if outcome is told and told is not None:
+                    self._undo(beat, told)
+                return
+            reply = self._reply(beat, outcome, trace) if isinstance(outcome, Served) else None
+            if reply is not None:
                 self._count(beat, trace, begun, "ok")
-                connection.answered(self._written(beat, outcome, trace, request.headers))
-            elif outcome is None:
+                connection.answered(reply)
+            elif told is None:
                 connection.left(None)
             else:
-                connection.left(Told(outcome, lambda: self._undo(beat, outcome)))
+                connection.left(Told(told, lambda: self._undo(beat, told)))
 
         self._in_flight.begin()
-        if self._beats.answer(beat, trace, answered):
+        if self._beats.answer(beat, request, trace, answered):
             return True
         self._in_flight.end()
         return False
 
+    def _reply(self, beat: Beat, served: Served, trace: Trace) -> bytes | None:
+        """Write a reply; None where that fails, by a bug: the usual path may do better."""
+        told = served.decision
+        try:
+            before, after = manifest_head(served.content_type, told.active, told.limit)
+            first = b"%b%b%b" % (before, told.stream.encode(), after)
+            return self._written(first, trace, beat.tail or b"", served.body)
+        except Exception:
+            log.exception("a beat could not be answered", route=beat.key.route)
+            return None
+
     def _undo(self, beat: Beat, decision: Decision) -> None:
         """Give back what the store gave to a request whose client has gone away meanwhile."""
-        undoing = asyncio.ensure_future(self._gateway.forsake(beat.visit, decision))
+        if beat.guide is None:
+            return  # who comes with a ticket will ask again
+        undoing = asyncio.ensure_future(self._gateway.forsake(beat.guide.walker, decision))
         self._undoing.add(undoing)
         undoing.add_done_callback(self._undoing.discard)
 
-    def _name(
-        self, peer: str, scheme: str, target: str, headers: Iterable[tuple[bytes, bytes]]
-    ) -> bytes:
-        """Name a request by all that its answer could depend on.
+    def wording(self, connection: FastConnection, request: Parsed) -> bytes:
+        """Write down all of a plain request that its answer could depend on, as players write it.
 
-        But for what it is called by a proxy that is trusted, which tells nothing of it. A line end
-        can stand in no part, so parts cannot run together.
+        But for what it is called by a proxy that is trusted, which tells nothing of it. One that
+        others call something is left: it would be another each time.
         """
-        if self._trusted.trusts(peer):
-            headers = [pair for pair in headers if pair[0].lower() not in IDS]
-        parts = [f"{peer}\n{scheme}\n{target}".encode("utf-8", "surrogateescape")]
-        for pair in headers:
-            parts += pair
-        return blake2b(b"\n".join(parts), digest_size=NAME_BYTES).digest()
+        peer, scheme = connection.client
+        headers = request.raw_headers
+        names = {name.lower() for name, _ in headers}
+        if not names.isdisjoint(PARTIAL) or len(request.path) > MAX_TARGET:
+            return b""
+        fields: Iterable[tuple[bytes, bytes]] = headers
+        if not names.isdisjoint(IDS):
+            if not self._trusted.trusts(peer):
+                return b""
+            fields = [pair for pair in headers if pair[0].lower() not in IDS]
+        line = f"GET {request.path} HTTP/1.1".encode("utf-8", "surrogateescape")
+        written = b"\r\n".join((line, *map(b": ".join, fields), b"", b""))
+        return written_down(peer, scheme, written)
 
-    def _trace(self, peer: str, headers: MultiMapping[str]) -> Trace:
-        if "traceparent" in headers or "X-Request-Id" in headers:
+    def _trace(self, connection: FastConnection, headers: MultiMapping[str] | None) -> Trace:
+        if headers is not None and ("traceparent" in headers or "X-Request-Id" in headers):
+            peer = connection.client[0]
             return identified(headers, UNRECORDED, trusted=self._trusted.trusts(peer))[0]
         return Trace(new_id())
 
     def _count(self, beat: Beat, trace: Trace, begun: float, outcome: str) -> None:
-        visit, now = beat.visit, perf_counter()
-        counter, seconds = self._metrics.requests(visit.route.name, visit.kind, outcome)
+        route, now = beat.key.route, perf_counter()
+        counter, seconds = self._requests(route, beat.kind, outcome)
         counter.inc()
         seconds.observe(now - begun, now, trace)
+        if self._access_log.draw():
+            self._access_log.write(
+                trace,
+                route=route,
+                kind=beat.kind,
+                outcome=outcome,
+                status=0 if outcome == ABANDONED else 200,
+                account=beat.question.account,
+                stream=beat.question.stream,
+                seconds=now - begun,
+            )
 
     def _count_refusal(self, refusal: Refusal, trace: Trace, begun: float) -> None:
         now = perf_counter()
@@ -177,31 +230,25 @@ class FastPort:
         counter.inc()
         seconds.observe(now - begun, now, trace)
         self._metrics.streams.refusal(refusal.route, refusal.code, refusal.rule)
+        if self._access_log.draw():
+            self._access_log.write(
+                trace,
+                route=refusal.route,
+                kind=refusal.kind,
+                outcome=StreamLimit.outcome,
+                code=refusal.code,
+                status=refusal.reply.status,
+                account=refusal.account,
+                stream=None,
+                seconds=now - begun,
+            )
 
-    def _written(
-        self, kept: Beat | Refusal, reply: Reply, trace: Trace, headers: MultiMapping[str]
-    ) -> bytes:
-        head = kept.head
-        if not isinstance(head, _Head) or head.headers is not reply.headers:
-            head = kept.head = _Head(reply, self._cors.headers(headers))
-        now = int(time())
-        if now != self._dated:
-            self._date, self._dated = formatdate(now, usegmt=True).encode(), now
+    def _written(self, head: bytes, trace: Trace, tail: bytes, body: bytes) -> bytes:
         return b"%b%b%b%d\r\nDate: %b\r\n\r\n%b" % (
-            head.before_id,
+            head,
             trace.request_id.encode(),
-            head.after_id,
-            len(reply.body),
-            self._date,
-            reply.body,
+            tail,
+            len(body),
+            self._date(),
+            body,
         )
-
-
-@lru_cache(1024)
-def _after_id(cors: Headers) -> bytes:
-    """Write what is the same for all who ask from the same page."""
-    return f"\r\n{_written(cors)}Content-Length: ".encode()
-
-
-def _written(fields: Iterable[tuple[str, str]]) -> str:
-    return "".join(f"{name}: {value}\r\n" for name, value in fields)

@@ -15,10 +15,11 @@ def identified(
 
     Its id is what a trusted proxy calls it, or that of the trace it belongs to, or a new one.
     """
-    ids, parents = headers.getall("X-Request-Id", ()), headers.getall("traceparent", ())
-    states = headers.getall("tracestate", ())
-    span = spans.request(trace_context(parents, states, trusted=trusted))
-    given = request_id(ids) if trusted else None
+    came = None
+    if parents := headers.getall("traceparent", ()):
+        came = trace_context(parents, headers.getall("tracestate", ()), trusted=trusted)
+    span = spans.request(came)
+    given = request_id(headers.getall("X-Request-Id", ())) if trusted else None
     own = span.context.trace_id if span.context else new_id()
     return Trace(given or own, span.context), span
 

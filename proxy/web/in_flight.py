@@ -1,8 +1,5 @@
 """How many requests of players are being answered, by whichever port and on whichever path."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 from proxy.telemetry.metrics import Metrics
 
 
@@ -23,11 +20,9 @@ class InFlight:
         self.number -= 1
         self._changed()
 
-    @contextmanager
-    def one_more(self) -> Iterator[None]:
+    def __enter__(self) -> None:
         """Count one while inside."""
         self.begin()
-        try:
-            yield
-        finally:
-            self.end()
+
+    def __exit__(self, *_: object) -> None:
+        self.end()

@@ -25,9 +25,10 @@ MAX_BODY = 8192
 
 @dataclass(slots=True)
 class Refusal:
-    """What a request was told, by what it is counted, and how often lately. ``head`` is anybody's.
+    """What a request was told, by what it is counted, and how often lately.
 
-    ``at`` is when it was told, in seconds of a clock that never goes back.
+    ``at`` is when it was told, in seconds of a clock that never goes back. ``head`` and ``tail``
+    are what whoever sends it has found to be the same each time.
     """
 
     reply: Reply
@@ -38,7 +39,8 @@ class Refusal:
     rule: str
     at: float = 0.0
     times: int = 0
-    head: object = None
+    head: bytes = b""
+    tail: bytes | None = None
 
 
 class Refusals:

@@ -6,9 +6,10 @@ is told in one form what was wrong with it.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from time import perf_counter
+from typing import TypeVar
 
 import structlog
 from aiohttp import web
@@ -17,8 +18,10 @@ from multidict import CIMultiDict
 from proxy.errors import BadRequest, InternalError, Overloaded, PlaygateError, StreamLimit
 from proxy.gateway import READING, Gateway
 from proxy.manifest_source import STEERING_PATH
-from proxy.model import Reply, Request, nameless
+from proxy.manifests.kinds import is_manifest_path
+from proxy.model import Reply, Request
 from proxy.origin.headers import is_loop
+from proxy.telemetry.access_log import AccessLog
 from proxy.telemetry.journal import Journal
 from proxy.telemetry.metrics import Metrics
 from proxy.telemetry.notes import ABANDONED, CURRENT, Notes
@@ -26,12 +29,15 @@ from proxy.telemetry.spans import Spans
 from proxy.trace import Trace
 from proxy.web import viewer_api
 from proxy.web.addresses import TrustedProxies
-from proxy.web.connections import SEND_SECONDS, PlayerServer, last_if_it_ends, told, waiting
-from proxy.web.fast_path import FastPath
+from proxy.web.connections import SEND_SECONDS, PlayerServer, Waiting, told
+from proxy.web.fast_path import FastConnection, FastPath
 from proxy.web.fast_port import FastPort
+from proxy.web.framing import Parsed
 from proxy.web.identification import identified
 from proxy.web.in_flight import InFlight
-from proxy.web.replies import SERVER, Cors, problem
+from proxy.web.incoming import Incoming, PlainRequest
+from proxy.web.replies import Cors, problem
+from proxy.web.sending import PlainSender, fields, send
 from proxy.web.steering import Steering
 from proxy.web.target import parse_target
 from proxy.web.viewer_api import ViewerApi
@@ -39,9 +45,19 @@ from proxy.web.viewer_api import ViewerApi
 # A token of 8 KiB in a URL must reach the verifier to be refused by its name; what is longer than
 # this is refused by the parser.
 MAX_LINE_BYTES = 32 * 1024
-# Longer than the idle time of players' connection pools, far shorter than aiohttp's hour.
+# Longer than the idle time of players' connection pools, far shorter than aiohttp's hour. So long
+# may the head of a request take to come, too.
 KEEPALIVE_SECONDS = 75
+# How long a body that nobody wants is taken, so that its sender reads the answer before the end.
+LINGER_SECONDS = 10
+# Of the requests that may be in flight, this part is for streams that play: where there are too
+# many, who starts waits, and nobody is interrupted.
+RESERVED = 1 / 8
+
+T = TypeVar("T")
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+# What sends a reply, with these fields.
+Send = Callable[[Reply, CIMultiDict[str]], Awaitable[T]]
 
 log = structlog.get_logger("playgate")
 
@@ -57,6 +73,7 @@ def player_server(handle: Handler, fast_path: FastPath) -> PlayerServer:
         send_timeout=SEND_SECONDS,
         access_log=None,
         keepalive_timeout=KEEPALIVE_SECONDS,
+        lingering_time=LINGER_SECONDS,
         max_line_size=MAX_LINE_BYTES,
         max_field_size=MAX_LINE_BYTES,
         auto_decompress=False,
@@ -67,7 +84,8 @@ class PlayerPort:
     """Answers every request on the players' port.
 
     ``package`` names the path's parameter that carries a signed URI's token; None: none does.
-    ``fast`` answers what came before.
+    ``fast`` answers what came before; ``plainly`` is whether plain requests are answered without
+    aiohttp's objects.
     """
 
     def __init__(
@@ -80,11 +98,13 @@ class PlayerPort:
         trusted: TrustedProxies,
         metrics: Metrics,
         spans: Spans,
+        access_log: AccessLog,
         journal: Journal,
         in_flight: InFlight,
         max_in_flight: int,
         package: str | None = None,
         fast: FastPort | None = None,
+        plainly: bool = True,
     ) -> None:
         self.fast = fast
         self._gateway = gateway
@@ -94,28 +114,66 @@ class PlayerPort:
         self._trusted = trusted
         self._metrics = metrics
         self._spans = spans
+        self._access_log = access_log
         self._journal = journal
         self._max_in_flight = max_in_flight
+        self._max_with_starts = max_in_flight - int(max_in_flight * RESERVED)
         self._package = package
+        self._plainly = plainly
         self._in_flight = in_flight
+        self._sender = PlainSender()
 
     async def handle(self, raw: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
+        return await self._handle(raw, partial(send, raw))
+
+    def begin(self, connection: FastConnection, message: Parsed) -> bool:
+        """Begin to answer a plain request, as one that came before if it did."""
+        wording = self._wording(connection, message)
+        began = self.fast is not None and self.fast.begin(connection, wording, message)
+        return began or self._walk(connection, message, wording)
+
+    def walk(self, connection: FastConnection, message: Parsed) -> bool:
+        """Begin to answer one that was left."""
+        return self._walk(connection, message, self._wording(connection, message))
+
+    def _wording(self, connection: FastConnection, message: Parsed) -> bytes:
+        return self.fast.wording(connection, message) if self.fast else b""
+
+    def _walk(self, connection: FastConnection, message: Parsed, wording: bytes) -> bool:
+        """Begin to answer without aiohttp's objects; False where they are needed."""
+        if not self._plainly:
+            return False
+        try:
+            target = parse_target(message.path, self._package)
+        except BadRequest:
+            return False
+        # Anything else may have a body that is long, or whose length nobody knows yet.
+        if not (is_manifest_path(target.path) or target.path.startswith(viewer_api.PREFIX)):
+            return False
+        raw = PlainRequest(connection, message, target, wording)
+        connection.walk(self._handle(raw, partial(self._sender.send, raw)))
+        return True
+
+    async def _handle(self, raw: Incoming, send: Send[T]) -> T:
+        begun = perf_counter()
         trusted = self._trusted.trusts(raw.remote or "")
         trace, span = identified(raw.headers, self._spans, trusted=trusted)
         known = told(raw)
         notes = Notes(trace, told=known.decision if known else None)
         before = CURRENT.set(trace)
         try:
-            with self._in_flight.one_more():
-                return await self._answer(raw, notes)
+            with self._in_flight:
+                return await self._answer(raw, notes, send)
         finally:
             if known is not None and notes.told is not None:
                 known.undo()  # the walk ended before anybody asked
             CURRENT.reset(before)
             span.end(notes)
+            if self._access_log.draw():
+                self._access_log.note(notes, perf_counter() - begun)
 
-    async def _answer(self, raw: web.BaseRequest, notes: Notes) -> web.StreamResponse:
+    async def _answer(self, raw: Incoming, notes: Notes, send: Send[T]) -> T:
         begun = perf_counter()
         try:
             reply = await self._reply(raw, notes)
@@ -125,6 +183,7 @@ class PlayerPort:
             self._note(error, notes)
             if self.fast and notes.request:
                 self.fast.refused(notes.request, error, reply, notes)
+            _let_go(error)
         except Exception:
             # The last line: a bug must cost one request, be seen, and say nothing to the client.
             log.exception("a request failed", route=notes.route, kind=notes.kind)
@@ -137,16 +196,20 @@ class PlayerPort:
         finally:
             self._metrics.request(notes, begun, perf_counter())
         notes.status = reply.status
-        extra = (("X-Request-Id", notes.trace.request_id), *self._cors.headers(raw.headers))
-        return await send(raw, reply, extra)
+        try:
+            extra = (("X-Request-Id", notes.trace.request_id), *self._cors.headers(raw.headers))
+            return await send(reply, fields(reply, extra))
+        finally:
+            if reply.close is not None:
+                reply.close()
 
-    def _told(self, raw: web.BaseRequest, error: PlaygateError) -> Reply:
+    def _told(self, raw: Incoming, error: PlaygateError) -> Reply:
         """Put an error into the form its asker can read: no player survives one of steering."""
         if raw.path == STEERING_PATH and raw.method in ("GET", "HEAD"):
             return self._steering.excuse(raw.rel_url.raw_query_string, error)
         return problem(error)
 
-    async def _reply(self, raw: web.BaseRequest, notes: Notes) -> Reply:
+    async def _reply(self, raw: Incoming, notes: Notes) -> Reply:
         if self._in_flight.number > self._max_in_flight:
             raise Overloaded
         request = notes.request = self._read(raw, notes.trace)
@@ -158,14 +221,17 @@ class PlayerPort:
             return self._cors.preflight(request.headers, methods)
         if ours:
             return await self._api.reply(request, notes)
-        with waiting(raw):
+        if self._in_flight.number > self._max_with_starts and not self._gateway.goes_on(request):
+            raise Overloaded
+        with Waiting(raw):
             return await self._gateway.reply(request, notes)
 
-    def _read(self, raw: web.BaseRequest, trace: Trace) -> Request:
+    def _read(self, raw: Incoming, trace: Trace) -> Request:
         peer = raw.remote or ""
         self._trusted.check(peer, raw.headers)
         scheme = self._trusted.scheme(peer, raw.scheme, raw.headers)
-        target = parse_target(raw.raw_path, self._package)
+        plain = raw if isinstance(raw, PlainRequest) else None
+        target = plain.target if plain else parse_target(raw.raw_path, self._package)
         hosts = raw.headers.getall("Host", [])
         if len(hosts) != 1:
             raise BadRequest("A request has one Host field (RFC 9112 §3.2).")
@@ -182,7 +248,7 @@ class PlayerPort:
             address=self._trusted.viewer(peer, raw.headers),
             package=target.package,
             trace=trace,
-            name=partial(self.fast.name, raw) if self.fast else nameless,
+            wording=plain.wording if plain else b"",
         )
 
     def _note(self, error: PlaygateError, notes: Notes) -> None:
@@ -203,63 +269,20 @@ class PlayerPort:
         )
 
 
+def _let_go(error: BaseException | None) -> None:
+    """Have an error forget where it came from, once that is of no use.
+
+    Many of them waited for a task, whose failure it is: it would hold itself by their frames, with
+    sixty objects and more, until the garbage collector finds it, which stops everything meanwhile.
+    The frames stay as they are: of who waited for the same failure, some are still under way.
+    """
+    while error is not None:
+        error.__traceback__ = None
+        error = error.__cause__ or error.__context__
+
+
 def _outcome(status: int) -> str:
     """Name how a reply that is no error of ours went: the origin's own status may be one."""
     if status >= 500:
         return "origin_error"
     return "not_found" if status in (404, 410) else "ok"
-
-
-async def send(
-    raw: web.BaseRequest, reply: Reply, extra: tuple[tuple[str, str], ...]
-) -> web.StreamResponse:
-    """Send a reply; ``extra`` fields replace those of the same name.
-
-    One that keeps nothing from others is left to aiohttp, to be sent once this request is no
-    longer in flight: who asks for a thousand refusals at once and reads none holds no place.
-    """
-    headers = CIMultiDict(reply.headers)
-    headers["Server"] = SERVER
-    for name, value in extra:
-        if name == "Vary":
-            headers.add(name, value)
-        else:
-            headers[name] = value
-    if reply.close is None:
-        response = web.Response(status=reply.status, headers=headers, body=reply.body)
-        last_if_it_ends(raw, response)
-        return response
-    try:
-        if reply.stream is not None:
-            return await _send_stream(raw, reply.status, headers, reply.stream)
-        response = web.Response(status=reply.status, headers=headers, body=reply.body)
-        last_if_it_ends(raw, response)
-        await response.prepare(raw)
-        await response.write_eof()
-        return response
-    finally:
-        reply.close()
-
-
-async def _send_stream(
-    raw: web.BaseRequest, status: int, headers: CIMultiDict[str], parts: AsyncIterator[bytes]
-) -> web.StreamResponse:
-    response = web.StreamResponse(status=status, headers=headers)
-    last_if_it_ends(raw, response)
-    try:
-        await response.prepare(raw)
-        if raw.method != "HEAD":
-            with waiting(raw):
-                async for chunk in parts:
-                    await response.write(chunk)
-        await response.write_eof()
-    except PlaygateError as error:
-        # The origin died in the middle, or the stream was ended. Part of the body is out: only a
-        # broken connection tells the player that it is not whole.
-        level = log.warning if error.status >= 500 else log.info
-        level("a reply broke off", code=error.code)
-        if raw.transport is not None:
-            raw.transport.abort()
-    except ConnectionError:
-        log.debug("a client went away")
-    return response

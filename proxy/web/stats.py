@@ -12,7 +12,7 @@ from proxy import __version__
 from proxy.listing import rfc3339
 from proxy.model import Clock
 from proxy.settings.reload import InForce
-from proxy.settings.urls import MEMORY
+from proxy.settings.store_url import MEMORY
 from proxy.telemetry.metrics import Metrics
 from proxy.web.admin_api import parameters, sent
 from proxy.web.health import Health

@@ -1,12 +1,12 @@
 """The request target, read strictly and once (RFC 9112 §3.2)."""
 
 import re
-from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from proxy.errors import BadRequest
 from proxy.paths import canonical
 from proxy.query import MAX_PARAMETERS, is_bounded
+from proxy.values import value
 
 # What a path holds of signed URIs: the parameter's value goes on to the end of its segment at most.
 PACKAGE = "[;/]{name}=([^;/]*)"
@@ -14,7 +14,7 @@ PACKAGE = "[;/]{name}=([^;/]*)"
 VISIBLE = re.compile(r"[\x21-\x7e]*", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Target:
     """A request target: its host where it has one, canonical path and raw query.
 

@@ -82,9 +82,9 @@ class House:
         assert self._run(self._redis.stop(ACCOUNT, stream, by=by)) == ended
         return [one.stream.id for one in ended]
 
-    def forget(self, stream: str, started_ms: int) -> None:
-        forgotten = self.ledger.forget(stream, started_ms, self.now_ms)
-        assert self._run(self._redis.forget(ACCOUNT, stream, started_ms)) == forgotten
+    def forget(self, stream: str, started_ms: int, *, kept: bool = False) -> None:
+        forgotten = self.ledger.forget(stream, started_ms, self.now_ms, kept=kept)
+        assert self._run(self._redis.forget(ACCOUNT, stream, started_ms, kept=kept)) == forgotten
 
     def release(self, stream: str, instance_ms: int | None = None) -> bool:
         ended = self.ledger.release(stream, instance_ms, self.now_ms)

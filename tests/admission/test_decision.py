@@ -153,6 +153,23 @@ def test_a_report_keeps_its_slot_and_takes_it_again_where_there_is_room(build: B
     assert house.ask(report, after=TTL).outcome is Outcome.ADMITTED
 
 
+@pytest.mark.parametrize("after", [0, 1_000, 3_000])
+def test_a_claim_takes_no_slot_that_was_given_back(build: Build, after: int) -> None:
+    house = build()
+    house.watch("a", limit=1)
+    house.release("a", START_MS)
+    claim = attempt("a", instance_ms=START_MS, limit=1, intent=Intent.CLAIM)
+    assert house.ask(claim, after=after).outcome is Outcome.ABSENT
+    assert house.playing() == []
+
+
+def test_a_claim_takes_a_slot_that_is_not_there_and_keeps_one_that_is(build: Build) -> None:
+    house = build()
+    claim = attempt("a", instance_ms=START_MS, limit=1, intent=Intent.CLAIM)
+    assert house.ask(claim).outcome is Outcome.ADMITTED
+    assert house.ask(claim, after=1_000).outcome is Outcome.RENEWED
+
+
 @pytest.mark.parametrize(
     "rules",
     [
@@ -953,3 +970,15 @@ def test_only_the_instance_that_could_not_be_served_is_forgotten(
     assert house.playing() == ([] if started_ms == START_MS else ["a"])
     again = house.ask(attempt("a", instance_ms=START_MS))
     assert again.outcome is (Outcome.ADMITTED if started_ms == START_MS else Outcome.RENEWED)
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_a_slot_in_which_somebody_was_heard_of_since_is_not_forgotten(
+    build: Build, *, kept: bool
+) -> None:
+    """But by who kept it, for that is heard of in the same way."""
+    house = build()
+    house.watch("a")
+    house.ask(attempt("a"), after=1)
+    house.forget("a", START_MS, kept=kept)
+    assert house.playing() == ([] if kept else ["a"])

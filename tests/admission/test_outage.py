@@ -2,8 +2,8 @@
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
@@ -13,80 +13,22 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from proxy.admission import shadow
 from proxy.admission.breaker import BACKOFF
 from proxy.admission.ledger import RELEASED_MS
-from proxy.admission.outage import OnOutage, OutageGuard
-from proxy.admission.policy import Policy, Rule
+from proxy.admission.policy import OnOutage, Rule
 from proxy.admission.redis import RedisStore
 from proxy.admission.revocations import Revocation
 from proxy.errors import StoreUnavailable
 from proxy.model import Stray, Subject
 from proxy.redis_client import cause
-from proxy.streams import Attempt, Decision, EndReason, Intent, Outcome
+from proxy.streams import Decision, EndReason, Intent, Outcome
+from tests.admission.guarded import PATIENT, START, guarded
 from tests.admission.samples import ACCOUNT, FILM, KEPT, LIVE, TTL, attempt, policy
 from tests.support.redis_server import RedisServer
-
-START = 1_700_000_000.0
-# What a store answers in; far above what a busy machine needs.
-PATIENT = 10.0
-
-
-class Guarded:
-    """A guard before a Redis, and a clock that is set by hand."""
-
-    def __init__(self, server: RedisServer, mode: OnOutage, patience: float, rules: Policy) -> None:
-        self.server = server
-        self.now = START
-        self.redis_ahead = 0.0
-        self.calls: list[tuple[str, bool]] = []
-        self.changes: list[StoreUnavailable | None] = []
-        self.redis = RedisStore(
-            server.url,
-            rules,
-            key_prefix="outage",
-            timeout=patience,
-            now_ms=lambda: round((self.now + self.redis_ahead) * 1000),
-            observe=lambda operation, _seconds, succeeded: self.calls.append(
-                (operation, succeeded)
-            ),
-        )
-        self.guard = OutageGuard(
-            self.redis, rules, mode, clock=lambda: self.now, on_change=self.changes.append
-        )
-
-    async def ask(self, wanted: Attempt) -> Outcome:
-        return (await self.guard.decide(wanted)).outcome
-
-    async def watch(self, *streams: str, limit: int = 2) -> list[Outcome]:
-        return [await self.ask(attempt(stream, limit=limit)) for stream in streams]
-
-    async def listed(self) -> list[str]:
-        return [stream.id for stream in await self.guard.streams(ACCOUNT)]
-
-    async def return_of_redis(self) -> None:
-        self.server.start()
-        self.now += BACKOFF
-        await self.guard.ping()
 
 
 @pytest.fixture
 def server() -> Iterator[RedisServer]:
     with RedisServer() as server:
         yield server
-
-
-@asynccontextmanager
-async def guarded(
-    server: RedisServer,
-    mode: OnOutage = OnOutage.LOCAL,
-    *,
-    patience: float = PATIENT,
-    rules: Policy | None = None,
-) -> AsyncIterator[Guarded]:
-    home = Guarded(server, mode, patience, rules or policy())
-    await home.guard.start()
-    try:
-        yield home
-    finally:
-        await home.guard.close()
 
 
 # --- While the store answers ---
@@ -377,6 +319,19 @@ async def test_local_counts_new_streams_beside_the_known_ones(server: RedisServe
         assert await home.listed() == [], "they are ended here, and asked for again there"
 
 
+async def test_local_lets_play_on_what_another_proxy_let_in(server: RedisServer) -> None:
+    """As for a viewer who zapped just before, and whom a balancer now sends here."""
+    async with guarded(server, OnOutage.LOCAL) as home:
+        await home.watch("a", "b")
+        await home.redis.release(ACCOUNT, "b")
+        elsewhere = await home.redis.decide(attempt("c"))
+        server.stop()
+        known = attempt("c", instance_ms=elsewhere.started_ms, beat=True)
+        assert await home.ask(known) is Outcome.UNCHECKED
+        assert await home.listed() == ["a", "b", "c"]
+        assert await home.watch("d") == [Outcome.REFUSED]
+
+
 async def test_local_lets_a_device_zap(server: RedisServer) -> None:
     async with guarded(server, OnOutage.LOCAL) as home:
         await home.ask(attempt("a", device="tv", strong=True, limit=1))
@@ -471,7 +426,8 @@ async def test_a_store_that_is_away_at_the_start_is_an_outage_like_any_other(
         assert len(home.changes) == 1
         assert await home.watch("a") == [Outcome.ADMITTED]
         await home.return_of_redis()
-        assert await home.watch("a") == [Outcome.ADMITTED]
+        # Who was faster: this, or the claim for it?
+        assert await home.watch("a") in ([Outcome.ADMITTED], [Outcome.RENEWED])
 
 
 async def test_a_store_that_is_away_is_left_alone_for_a_moment(server: RedisServer) -> None:
@@ -538,25 +494,13 @@ async def test_a_try_that_is_cancelled_does_not_keep_others_from_trying(
         assert home.guard.available
 
 
-async def test_what_was_let_in_meanwhile_claims_its_slot_with_its_next_beat(
-    server: RedisServer,
-) -> None:
-    async with guarded(server) as home:
-        server.stop()
-        first = await home.guard.decide(attempt("a", limit=1))
-        await home.return_of_redis()
-        assert await home.listed() == []
-        beat = attempt("a", instance_ms=first.started_ms, limit=1, beat=True)
-        assert await home.ask(beat) is Outcome.ADMITTED
-        assert await home.listed() == ["a"]
-
-
 async def test_what_the_store_refuses_afterwards_is_known_no_more(server: RedisServer) -> None:
     async with guarded(server, OnOutage.OPEN) as home:
         server.stop()
         told: Decision = await home.guard.decide(attempt("a", limit=1))
-        await home.return_of_redis()
+        server.start()
         await home.redis.decide(attempt("b", limit=1))
+        await home.return_of_redis()
         beat = attempt("a", instance_ms=told.started_ms, limit=1)
         assert await home.ask(beat) is Outcome.REFUSED
         server.stop()
@@ -678,7 +622,8 @@ async def test_rules_hold_again_for_what_passed_when_the_store_is_back(
             told = await home.ask(attempt(stream, limit=9, rules=("one-ppv",)))
             assert told is Outcome.UNCHECKED
         await home.return_of_redis()
-        assert await home.ask(attempt("a", limit=9, rules=("one-ppv",))) is Outcome.ADMITTED
+        told = await home.ask(attempt("a", limit=9, rules=("one-ppv",)))
+        assert told in (Outcome.ADMITTED, Outcome.RENEWED)
         assert await home.ask(attempt("b", limit=9, rules=("one-ppv",))) is Outcome.REFUSED
 
 

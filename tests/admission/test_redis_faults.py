@@ -256,6 +256,17 @@ async def test_a_redis_that_hangs_is_given_up_after_the_timeout(server: RedisSer
         assert await works(store)
 
 
+async def test_who_waited_in_vain_for_a_redis_that_hangs_is_told_so(server: RedisServer) -> None:
+    """Or it would ask once more, and wait for as long again."""
+    told = asyncio.get_running_loop().create_future()
+    async with opened(server.url) as store:
+        await store.start()
+        store.wait_for(BRIEF)
+        async with frozen(server):
+            assert store.hear(store.question(attempt("a")), told.set_result)
+            assert isinstance(await told, StoreUnavailable)
+
+
 async def test_a_pause_longer_than_the_timeout_loses_no_lapse(server: RedisServer) -> None:
     """Once Redis goes on it drops the slot; who has gone away by then never hears of it."""
     now_ms = 1_700_000_000_000

@@ -216,7 +216,9 @@ asks = st.builds(
     limit=st.sampled_from([*[None] * 12, 0, 1, 2, 3]),
     cadence=cadences,
     beat=st.booleans(),
-    intent=st.sampled_from([*[Intent.START] * 8, Intent.PEEK, *[Intent.RESUME] * 2, Intent.TOUCH]),
+    intent=st.sampled_from(
+        [*[Intent.START] * 8, Intent.PEEK, *[Intent.RESUME] * 2, *[Intent.CLAIM] * 2, Intent.TOUCH]
+    ),
     rules=st.sampled_from([(), *[RULES] * 2, *[(name,) for name in RULES] * 2, None]),
     token=st.sampled_from([*[FRESH] * 6, *TOKENS, NO_CREDENTIAL]),
 )
@@ -484,16 +486,16 @@ class Clock:
 
 @dataclass(frozen=True)
 class World:
-    """What outlives one history: a server, the clock it is told, and a loop to ask it on."""
+    """What outlives one history: a store's URL, the clock it is told, and a loop to ask it on."""
 
-    server: RedisServer
+    url: str
     clock: Clock
     runner: asyncio.Runner
 
     @asynccontextmanager
     async def shared(self, rules: Policy) -> AsyncIterator[RedisStore]:
         store = RedisStore(
-            self.server.url,
+            self.url,
             rules,
             key_prefix=f"agree {next(stores)}",
             timeout=5,
@@ -509,7 +511,7 @@ class World:
 @pytest.fixture
 def world(redis_server: RedisServer) -> Iterator[World]:
     with asyncio.Runner() as runner:
-        yield World(redis_server, Clock(), runner)
+        yield World(redis_server.url, Clock(), runner)
 
 
 async def live_through(

@@ -20,7 +20,9 @@ from bench.against.proof import Unfit, try_limits
 from bench.against.report import medians
 from bench.against.targets import Findings, verdicts
 
-SAMPLE = Sample("refresh", "playgate", 1e4, 20.0, 5.0, 1.0, 2.0, 1.0, 15.0, 0.2, 0.9, 0.0, 0.9, 1.0)
+SAMPLE = Sample(
+    *("refresh", "playgate"), *(1e4, 20.0, 12.0, 5.0, 1.0, 2.0, 1.0, 15.0, 0.2, 0.9, 0.0, 0.9, 1.0)
+)
 
 
 def found(**costs: float) -> Findings:

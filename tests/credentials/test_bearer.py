@@ -6,10 +6,10 @@ from multidict import CIMultiDict
 
 from proxy.credentials.account import AccountNames
 from proxy.credentials.bearer import Credentials, Sources
-from proxy.credentials.keys import Key, KeyRing
+from proxy.credentials.keys import Key, KeyRing, Sought
 from proxy.credentials.ticket import Tickets
 from proxy.credentials.token import TokenRules, TokenVerifier
-from proxy.errors import TicketInvalid, TokenInvalid, TokenMissing
+from proxy.errors import TicketInvalid, TokenExpired, TokenInvalid, TokenMissing
 from proxy.model import Playback, Request, Subject, Ticket
 from tests.support.signing import NETWORKS, SIGNED_URIS
 
@@ -80,3 +80,50 @@ async def test_a_ticket_comes_before_any_token_and_a_bad_one_is_final() -> None:
         await credentials().of(request(f"_sid=x.{text}x&token={token('alice')}"))
     with pytest.raises(TicketInvalid):
         await credentials().of(request(f"_sid=&token={token('alice')}"))
+
+
+async def test_a_token_that_verified_is_not_verified_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    known, text = credentials(), token("alice")
+    first = await known.token_of(request(f"token={text}"))
+
+    def verify(_: TokenVerifier, text: str) -> None:
+        raise AssertionError(text)
+
+    monkeypatch.setattr(TokenVerifier, "verify", verify)
+    assert await known.token_of(request(Authorization=f"Bearer {text}")) is first
+    with pytest.raises(AssertionError):
+        await known.token_of(request(f"token={text[:-1]}"))
+
+
+async def test_a_token_that_is_known_expires(monkeypatch: pytest.MonkeyPatch) -> None:
+    known, text = credentials(), token("alice")
+    await known.token_of(request(f"token={text}"))
+    later = time.time() + 4000
+    monkeypatch.setattr("proxy.credentials.token.time", lambda: later)
+    monkeypatch.setattr("time.time", lambda: later)
+    with pytest.raises(TokenExpired):
+        await known.token_of(request(f"token={text}"))
+
+
+async def test_a_token_is_known_as_long_as_its_keys_are_the_same() -> None:
+    source = Published()
+    verifier = TokenVerifier(KeyRing((), (source,)), TokenRules(), ACCOUNTS, SIGNED_URIS)
+    known, text = Credentials(verifier, TICKETS, NETWORKS, Sources()), token("alice")
+    source.keys = (Key.symmetric("HS256", SECRET),)
+    await known.token_of(request(f"token={text}"))
+    source.keys = ()
+    with pytest.raises(TokenInvalid):
+        await known.token_of(request(f"token={text}"))
+
+
+class Published:
+    """An issuer's keys, which a test replaces."""
+
+    def __init__(self) -> None:
+        self.keys: tuple[Key, ...] = ()
+
+    def may_have(self, _: Sought) -> bool:
+        return False
+
+    async def look(self) -> bool:
+        return False

@@ -184,7 +184,8 @@ async def test_compose_serves_the_runbook_where_alerts_and_dashboards_lead(
     assert f"root {served_from};" in text
     port = free_port()
     text = text.replace(f"listen {address.port}", f"listen 127.0.0.1:{port}")
-    text = text.replace(str(served_from), str(ROOT / "docs")).replace("/tmp/", f"{tmp_path}/")
+    # In this order: the repository may lie there, too.
+    text = text.replace("/tmp/", f"{tmp_path}/").replace(str(served_from), str(ROOT / "docs"))
     (tmp_path / "docs.conf").write_text(text)
     nginx = needs.program("nginx", install="apt-get install nginx")
     process = await asyncio.create_subprocess_exec(

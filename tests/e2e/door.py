@@ -7,13 +7,16 @@ it, and at the status it was given.
 import json
 import time
 from base64 import urlsafe_b64decode
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from aiohttp import web
+from multidict import CIMultiDict
 
+from proxy.model import Reply
 from proxy.serve import Service
+from proxy.web.incoming import Incoming
+from proxy.web.server import Send
 
 STEERING = "/_playgate/steering"
 
@@ -54,20 +57,25 @@ class Door:
 
     def watch(self, service: Service) -> None:
         """Stand in front of a proxy that was not started yet."""
-        server = service._server
-        handle: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]] = server.request_handler
+        players = service._inner.players
+        handle = players._handle
 
-        async def noted(request: web.BaseRequest) -> web.StreamResponse:
+        async def noted(request: Incoming, send: Send[Any]) -> Any:
             at = time.monotonic()
             status = 0
+
+            async def sent(reply: Reply, fields: CIMultiDict[str]) -> Any:
+                nonlocal status
+                done = await send(reply, fields)
+                status = reply.status
+                return done
+
             try:
-                response = await handle(request)
-                status = response.status
+                return await handle(request, sent)
             finally:
                 self.note(at, request.raw_path, status)
-            return response
 
-        server.request_handler = noted
+        players._handle = noted  # type: ignore[assignment, method-assign]  # all ways but that of known requests
 
     def note(self, at: float, target: str, status: int) -> None:
         parts = urlsplit(target)

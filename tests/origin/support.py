@@ -28,6 +28,7 @@ class Observed:
     results: list[Result] = field(default_factory=list)
     statuses: list[int | None] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
+    asked_again: list[str] = field(default_factory=list)  # of these
     healthy: dict[str, bool] = field(default_factory=dict)
 
     def watch(self, asked: Asked, trace: Trace) -> "Watched":
@@ -50,6 +51,8 @@ class Watched:
         self.by.statuses.append(status)
         if result is not None:
             self.by.asked.append(self.asked.origin.name)
+            if self.asked.again:
+                self.by.asked_again.append(self.asked.origin.name)
             self.by.results.append(result)
 
 

@@ -47,6 +47,7 @@ class World:
     ttl: float = 1.0
     max_entries: int = 100
     max_weight: int = 1000
+    ahead: float = 0.0
 
     def __post_init__(self) -> None:
         self.now = 0.0
@@ -57,12 +58,14 @@ class World:
             max_entries=self.max_entries,
             max_weight=self.max_weight,
             weigh=len,
+            ahead=lambda _: self.ahead,
             clock=lambda: self.now,
             observe=self.seen.append,
         )
 
     def ask(self, key: str = "k") -> asyncio.Task[str]:
-        return asyncio.create_task(self.cache.get(key, self.source.loader(key)))
+        load = self.source.loader(key)
+        return asyncio.create_task(self.cache.get(key, load, load if self.ahead else None))
 
     async def put(self, key: str, loaded: Loaded[str]) -> str:
         """Ask for a key nobody else asks for, and let the load give this."""
@@ -155,6 +158,84 @@ async def test_values_weigh() -> None:
     assert [world.cache.peek(key) for key in ("k1", "k2", "k3")] == [None, "bbbb", "cccccc"]
     assert await world.put("k4", Loaded("d" * 11)) == "d" * 11
     assert world.cache.peek("k4") is None
+
+
+# --- Ahead of time --------------------------------------------------------------------------------
+
+
+async def soon_due() -> World:
+    """Give a world with a value that lives for a second, of which 0.9 are over."""
+    world = World(ahead=0.2)
+    await world.put("k", Loaded("old"))
+    world.now = 0.79
+    assert world.cache.peek("k") == "old"
+    world.now = 0.9
+    return world
+
+
+async def test_who_asks_shortly_before_the_end_has_it_loaded_and_waits_for_nothing() -> None:
+    world = await soon_due()
+    assert world.cache.peek("k") == "old"
+    assert world.cache.peek("k") == "old"
+    assert await world.ask() == "old"
+    await settle()
+    assert [load.stale for load in world.source.loads] == [None, "old"]
+    world.source.loads[-1].outcome.set_result(Loaded("new"))
+    await settle()
+    assert world.cache.peek("k") == "new"
+    world.now = 1.5
+    assert world.cache.peek("k") == "new"
+    assert MISS not in world.seen[1:]
+
+
+async def test_what_was_loaded_again_is_loaded_again_in_its_turn() -> None:
+    world = await soon_due()
+    for value in "bcd":
+        world.cache.peek("k")
+        await settle()
+        world.source.loads[-1].outcome.set_result(Loaded(value))
+        await settle()
+        assert world.cache.peek("k") == value
+        world.now += 0.9
+
+
+async def test_who_comes_after_the_end_waits_for_what_is_being_loaded() -> None:
+    world = await soon_due()
+    world.cache.peek("k")
+    world.now = 1.1
+    task = world.ask()
+    await settle()
+    assert len(world.source.loads) == 2
+    world.source.loads[-1].outcome.set_result(Loaded("new"))
+    assert await task == "new"
+
+
+@pytest.mark.parametrize("outcome", ["error", "not to be kept"])
+async def test_what_fails_ahead_of_time_takes_nothing_from_anybody(outcome: str) -> None:
+    world = await soon_due()
+    world.cache.peek("k")
+    await settle()
+    load = world.source.loads[-1]
+    if outcome == "error":
+        load.outcome.set_exception(ValueError())
+    else:
+        load.outcome.set_result(Loaded("503", storable=False))
+    await settle()
+    assert world.cache.peek("k") == "old"
+    world.now = 1.0
+    task = world.ask()
+    await settle()
+    world.source.loads[-1].outcome.set_result(Loaded("new"))
+    assert await task == "new"
+
+
+async def test_what_turns_out_to_be_for_one_viewer_is_nobody_elses_at_once() -> None:
+    world = await soon_due()
+    world.cache.peek("k")
+    await settle()
+    world.source.loads[-1].outcome.set_result(Loaded("mine", shareable=False))
+    await settle()
+    assert world.cache.peek("k") is None
 
 
 # --- Single flight --------------------------------------------------------------------------------
@@ -354,9 +435,13 @@ class SingleFlight(RuleBasedStateMachine):
         self.asked: list[Asked] = []
         self.last_use: dict[str, float] = {}
 
-    @initialize(ttl=st.sampled_from([0.0, 1.0, 3.0]), max_entries=st.sampled_from([1, 100]))
-    def begin(self, ttl: float, max_entries: int) -> None:
-        self.world = World(ttl, max_entries)
+    @initialize(
+        ttl=st.sampled_from([0.0, 1.0, 3.0]),
+        max_entries=st.sampled_from([1, 100]),
+        ahead=st.sampled_from([0.0, 0.5]),
+    )
+    def begin(self, ttl: float, max_entries: int, ahead: float) -> None:
+        self.world = World(ttl, max_entries, ahead=ahead)
 
     def run(self, action: Callable[[], object]) -> None:
         async def act() -> None:
@@ -406,7 +491,12 @@ class SingleFlight(RuleBasedStateMachine):
     @invariant()
     def one_load_for_each_key_that_is_waited_for(self) -> None:
         waited_for = {asked.key for asked in self.asked if not asked.task.done()}
-        assert sorted(load.key for load in self.open_loads) == sorted(waited_for)
+        loaded = [load.key for load in self.open_loads]
+        assert len(loaded) == len(set(loaded))
+        assert waited_for <= set(loaded)
+        # What is loaded ahead is waited for by nobody.
+        assert self.world.ahead or waited_for == set(loaded)
+        assert set(self.world.cache._flights) == set(loaded)
 
     @invariant()
     def an_answer_is_of_its_key_and_was_not_stale_when_it_was_asked_for(self) -> None:
@@ -424,7 +514,7 @@ class SingleFlight(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         self.run(lambda: [asked.task.cancel() for asked in self.asked])
-        assert not self.open_loads
+        assert self.world.ahead or not self.open_loads
         self.runner.close()
 
 

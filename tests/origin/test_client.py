@@ -9,11 +9,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from proxy.errors import OriginError, OriginInvalid, OriginTimeout, OriginUnreachable
-from proxy.origin.client import OriginClient
-from proxy.origin.exchange import Result
+from proxy.origin.budget import AT_LEAST, SHARE
+from proxy.origin.client import MAX_REDIRECTS, OriginClient
+from proxy.origin.exchange import Fetched, Result
 from proxy.origin.headers import Validators
 from proxy.origin.health import FAILURES
-from proxy.origin.upstream import Target
+from proxy.origin.upstream import Origin, Target
 from proxy.trace import Trace, TraceContext
 from tests.origin.conftest import Serve
 from tests.origin.support import (
@@ -262,34 +263,233 @@ async def test_origins_take_turns(serve: Serve, client: OriginClient, observed: 
     assert observed.asked == urls * 2
 
 
-async def test_an_origin_that_keeps_failing_is_skipped_until_it_answers_again(
-    serve: Serve, observed: Observed
+@pytest.fixture
+def often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("proxy.origin.probing.FIRST_PAUSE", 0.02)
+    monkeypatch.setattr("proxy.origin.probing.LONGEST_PAUSE", 0.02)
+
+
+@pytest.mark.usefixtures("often")
+async def test_an_origin_that_keeps_failing_is_skipped_until_a_request_of_ours_is_answered(
+    serve: Serve, observed: Observed, client: OriginClient
 ) -> None:
     broken = True
 
     async def behave(talk: Talk) -> None:
-        await talk.request()
-        if not broken:
-            await talk.send(response())
-            await talk.gone()
+        while True:
+            await talk.request()
+            if broken:
+                return
+            await talk.send(response(BODY))
 
-    weak, strong = await serve(behave), await serve(always(response()))
+    weak, strong = await serve(behave), await serve(always(response(BODY)))
     both = upstream(weak.url, strong.url)
-    now = 0.0
-    async with OriginClient(observed, clock=lambda: now) as client:
-        while observed.healthy.get(weak.url, True):
-            await client.fetch(both, PLAYLIST, viewer())
-        assert len(weak.requests) == FAILURES
+    while observed.healthy.get(weak.url, True):
+        await client.fetch(both, PLAYLIST, viewer())
+    await until(lambda: len(weak.requests) > FAILURES)
+    probe = weak.requests[-1]
+    assert probe.line == "GET /live/a.m3u8 HTTP/1.1"
+    assert not probe.all("X-Forwarded-For"), "no viewer asked"
+    asked = [one for one in observed.asked if one == weak.url]
+    for _ in range(5):
+        assert (await client.fetch(both, PLAYLIST, viewer())).body == BODY
+    assert len([one for one in observed.asked if one == weak.url]) - len(asked) <= 1
+    broken = False
+    await until(lambda: observed.healthy[weak.url])
+    done = len(weak.requests)
+    for _ in range(4):
+        await client.fetch(both, PLAYLIST, viewer())
+    assert len(weak.requests) == done + 2
 
-        for _ in range(5):
-            await client.fetch(both, PLAYLIST, viewer())
-        assert len(weak.requests) == FAILURES
 
-        broken, now = False, 60.0
-        for _ in range(2):
-            await client.fetch(both, PLAYLIST, viewer())
-        assert len(weak.requests) == FAILURES + 1
-        assert observed.healthy == {weak.url: True, strong.url: True}
+@pytest.mark.usefixtures("often")
+async def test_an_origin_that_is_no_routes_any_more_is_probed_no_more(
+    serve: Serve, client: OriginClient
+) -> None:
+    origin = await serve(always(b"", then_close=True))
+    for _ in range(FAILURES):
+        await refuses(client, origin, OriginUnreachable, retries=0)
+    await until(lambda: len(origin.requests) > FAILURES)
+    client.keep([])
+    await until(lambda: not client._probing._tasks)
+
+
+@pytest.mark.usefixtures("often")
+async def test_an_origin_that_went_down_while_nobody_knew_what_to_ask_it_is_probed_in_the_end(
+    serve: Serve, client: OriginClient
+) -> None:
+    origin = await serve(always(b"", then_close=True))
+    other = await serve(always(response(BODY)))
+    both = upstream(origin.url, other.url)
+    client.keep(both.origins)
+    for _ in range(FAILURES):
+        client._health.failed(both.origins[0])
+    assert not client._probing._tasks
+    asked = len(origin.requests)
+    await client.fetch(both, PLAYLIST, viewer())
+    await until(lambda: len(origin.requests) > asked)
+
+
+GOOD = response(BODY, "200 OK", TYPE)
+
+
+def is_playlist(fetched: Fetched) -> None:
+    if not fetched.body.startswith(b"#EXTM3U"):
+        raise OriginInvalid
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(response(b"", "500 Oops"), id="its own error"),
+        pytest.param(response(b"<html>", "200 OK"), id="something else"),
+        pytest.param(response(b"", "302 Found", "Location: http://a.test/"), id="elsewhere"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n#EXTM3U\n", id="short"),
+        pytest.param(
+            response(gzip.compress(bytes(50_000_000)), "200 OK", "Content-Encoding: gzip"),
+            id="bomb",
+        ),
+    ],
+)
+async def test_where_one_origin_s_answer_is_no_good_another_s_is_heard_and_it_goes_down(
+    serve: Serve, client: OriginClient, observed: Observed, answer: bytes
+) -> None:
+    weak, strong = await serve(always(answer, then_close=True)), await serve(always(GOOD))
+    both = upstream(weak.url, strong.url)
+    for _ in range(2 * FAILURES):
+        fetched = await client.fetch(both, PLAYLIST, viewer(), check=is_playlist)
+        assert (fetched.status, fetched.body) == (200, BODY)
+    assert observed.healthy == {weak.url: False, strong.url: True}
+
+
+async def test_what_is_no_good_anywhere_is_nobody_s_fault_and_the_first_answer(
+    serve: Serve, client: OriginClient, observed: Observed
+) -> None:
+    origins = [await serve(always(response(b"off", f"50{number} Off"))) for number in (3, 4)]
+    both = upstream(*(origin.url for origin in origins))
+    for _ in range(2 * FAILURES):
+        assert (await client.fetch(both, PLAYLIST, viewer())).status == 503
+    assert set(observed.healthy.values()) == {True}
+    opened = await client.open(both, PLAYLIST, viewer())
+    assert opened.status == 503
+    opened.close()
+
+
+async def test_a_segment_is_asked_for_elsewhere_where_an_origin_has_its_own_error(
+    serve: Serve, client: OriginClient, observed: Observed
+) -> None:
+    weak, strong = await serve(always(response(b"", "500 Oops"))), await serve(always(GOOD))
+    for _ in range(2 * FAILURES):
+        opened = await client.open(upstream(weak.url, strong.url), PLAYLIST, viewer())
+        assert opened.status == 200
+        assert b"".join([part async for part in opened.stream]) == BODY
+        opened.close()
+    assert observed.healthy == {weak.url: False, strong.url: True}
+
+
+@pytest.mark.parametrize("behave", ["hang", "drip_header", "drip_body"])
+async def test_where_one_origin_is_silent_for_long_another_is_asked_as_well(
+    serve: Serve, client: OriginClient, observed: Observed, behave: str
+) -> None:
+    silent, strong = await serve(globals()[behave]), await serve(always(GOOD))
+    both = upstream(silent.url, strong.url, timeout=4)
+    for _ in range(2 * FAILURES):
+        assert (await client.fetch(both, PLAYLIST, viewer())).body == BODY
+    assert observed.healthy == {silent.url: False, strong.url: True}
+    assert Result.TIMEOUT in observed.results
+    await until(lambda: not silent.tasks)
+
+
+async def test_who_waits_for_an_origin_that_holds_it_waits_no_more_once_it_is_down(
+    serve: Serve, client: OriginClient
+) -> None:
+    held, strong = await serve(hang), await serve(always(GOOD))
+    both = upstream(held.url, strong.url, timeout=4)
+    fetch = asyncio.create_task(client.fetch(both, PLAYLIST, viewer(), hold=60))
+    await until(lambda: bool(held.requests))
+    for _ in range(FAILURES):
+        client._health.failed(both.origins[0])
+    async with asyncio.timeout(20):
+        assert (await fetch).body == BODY
+    await until(lambda: not held.tasks)
+
+
+async def test_an_origin_that_is_slow_is_heard_where_the_other_is_slower(
+    serve: Serve, client: OriginClient, observed: Observed
+) -> None:
+    asked = asyncio.Event()
+
+    async def slow(talk: Talk) -> None:
+        await talk.request()
+        await asked.wait()
+        await talk.send(GOOD)
+        await talk.gone()
+
+    async def slower(talk: Talk) -> None:
+        await talk.request()
+        asked.set()
+        await talk.gone()
+
+    first, second = await serve(slow), await serve(slower)
+    both = upstream(first.url, second.url, timeout=2)
+    assert (await client.fetch(both, PLAYLIST, viewer())).body == BODY
+    assert observed.results == [Result.OK]
+    assert observed.healthy == {first.url: True, second.url: True}
+
+
+async def test_what_is_asked_again_is_a_share_of_what_is_asked(
+    observed: Observed, refusing: str
+) -> None:
+    async with OriginClient(observed, clock=lambda: 0.0) as client:
+        for _ in range(2 * AT_LEAST):
+            with suppress(OriginUnreachable):
+                await client.fetch(upstream(refusing, retries=1), PLAYLIST, viewer())
+    assert len(observed.asked_again) == AT_LEAST + SHARE * 2 * AT_LEAST
+
+
+# --- Redirects ------------------------------------------------------------------------------------
+
+
+def moved(where: str) -> bytes:
+    return response(b"", "302 Found", f"Location: {where}")
+
+
+async def test_a_manifest_is_followed_to_another_origin_of_its_route_in_the_same_folder(
+    serve: Serve, client: OriginClient, observed: Observed
+) -> None:
+    async def second(talk: Talk) -> None:
+        while True:
+            received = await talk.request()
+            assert received.line.split()[1] in ("/live/b.m3u8?x=1", "/live/c.m3u8")
+            await talk.send(GOOD if "c.m3u8" in received.line else moved("c.m3u8"))
+
+    there = await serve(second)
+    here = await serve(always(moved(f"{there.url}/live/b.m3u8?x=1")))
+    client._health._record(Origin.parse(there.url)).turn = 1  # it is the other's
+    fetched = await client.fetch(upstream(here.url, there.url, retries=0), PLAYLIST, viewer())
+    assert fetched.body == BODY
+    assert (len(here.requests), len(there.requests)) == (1, 2)
+    assert observed.results == [Result.OK]
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        *(
+            "http://evil.test/live/a.m3u8",
+            "//evil.test/live/a.m3u8",
+            "http://127.0.0.1/live/a.m3u8",
+        ),
+        *("/other/a.m3u8", "/live/../a.m3u8", "deeper/a.m3u8", "/live/a.m3u8", "ftp://x/", "//["),
+        *("file:///etc/passwd", ""),
+    ],
+)
+async def test_a_manifest_is_not_followed_to_strangers_other_folders_or_for_ever(
+    serve: Serve, client: OriginClient, where: str
+) -> None:
+    origin = await serve(always(moved(where)))
+    await refuses(client, origin, OriginInvalid)
+    assert len(origin.requests) <= 1 + MAX_REDIRECTS
 
 
 # --- Time -----------------------------------------------------------------------------------------
@@ -321,7 +521,7 @@ async def test_a_manifest_that_takes_too_long_is_given_up_and_not_asked_for_agai
     serve: Serve, client: OriginClient, observed: Observed, behave: Behaviour
 ) -> None:
     origin = await serve(behave)
-    await refuses(client, origin, OriginTimeout, timeout=0.2, retries=3)
+    await refuses(client, origin, OriginTimeout, timeout=1, retries=3)
     assert observed.results == [Result.TIMEOUT]
     await until(lambda: not origin.tasks)
 
@@ -333,7 +533,7 @@ async def test_a_connection_that_takes_too_long_counts_as_refused(
         await talk.gone()
 
     deaf, origin = await serve(no_handshake), await serve(always(response(BODY)))
-    both = upstream(f"https://127.0.0.1:{deaf.port}", origin.url, connect_timeout=0.1, timeout=30)
+    both = upstream(f"https://127.0.0.1:{deaf.port}", origin.url, connect_timeout=1, timeout=30)
     assert (await client.fetch(both, PLAYLIST, viewer())).body == BODY
     assert observed.results == [Result.ERROR, Result.OK]
 

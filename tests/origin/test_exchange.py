@@ -10,6 +10,7 @@ from proxy.errors import OriginError, OriginInvalid, OriginTimeout, OriginUnreac
 from proxy.origin.client import OriginClient
 from proxy.origin.exchange import Opened, Result
 from proxy.origin.headers import first
+from proxy.origin.health import FAILURES
 from tests.origin.conftest import Serve
 from tests.origin.support import (
     SEGMENT,
@@ -137,7 +138,7 @@ async def test_a_redirect_that_shows_an_origin_is_an_error(
     origin = await serve(always(response(b"", "302 Found", elsewhere)))
     with pytest.raises(OriginInvalid):
         await client.open(upstream(origin.url, refusing), SEGMENT, viewer())
-    assert observed.results == [Result.INVALID]
+    assert observed.results == [Result.INVALID, Result.ERROR]
 
 
 async def test_a_status_that_is_none_is_an_error(serve: Serve, client: OriginClient) -> None:
@@ -152,6 +153,30 @@ async def test_a_segment_is_tried_at_another_origin_too(
     origin = await serve(always(response(b"media")))
     opened = await client.open(upstream(refusing, origin.url), SEGMENT, viewer())
     assert await whole(opened) == b"media"
+
+
+async def test_an_origin_of_segments_that_is_down_is_probed_by_a_head(
+    serve: Serve, client: OriginClient, observed: Observed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("proxy.origin.probing.FIRST_PAUSE", 0.02)
+    broken = True
+
+    async def behave(talk: Talk) -> None:
+        await talk.request()
+        if not broken:
+            await talk.send(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n")
+
+    origin = await serve(behave)
+    cookies = viewer(("Cookie", "a=1"))
+    for _ in range(FAILURES):
+        with pytest.raises(OriginUnreachable):
+            await client.open(upstream(origin.url, retries=0), SEGMENT, cookies)
+    assert observed.healthy == {origin.url: False}
+    broken = False
+    await until(lambda: observed.healthy[origin.url])
+    probe = origin.requests[-1]
+    assert probe.line == "HEAD /live/a.ts HTTP/1.1"
+    assert not probe.all("Cookie") + probe.all("X-Forwarded-For"), "it is nobody's"
 
 
 # --- Part by part ---------------------------------------------------------------------------------
@@ -206,11 +231,11 @@ async def test_a_segment_may_take_longer_than_the_timeout_as_long_as_it_comes(
         await talk.request()
         await talk.send(b"HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\n")
         for _ in range(12):
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.2)
             await talk.send(b".")
 
     origin = await serve(behave)
-    opened = await client.open(upstream(origin.url, timeout=0.4), SEGMENT, viewer())
+    opened = await client.open(upstream(origin.url, timeout=2), SEGMENT, viewer())
     assert len(await whole(opened)) == 12
 
 
@@ -290,7 +315,7 @@ async def test_a_segment_that_breaks_off_never_looks_like_a_whole_one(
     expected: dict[type[OriginError], Result],
 ) -> None:
     origin = await serve(behave)
-    route = upstream(origin.url, timeout=0.2, retries=0)
+    route = upstream(origin.url, timeout=1, retries=0)
     with pytest.raises(OriginError) as caught:
         await whole(await client.open(route, SEGMENT, viewer()))
     assert observed.results == [expected[type(caught.value)]]
@@ -310,7 +335,7 @@ async def test_a_chunk_that_is_none_breaks_the_segment_off(
         await talk.gone()
 
     origin = await serve(behave)
-    opened = await client.open(upstream(origin.url, timeout=0.2), SEGMENT, viewer())
+    opened = await client.open(upstream(origin.url), SEGMENT, viewer())
     assert await anext(opened.stream) == b"part"
     seen.set()
     with pytest.raises(OriginError):
@@ -351,7 +376,7 @@ async def test_viewers_who_leave_a_silent_origin_do_not_make_it_look_well(
 ) -> None:
     origin = await serve(cut_by_silence)
     for leaves_early in (False, False, True, False):
-        opened = await client.open(upstream(origin.url, timeout=0.1), SEGMENT, viewer())
+        opened = await client.open(upstream(origin.url, timeout=1), SEGMENT, viewer())
         if leaves_early:
             opened.close()
         else:

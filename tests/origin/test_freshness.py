@@ -2,12 +2,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.origin.freshness import Freshness, freshness
+from proxy.origin.freshness import ON_DEMAND, Freshness, freshness, stands_in
+from proxy.streams import Pace
 
 SILENT = Freshness(None)
 STALE = Freshness(0.0)
-UNSTORABLE = Freshness(0.0, storable=False)
-PRIVATE = Freshness(0.0, shareable=False, storable=False)
+ASKED = Freshness(0.0, if_error=0.0)
+UNSTORABLE = Freshness(0.0, storable=False, if_error=0.0)
+PRIVATE = Freshness(0.0, shareable=False, storable=False, if_error=0.0)
 NOON = "Sat, 01 Jan 2022 12:00:00 GMT"
 NOON_AND_A_MINUTE = "Sat, 01 Jan 2022 12:01:00 GMT"
 
@@ -16,21 +18,25 @@ NOON_AND_A_MINUTE = "Sat, 01 Jan 2022 12:01:00 GMT"
     ("cache_control", "expected"),
     [
         ("", SILENT),
-        ("public, must-revalidate", SILENT),
+        ("public, must-revalidate", Freshness(None, if_error=0.0)),
         ("max-age=6", Freshness(6)),
         ("MAX-AGE=6", Freshness(6)),
         ('max-age="6"', Freshness(6)),
-        ("max-age=6, s-maxage=2", Freshness(2)),
-        ("s-maxage=0,max-age=6", STALE),
+        ("max-age=6, s-maxage=2", Freshness(2, if_error=0.0)),
+        ("s-maxage=0,max-age=6", ASKED),
         ("max-age=6, max-age=9", Freshness(6)),
+        ("max-age=6, stale-if-error=60", Freshness(6, if_error=66)),
+        ("s-maxage=6, stale-if-error=60", Freshness(6, if_error=66)),
+        ("max-age=6, stale-if-error=x", Freshness(6, if_error=6)),
+        ("max-age=6, proxy-revalidate, stale-if-error=60", Freshness(6, if_error=0.0)),
         ("x-max-age=6", SILENT),
         ("max-age=6s", STALE),
         ("max-age=-1", STALE),
         ("max-age", STALE),
         ("max-age=1.5", STALE),
         ("max-age=" + "9" * 5000, Freshness(float("inf"))),
-        ("no-cache, max-age=6", STALE),
-        ('no-cache="set-cookie"', STALE),
+        ("no-cache, max-age=6", ASKED),
+        ('no-cache="set-cookie"', ASKED),
         ("max-age=6, no-store", UNSTORABLE),
         ("private, max-age=6", PRIVATE),
         ('private="x", max-age=6', PRIVATE),
@@ -90,6 +96,19 @@ def test_cache_control_beats_expires() -> None:
 )
 def test_what_varies_by_viewer_is_for_one_viewer(vary: str, expected: Freshness) -> None:
     assert freshness([("Cache-Control", "max-age=6"), ("Vary", vary)]) == expected
+
+
+def test_what_is_live_stands_in_for_a_target_duration_and_what_is_on_demand_for_long() -> None:
+    live, film = Pace(live=True, interval=6), Pace(live=False, duration=60)
+    assert stands_in(live, None) == 6
+    assert stands_in(film, None) == ON_DEMAND
+    assert stands_in(None, None) == 0
+
+
+def test_the_origin_can_have_it_stand_in_for_less() -> None:
+    assert stands_in(Pace(live=False), 60) == 60
+    assert stands_in(Pace(live=True, interval=6), 60) == 6
+    assert stands_in(Pace(live=False), 0) == 0
 
 
 NAMES = st.sampled_from(["Cache-Control", "Expires", "Date", "Age", "Vary"])

@@ -156,14 +156,33 @@ def test_a_viewer_cannot_claim_to_be_forwarded() -> None:
     claims = (
         *(("X-Forwarded-For", "LIE"), ("x-forwarded-host", "LIE"), ("X-Forwarded-Port", "LIE")),
         *(("Forwarded", "for=LIE"), ("X-Real-IP", "LIE"), ("Host", "LIE")),
+        *(("X_Forwarded_For", "LIE"), ("X-Forwarded_Host", "LIE"), ("x_real_ip", "LIE")),
     )
     assert "LIE" not in str(segment_request(viewer(*claims)))
     assert "LIE" not in str(manifest_request(viewer(*claims)))
 
 
+@pytest.mark.parametrize(
+    "field", ["Content_Length", "transfer_encoding", "Proxy_Authorization", "X_HTTP_Method"]
+)
+def test_an_underscore_makes_no_other_field_of_one(field: str) -> None:
+    """Origins that speak CGI or WSGI take it for a hyphen."""
+    assert field not in dict(segment_request(viewer((field, "1"))))
+
+
+def test_a_private_field_may_have_an_underscore_itself() -> None:
+    fields = segment_request(viewer(("X_Ours", "SECRET")), private_headers=frozenset({"x_ours"}))
+    assert "SECRET" not in str(fields)
+
+
 def test_via_names_the_proxies_on_the_way() -> None:
     fields = segment_request(viewer(("Via", "2 edge"), ("Via", "1.1 shield (x)")))
     assert first(fields, "via") == "2 edge, 1.1 shield (x), 1.1 playgate"
+
+
+def test_a_manifest_that_is_for_all_is_asked_for_without_a_way_that_one_made_up() -> None:
+    request = viewer(("Via", "2 edge, 1.1 playgate, 1.1 <script>"))
+    assert first(manifest_request(request), "via") == "1.1 playgate, 1.1 playgate"
 
 
 def test_a_request_that_comes_back_for_the_third_time_is_a_loop() -> None:

@@ -3,7 +3,7 @@ from dataclasses import dataclass, field
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.origin.health import FAILURES, FIRST_PAUSE, LONGEST_PAUSE, Health
+from proxy.origin.health import FAILURES, Health
 from proxy.origin.upstream import Origin
 
 A, B, C = (Origin.parse(f"http://origin-{name}") for name in "abc")
@@ -11,11 +11,10 @@ A, B, C = (Origin.parse(f"http://origin-{name}") for name in "abc")
 
 @dataclass
 class World:
-    now: float = 0.0
     told: list[tuple[str, bool]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.health = Health(lambda: self.now, self)
+        self.health = Health(self)
 
     def up(self, origin: str, *, healthy: bool) -> None:
         self.told.append((origin, healthy))
@@ -60,72 +59,45 @@ def test_failures_in_a_row_take_an_origin_down_and_one_answer_between_them_does_
     assert [world.health.choose((A, B)) for _ in range(3)] == [B, B, B]
 
 
-def test_one_request_probes_when_the_pause_is_over() -> None:
+def test_nobody_is_sent_to_an_origin_that_is_down_before_it_has_answered() -> None:
     world = World()
     world.fail(A)
-    world.now = FIRST_PAUSE
-    assert [world.health.choose((A, B)) for _ in range(4)].count(A) == 1
-
-
-def test_an_answer_to_the_probe_brings_the_origin_back() -> None:
-    world = World()
-    world.fail(A)
-    world.now = FIRST_PAUSE
-    assert world.health.choose((A, B)) == A
+    assert {world.health.choose((A, B)) for _ in range(20)} == {B}
     world.health.succeeded(A)
     assert world.told[-1] == (A.name, True)
     assert [world.health.choose((A, B)) for _ in range(4)].count(A) == 2
 
 
-def test_pauses_grow_up_to_the_longest() -> None:
+def test_who_is_to_probe_it_is_told_once_each_time() -> None:
+    world, down = World(), list[Origin]()
+    world.health.went_down = down.append
+    for _ in range(2):
+        world.fail(A, FAILURES + 2)
+        world.health.succeeded(A)
+    assert down == [A, A]
+
+
+def test_what_was_found_of_an_origin_while_it_was_no_route_s_is_not_believed_later() -> None:
     world = World()
+    world.health.keep([A, B])
+    world.health.keep([B])
     world.fail(A)
-    pauses, last = [], world.now
-    for _ in range(8):
-        while world.health.choose((A, B)) != A:
-            world.now += FIRST_PAUSE / 4
-        world.health.failed(A)
-        pauses.append(world.now - last)
-        last = world.now
-    assert pauses == [1, 2, 4, 8, 16, LONGEST_PAUSE, LONGEST_PAUSE, LONGEST_PAUSE]
-
-
-def test_an_origin_that_was_back_starts_with_a_short_pause_again() -> None:
-    world = World()
-    for _ in range(3):
-        world.fail(A)
-        world.now += LONGEST_PAUSE
-        assert world.health.choose((A,)) == A
-    world.health.succeeded(A)
-    world.fail(A)
-    for pause in (FIRST_PAUSE, 2 * FIRST_PAUSE):
-        world.now += pause
-        assert A in [world.health.choose((A, B)) for _ in range(2)]
-
-
-def test_a_probe_nobody_reports_of_is_followed_by_another() -> None:
-    world = World()
-    world.fail(A)
-    world.now = FIRST_PAUSE
-    assert world.health.choose((A, B)) == A  # its viewer goes away
-    world.now += LONGEST_PAUSE
-    assert A in [world.health.choose((A, B)) for _ in range(2)]
-
-
-def test_where_all_are_down_the_one_due_soonest_is_asked() -> None:
-    world = World()
     world.fail(B)
-    world.now = FIRST_PAUSE / 2
+    world.health.keep([A, B])
+    assert (world.health.is_down(A), world.health.is_down(B)) == (False, True)
+
+
+def test_where_all_are_down_they_are_asked_in_turn() -> None:
+    world = World()
     world.fail(A)
-    assert [world.health.choose((A, B)) for _ in range(3)] == [B, B, B]
-    assert world.health.choose((A,)) == A
+    world.fail(B)
+    assert {world.health.choose((A, B)) for _ in range(2)} == {A, B}
 
 
 STEPS = st.lists(
     st.one_of(
         st.tuples(st.just("choose"), st.sets(st.sampled_from([A, B, C]), min_size=1)),
         st.tuples(st.sampled_from(["fail", "succeed"]), st.sampled_from([A, B, C])),
-        st.tuples(st.just("wait"), st.floats(0, 60)),
     ),
     max_size=60,
 )
@@ -139,8 +111,6 @@ def test_whatever_happens_an_origin_of_the_route_is_chosen_and_a_healthy_one_if_
     row = dict.fromkeys((A, B, C), 0)
     for step, value in steps:
         match step, value:
-            case "wait", float(seconds):
-                world.now += seconds
             case "fail", Origin() as origin:
                 world.health.failed(origin)
                 row[origin] += 1
@@ -152,9 +122,7 @@ def test_whatever_happens_an_origin_of_the_route_is_chosen_and_a_healthy_one_if_
                 chosen = world.health.choose(origins)
                 assert chosen in origins
                 healthy = [origin for origin in origins if row[origin] < FAILURES]
-                if healthy and chosen not in healthy:
-                    # A probe: the very next choice is not one again.
-                    assert world.health.choose((chosen, *healthy)) in healthy
+                assert chosen in healthy or not healthy
     for origin in (A, B, C):
         told = [healthy for name, healthy in world.told if name == origin.name]
         assert told == [index % 2 == 0 for index in range(len(told))]

@@ -1,3 +1,4 @@
+import tracemalloc
 from dataclasses import replace
 
 import pytest
@@ -8,6 +9,7 @@ from multidict import CIMultiDict
 from proxy.model import DeviceClass, Playback, Request, Subject, Ticket, Token
 from proxy.playback.device import Hints, hints, label_of, network_of
 from proxy.playback.identity import MAX_CONTENT_LENGTH, astray, content_of, named, resume, start
+from tests.support.memory import kept_bytes
 
 TOKEN = Token(Subject("a" * 32), expires_at=0)
 HOME = Hints(agent="Player/1", network="203.0.113.0/24")
@@ -133,6 +135,17 @@ def test_long_contents_are_cut_and_still_told_apart(one: str, two: str) -> None:
     names = [content_of("h", f"/{path}", "", ()) for path in (one, two)]
     assert all(len(name) <= MAX_CONTENT_LENGTH for name in names)
     assert (names[0] == names[1]) == (one == two)
+
+
+def test_nothing_is_remembered_of_long_contents() -> None:
+    """They are named before anybody knows who asks, and are as long as whoever asks likes."""
+    tracemalloc.start()
+    try:
+        for number in range(200):
+            content_of("h", f"/{number}{'x' * 8_000}", "", ())
+        assert kept_bytes() < 100_000
+    finally:
+        tracemalloc.stop()
 
 
 def request(address: str = "203.0.113.7", query: str = "", **headers: str) -> Request:

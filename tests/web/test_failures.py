@@ -238,6 +238,37 @@ async def test_more_requests_than_allowed_in_flight_are_shed() -> None:
         assert (await first).status == 200
 
 
+async def test_where_too_many_come_who_plays_goes_first() -> None:
+    async with Stack(listen={"max_in_flight": 16}, origin={"cache": "0s"}) as stack:
+        serve_channels(stack.origin, "one")
+        master = await stack.watch(ENTRY)
+        low = re.search(rb"low/index.m3u8\?_sid=[\w.-]+", master.body)
+        assert low
+        refresh = f"/live/one/{low[0].decode()}"
+        gate = asyncio.Event()
+
+        async def hold(_: web.Request) -> web.StreamResponse:
+            await gate.wait()
+            return web.Response(text=MASTER, content_type=HLS)
+
+        starts = []
+        for number in range(14):
+            path = f"/live/held-{number}/master.m3u8"
+            stack.origin.answers[path] = hold
+            starts.append(asyncio.create_task(stack.watch(path, account=f"account-{number}")))
+        await until(lambda: in_flight(stack, 14), "all but the last places are taken")
+        for entry in (ENTRY, f"{ENTRY}?_sid=seal.forged", "/live/one/low/seg7.ts"):
+            assert (await stack.watch(entry, account="bob")).code == "overloaded"
+        assert (await stack.ask(refresh)).status == 200
+        gate.set()
+        assert {answer.status for answer in await asyncio.gather(*starts)} == {200}
+
+
+async def in_flight(stack: Stack, number: int) -> bool:
+    read = stack.service.metrics.registry.get_sample_value
+    return read("playgate_in_flight_requests") == number
+
+
 @pytest.mark.parametrize(
     "field",
     [

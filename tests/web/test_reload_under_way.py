@@ -20,6 +20,7 @@ from structlog.testing import capture_logs
 
 from proxy import file_watch, keepalive_stream, reloading, token_keys
 from proxy.credentials import key_source
+from proxy.redis_pipes import Pipes
 from proxy.settings.load import Draft, read
 from tests.settings.samples import certificate, pem
 from tests.support.issuer import KeyServer, SigningKey, document
@@ -544,7 +545,9 @@ async def test_how_long_the_store_is_waited_for_may_change(
         await asyncio.gather(*players)
         assert {answer.headers.get("Playgate-Decision") for answer in answers} == {"renewed"}
         assert stack.service._inner._books._redis is not None
-        assert stack.service._inner._books._redis._pipes._timeout == 10
+        pipes = stack.service._inner._books._redis._pipes
+        assert isinstance(pipes, Pipes)
+        assert pipes._timeout == 10
 
 
 async def test_what_new_streams_meet_in_an_outage_may_change(tmp_path: Path) -> None:

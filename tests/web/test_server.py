@@ -11,10 +11,10 @@ import aiohttp
 import pytest
 import ua_parser
 from aiohttp import web
-from redis.asyncio import Redis
 from structlog.testing import capture_logs
 
 from proxy import keepalive_stream, redis_client, token_keys
+from proxy.admission.redis import RedisStore
 from proxy.credentials import key_source
 from proxy.errors import StoreUnavailable
 from proxy.running import run
@@ -270,12 +270,13 @@ async def test_a_redis_that_hangs_is_waited_for_once(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(event_stream, "CLOSE_SECONDS", hour)
     monkeypatch.setattr(keepalive_stream, "LEAVE_SECONDS", hour)
     closed: list[object] = []
+    close = RedisStore.close
 
-    async def noted(redis: Redis) -> None:
-        closed.append(redis)
-        await redis_client.closed(redis)
+    async def noted(store: RedisStore) -> None:
+        await close(store)
+        closed.append(store)
 
-    monkeypatch.setattr("proxy.admission.redis.closed", noted)
+    monkeypatch.setattr(RedisStore, "close", noted)
     with RedisServer() as server:
         store = {"url": server.url, "timeout": "10s"}
         events = {"sink": "redis-stream", "keepalive": True}

@@ -277,7 +277,7 @@ async def test_so_does_a_failure_before_anything_is_sent(monkeypatch: pytest.Mon
     async with cinema() as house:
         path = await house.segment("short")
         with monkeypatch.context() as broken, capture_logs():
-            broken.setattr("proxy.web.server._send_stream", fail)
+            broken.setattr("proxy.web.sending._send_stream", fail)
             assert (await house.stack.ask(path)).status == 500
         await house.room(2)
 

@@ -8,15 +8,13 @@ from tests.support.stack import Stack
 
 
 class Wire:
-    """A connection to a proxy."""
+    """A connection to a proxy: to its players' port, or to another."""
 
-    def __init__(self, stack: Stack) -> None:
-        self._stack = stack
+    def __init__(self, stack: Stack, port: int | None = None) -> None:
+        self._port = port or stack.service.port
 
     async def __aenter__(self) -> Self:
-        self._reader, self.writer = await asyncio.open_connection(
-            "127.0.0.1", self._stack.service.port
-        )
+        self._reader, self.writer = await asyncio.open_connection("127.0.0.1", self._port)
         return self
 
     async def __aexit__(
@@ -44,7 +42,7 @@ class Wire:
     async def reply(self) -> tuple[bytes, bytes]:
         """Read a reply that has a length, or no body."""
         head = await self._reader.readuntil(b"\r\n\r\n")
-        if head.startswith(b"HTTP/1.1 304 "):
+        if head.startswith((b"HTTP/1.1 204 ", b"HTTP/1.1 304 ")):
             return head, b""
         size = next(
             int(line.partition(b":")[2])
@@ -52,6 +50,14 @@ class Wire:
             if line.startswith(b"content-length:")
         )
         return head, await self._reader.readexactly(size)
+
+    async def head(self) -> tuple[bytes, bytes]:
+        """Read a reply that has no body, whatever it says of one."""
+        return await self._reader.readuntil(b"\r\n\r\n"), b""
+
+    async def some(self) -> bytes:
+        """Read what has come; nothing once the proxy has closed the connection."""
+        return await self._reader.read(65536)
 
     async def rest(self) -> bytes:
         """Read until the proxy closes the connection."""

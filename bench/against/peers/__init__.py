@@ -2,12 +2,13 @@
 
 from bench.against.peers.haproxy import HAPROXY
 from bench.against.peers.nginx import CACHED, MEMORY, PLAIN, TUNED
-from bench.against.peers.playgate import PLAYGATE
+from bench.against.peers.playgate import PLAYGATE, PLAYGATE_2
 from bench.against.peers.scripted import NODE_TUNED, PYTHON, USUAL
 from bench.against.peers.terms import Peer
 
 ALL: tuple[Peer, ...] = (
     PLAYGATE,
+    PLAYGATE_2,
     MEMORY,
     TUNED,
     CACHED,

@@ -1,6 +1,7 @@
-"""Playgate of this checkout, as `playgate serve` starts it: one process, metrics on."""
+"""Playgate of this checkout, as `playgate serve` starts it, metrics on."""
 
 import json
+import os
 import sys
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -13,8 +14,11 @@ from tests.support.redis_server import free_port
 
 @dataclass(frozen=True, slots=True)
 class Playgate:
+    """As one process on the server's core; as several on all cores there are, beside the load."""
+
     name: str = "playgate"
     title: str = "Playgate"
+    workers: int = 1
 
     def missing(self) -> str | None:
         return None
@@ -29,14 +33,20 @@ class Playgate:
         file.write_text(json.dumps(self._settings(terms)))
         return Process(
             *(sys.executable, "-m", "proxy", "serve", "--config", str(file)),
-            core=terms.core,
+            *("--workers", str(self.workers)),
+            core=terms.core if self.workers == 1 else f"0-{(os.cpu_count() or 1) - 1}",
             log=terms.folder / "playgate.log",
         )
 
     def _settings(self, terms: Terms) -> dict[str, object]:
         origin = [f"http://{terms.origin}"]
         return {
-            "listen": {"host": "127.0.0.1", "port": terms.port},
+            "listen": {
+                "host": "127.0.0.1",
+                "port": terms.port,
+                # As docs/sizing.md has it: what viewers ask for again and again.
+                **({"fast_path_size": terms.streams} if terms.streams else {}),
+            },
             "admin": {"host": "127.0.0.1", "port": free_port()},
             "store": {"url": f"redis://127.0.0.1:{terms.redis_port}/0", "timeout": "2s"},
             "auth": {
@@ -61,3 +71,4 @@ class Playgate:
 
 
 PLAYGATE = Playgate()
+PLAYGATE_2 = Playgate("playgate-2", "Playgate, two workers on all cores", workers=2)

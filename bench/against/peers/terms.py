@@ -17,7 +17,10 @@ ADMIT = Path(__file__).parents[1] / "servers/admit.lua"
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """Where a server listens and asks (ports of loopback), and what it is to do."""
+    """Where a server listens and asks (ports of loopback), and what it is to do.
+
+    ``streams`` are those it is to be made ready for, where they are more than usual.
+    """
 
     core: int
     port: int
@@ -26,6 +29,7 @@ class Terms:
     folder: Path
     ttl: int
     cache: bool = True
+    streams: int = 0
 
 
 class Peer(Protocol):

@@ -1,6 +1,6 @@
 -- May this stream play? decision.py in Lua: the rules, their order and their words are the same.
 --
--- ARGV: see RedisStore.decide. Answers
+-- ARGV: now, and what Words.arguments writes. Answers
 -- {outcome, stream, started, playing, requested, ceiling, active, reason, by, retry_after,
 -- {conflict...}, {ended...}, next_lapse}, where ceiling is 0 for the account's limit and n for the n-th rule.
 
@@ -13,14 +13,15 @@ local tombstone_ms = tonumber(ARGV[14])
 local id, device, strong, network = ARGV[15], ARGV[16], tonumber(ARGV[17]), ARGV[18]
 local instance = tonumber(ARGV[19]) -- nil: an entry by token
 local stray_id, stray_device = ARGV[20], ARGV[21] -- '': none
-local content, route, label = ARGV[22], ARGV[23], ARGV[24]
-local jti, issued = ARGV[25], tonumber(ARGV[26]) -- issued is nil: no credential came
+local label = ARGV[22]
+local jti, issued = ARGV[23], tonumber(ARGV[24]) -- issued is nil: no credential came
+local content, route = ARGV[25], ARGV[26]
 local rules = ARGV[27] -- the names of those it counts in, as a slot has them; '?': nobody knows
 local observes = ARGV[28] == '1'
 local FIRST_RULE = 29 -- from here on there are all of them: name, most, 1 if it only looks on
 
 dry = intent == 'peek'
-local may_displace = intent ~= 'resume'
+local may_displace = intent ~= 'resume' and intent ~= 'claim'
 local ended = drop_lapsed()
 
 -- For lack of names: ``told`` has {ceiling, active, requested, reason, by, wait, conflicts}.
@@ -119,6 +120,7 @@ if mine then
   if not provisional() then return answer('renewed', mine[STARTED]) end
 elseif not over then
   if tombstone and instance and instance <= tombstone[RELEASED] then
+    if intent == 'claim' then return answer('absent') end
     if tombstone[RELEASED_UNTIL] > now then return answer('renewed', instance) end
   end
   if intent == 'touch' then return answer('absent') end

@@ -1,10 +1,12 @@
--- Removes the slot of an instance that could not be served, as if it had never been.
--- Answers {ended}, or {} where the instance has no slot. ARGV: now, stream, started.
+-- Removes the slot of an instance that could not be served, as if it had never been; not one that
+-- somebody was heard of in since. Answers {ended}, or {} where there is no such slot.
+-- ARGV: now, stream, started, 1 if whoever forgets it kept it meanwhile.
 
 local id = ARGV[2]
 local slot = slots[id]
 local told = {}
-if slot and slot[STARTED] == tonumber(ARGV[3]) then
+local is_its_own = slot and (ARGV[4] == '1' or slot[SEEN] <= slot[STARTED])
+if is_its_own and slot[STARTED] == tonumber(ARGV[3]) then
   told[1] = {stream(id, slot), GIVEN_BACK, now}
   remove(id)
 end

@@ -1,0 +1,129 @@
+"""Slots in little memory are the same slots, and renewals that are counted the same renewals."""
+
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.admission.packed import PackedSlots
+from proxy.admission.shadow import Shadow
+from proxy.admission.slot import Slot, opened
+from proxy.admission.store import Manner, Question
+from proxy.streams import Attempt, Cadence, Decision, Outcome
+from tests.admission.samples import ACCOUNT, FILM, LIVE, attempt, policy
+
+START_MS = 1_700_000_000_000
+NETWORKS = 2
+
+texts = st.text(max_size=8)
+instants = st.integers(START_MS, START_MS + 10**9)
+slots = st.builds(
+    Slot,
+    stream=st.sampled_from(["a", "b", "c"]),
+    expires_ms=instants,
+    started_ms=instants,
+    seen_ms=instants,
+    beats=st.integers(0, 2**40),
+    cadence=st.builds(
+        Cadence,
+        ttl_ms=instants,
+        hold_ms=instants,
+        self_refreshing=st.booleans(),
+        guess=st.booleans(),
+    ),
+    device=texts,
+    strong=st.booleans(),
+    networks=st.lists(st.tuples(texts, instants), max_size=3).map(tuple),
+    content=texts,
+    route=texts,
+    label=st.text(max_size=8) | st.just("\ud800"),
+    rival=st.none() | texts,
+    rules=st.lists(texts, max_size=2).map(tuple),
+    jti=st.none() | texts,
+    issued_ms=st.integers(0, 2**45),
+    limit=st.integers(0, 9),
+    rule=texts,
+)
+
+
+@given(st.lists(slots | st.sampled_from(["a", "b", "c"])))
+def test_they_are_a_dictionary_of_slots(moves: list[Slot | str]) -> None:
+    packed, plain = PackedSlots(ACCOUNT), dict[str, Slot]()
+    for move in moves:
+        if isinstance(move, Slot):
+            packed[move.stream] = plain[move.stream] = move
+        elif move in plain:
+            del packed[move], plain[move]
+        assert (list(packed), len(packed)) == (list(plain), len(plain))
+        assert list(packed.values()) == list(plain.values())
+        assert dict(packed.items()) == plain
+        assert [packed.get(stream) for stream in "abc"] == [plain.get(stream) for stream in "abc"]
+
+
+class Clocked:
+    """A shadow, and how a store renews a stream that it has."""
+
+    def __init__(self) -> None:
+        self.now_ms = START_MS
+        self.shadow = Shadow(policy(max_networks=NETWORKS), lambda: self.now_ms / 1000)
+
+    def renew(self, question: Question, **more: object) -> None:
+        self.now_ms += 4_000
+        told = Decision(Outcome.RENEWED, "a", START_MS, 1, 2, "default", 1, 1)
+        self.shadow.adopt_again(question, told._replace(**more))  # type: ignore[arg-type]  # by names of fields
+
+    def counts(self, question: Question) -> bool:
+        """Tell whether the next renewal by a question would be counted only."""
+        return question.slot is not None and question.slot.renewable_ms == START_MS
+
+
+def asked(one: Attempt) -> Question:
+    playback = one.playback
+    manner = Manner(lambda _, own: own, one.limit, one.rule, playback.route, one.beat)
+    return Question(manner, one.account, playback.stream, one)
+
+
+@given(st.sampled_from([LIVE, FILM]), st.booleans(), st.lists(st.integers(0, 1), max_size=9))
+def test_renewals_come_to_the_same_as_if_each_was_taken_in(
+    cadence: Cadence, beat: bool, by: list[int]
+) -> None:
+    """By two playlists of a stream, say."""
+    one = attempt("a", cadence=cadence, beat=beat)
+    questions, clocked = (asked(one), asked(replace(one))), Clocked()
+    slot = opened(one, one.playback, START_MS, START_MS + 4_000)
+    clocked.renew(asked(one))  # nothing was known of it before
+    for number in by:
+        clocked.renew(questions[number])
+        slot = slot.renewed(one, NETWORKS, clocked.now_ms)
+    assert all(clocked.counts(questions[number]) for number in by)
+    assert clocked.shadow.holds(ACCOUNT, "a") == slot
+    assert not any(clocked.counts(question) for question in questions)
+
+
+def test_what_says_something_else_is_taken_in() -> None:
+    live, clocked = asked(attempt("a")), Clocked()
+    for other in (
+        attempt("a", network="elsewhere"),
+        attempt("a", cadence=FILM),
+        attempt("a", jti="one", issued_ms=1),
+        attempt("a", limit=7),
+    ):
+        for question in (live, asked(other), live):
+            clocked.renew(question)
+            slot = clocked.shadow.holds(ACCOUNT, "a")
+            assert slot is not None
+            said = question.attempt
+            assert (slot.here, slot.cadence) == (said.playback.network, said.cadence)
+            assert (slot.jti, slot.limit) == (said.jti, said.limit)
+            clocked.renew(question)
+            assert clocked.counts(question)
+
+
+def test_another_instance_is_taken_in() -> None:
+    question, clocked = asked(attempt("a")), Clocked()
+    for started_ms in (START_MS, START_MS + 1):
+        for _ in range(3):
+            clocked.renew(question, started_ms=started_ms)
+        slot = clocked.shadow.holds(ACCOUNT, "a")
+        assert slot is not None
+        assert slot.started_ms == started_ms

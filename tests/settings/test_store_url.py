@@ -1,0 +1,135 @@
+import pytest
+
+from proxy.redis_client import client
+from proxy.redis_place import Way, parse
+from proxy.settings.store_url import StoreUrl, check_store_url
+
+STORES = [
+    "memory://",
+    "redis://localhost",
+    "redis://localhost:6379/0",
+    "redis://:p%40ss%2Fword@redis.internal:6380/15",
+    "redis://user:pass@[::1]:6379",
+    "rediss://h:1/2?ssl_cert_reqs=none&ssl_check_hostname=false",
+    "rediss://h?ssl_ca_certs=/etc/ca.pem&protocol=3",
+    "unix:///run/redis.sock",
+    "unix://:pass@/run/redis.sock?db=3",
+    "redis+sentinel://a:26379,b,[::1]:26380/mymaster",
+    "redis+sentinel://user:p%40ss@a/my.master-1/3?sentinel_username=s&sentinel_password=p%26q",
+    "rediss+sentinel://a,b/m/0?db=2&protocol=3&ssl_ca_certs=/etc/ca.pem",
+    "redis+cluster://a:7000,b:7001",
+    "rediss+cluster://user:pass@a/?protocol=3&ssl_check_hostname=false",
+]
+
+
+@pytest.mark.parametrize("text", STORES)
+def test_a_stores_url_is_kept_as_it_is(text: str) -> None:
+    assert check_store_url(StoreUrl(text)).get_secret_value() == text
+
+
+@pytest.mark.parametrize("text", STORES[1:])
+async def test_redis_py_takes_every_url_that_is_accepted(text: str) -> None:
+    redis = client(text, timeout=1, connections=1)
+    # Making a connection object is where an option that it does not know would surface.
+    redis.connection_pool.make_connection()  # type: ignore[no-untyped-call]  # redis-py
+    await redis.aclose()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "memory", "memory:", "memory://x", "memory:///", "REDIS", "http://h", "redis:h"),
+        *(
+            "redis://",
+            "redis:///0",
+            "redis://h:port",
+            "redis://h:70000",
+            "redis://h/x",
+            "redis://h#",
+        ),
+        *(
+            "redis://:pa/ss@h",
+            "redis://:pa#ss@h",
+            "redis://:pa?ss@h",
+            "redis://[::1",
+            "redis://h h",
+        ),
+        *("redis://h?password=x", "redis://h?db=x", "redis://h?protocol=9", "redis://h?db="),
+        *("redis://h?ssl_cert_reqs=none", "rediss://h?ssl_cert_reqs=maybe", "redis://h?max=1"),
+        *(
+            "unix://run/redis.sock",
+            "unix:///",
+            "unix://",
+            "redis://h/0/1",
+            "redis://hé",
+            "redis://h\n",
+        ),
+        *("redis://a,b", "redis+other://a", "unix+cluster:///a", "redis+://a", "sentinel://a/m"),
+        *(
+            "redis+sentinel://a",
+            "redis+sentinel://a/",
+            "redis+sentinel://a/m/x",
+            "redis+sentinel:///m",
+        ),
+        *("redis+sentinel://a,/m", "redis+sentinel://a,,b/m", "redis+sentinel://a/m/0/1"),
+        *("redis+sentinel://a/m%2F", "redis+sentinel://a/m?sentinel_password=", "redis+cluster://"),
+        *("redis+cluster://a/1", "redis+cluster://a?db=1", "redis+cluster://a,b:x"),
+        *("redis+cluster://a?sentinel_password=x", "redis+cluster://a?ssl_cert_reqs=none"),
+    ],
+)
+def test_what_is_no_stores_url_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"must|may have|has a value"):
+        check_store_url(StoreUrl(text))
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("redis://user:hunter2@h:1/2?db=3", "redis://user:********@h:1/2?db=3"),
+        ("unix://:hunter2@/run/redis.sock", "unix://:********@/run/redis.sock"),
+        ("redis://user@h", "redis://user@h"),
+        ("memory://", "memory://"),
+        (
+            "redis+sentinel://u:hunter2@a,b/m/0?sentinel_password=hunter2&protocol=3",
+            "redis+sentinel://u:********@a,b/m/0?sentinel_password=********&protocol=3",
+        ),
+        (
+            "redis+sentinel://a/m?sentinel%5Fpassword=hunter2",
+            "redis+sentinel://a/m?sentinel%5Fpassword=********",
+        ),
+        ("redis+cluster://u:hunter2@a,b", "redis+cluster://u:********@a,b"),
+    ],
+)
+def test_a_password_is_masked_and_nothing_else(text: str, shown: str) -> None:
+    url = StoreUrl(text)
+    assert str(url) == shown
+    assert "hunter2" not in f"{url!r} {url}"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("redis+sentinel://a:26379", "what the sentinels watch"),
+        ("redis+sentinel://a,b c/m", "must be memory://"),
+        ("redis+sentinel://a,b:x/m", "commas"),
+        ("redis+cluster://a/0", "one database"),
+        ("redis+cluster://a?db=3", "may have the options protocol and no others"),
+    ],
+)
+def test_what_is_wrong_is_said(text: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        check_store_url(StoreUrl(text))
+
+
+def test_a_place_is_read_from_its_url() -> None:
+    place = parse("redis+sentinel://u:p%40w@a,[::1]:7/m.1/3?sentinel_password=s%26&protocol=3", 1)
+    assert (place.way, place.name) == (Way.SENTINEL, "m.1")
+    assert place.nodes == (("a", 26379), ("::1", 7))
+    wanted = {"username": "u", "password": "p@w", "db": 3, "protocol": 3}
+    assert {name: place.options[name] for name in wanted} == wanted
+    assert place.of_sentinels["password"] == "s&"
+    assert not {"username", "db", "sentinel_password"} & {*place.of_sentinels}
+    assert set(place.secrets) == {"p@w", "s&"}
+    place = parse("rediss+cluster://:p@a:1,b", 1)
+    assert (place.way, place.nodes, place.is_tls) == (Way.CLUSTER, (("a", 1), ("b", 6379)), True)
+    assert place.options["password"] == "p"

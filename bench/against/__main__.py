@@ -3,6 +3,7 @@
 import argparse
 import os
 import shutil
+import signal
 import statistics
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -29,6 +30,8 @@ USUAL = [*(workload.name for workload in WORKLOADS), HALF_LOAD, MEMORY]
 
 def main() -> None:
     options = read_options()
+    # Told to end, as by Ctrl-C, it ends what it has started as well.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     if lacking := [each for each in ("wrk", "nginx", "taskset") if not shutil.which(each)]:
         sys.exit(f"not here, and needed for load and origin: {', '.join(lacking)}")
     cores = Cores(options.server_core, options.load_core)

@@ -54,7 +54,7 @@ class ListenSettings(Section):
         description="Whether what is asked again is answered on a shorter path.",
     )
     fast_path_size: Annotated[int, Field(ge=1, le=1_000_000), integer_text] = Field(
-        32_768,
+        65_536,
         description="Requests that the shorter path knows, at some 0.9 KiB each: all that viewers "
         "ask again and again. What it does not know takes several times as much of a processor.",
     )

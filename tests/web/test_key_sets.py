@@ -18,7 +18,6 @@ from tests.support.good_secrets import secret
 from tests.support.issuer import KeyServer, SigningKey, document
 from tests.support.playlists import LIVE
 from tests.support.poll import until
-from tests.support.redis_server import free_port
 from tests.support.stack import Stack
 
 OLD, NEW, OTHER = SigningKey("old"), SigningKey("new"), SigningKey("old")
@@ -109,7 +108,6 @@ async def test_an_issuer_that_is_away_takes_no_keys_and_is_found_again() -> None
 
 async def test_without_a_single_key_the_proxy_starts_and_says_that_it_is_not_ready() -> None:
     server = KeyServer(document(OLD))
-    server.port = free_port()
     async with stack(by_url(server)) as proxy:
         assert await ready(proxy) == (503, False)
         assert await outcome(proxy, OLD.token()) == "issuer_unavailable"
@@ -124,7 +122,6 @@ async def test_without_a_single_key_the_proxy_starts_and_says_that_it_is_not_rea
 
 async def test_whose_keys_were_never_had_is_told_apart_from_whose_token_is_bad() -> None:
     server = KeyServer(document(NEW))
-    server.port = free_port()
     assert isinstance(OLD.key, ec.EllipticCurvePrivateKey)
     public = Pair.of(OLD.key).public
     fixed = {"algorithm": "ES256", "kid": "old", "public_key": public, "issuer": "https://here"}
@@ -157,7 +154,6 @@ async def test_whose_keys_were_never_had_is_told_apart_from_whose_token_is_bad()
 
 async def test_another_key_is_enough_to_be_ready() -> None:
     server = KeyServer()
-    server.port = free_port()
     async with stack(STATIC, by_url(server)) as proxy:
         assert await ready(proxy) == (200, True)
         assert await outcome(proxy, proxy.token()) == "ok"
@@ -219,7 +215,6 @@ async def test_a_key_set_in_a_file_is_read_again_when_it_is_replaced(tmp_path: P
 async def test_the_age_of_each_set_is_shown_under_names_that_hold_no_query(tmp_path: Path) -> None:
     (tmp_path / "keys.json").write_bytes(document(NEW))
     server = KeyServer()
-    server.port = free_port()
     url = f"{server.url}?key=canary"
     async with stack(
         by_url(server),

@@ -8,6 +8,7 @@ import structlog
 from hypothesis import settings
 from redis.asyncio import Redis
 
+from tests.support.loop_clock import LoopClock
 from tests.support.redis_server import RedisServer
 
 # How long one example takes says more of the machine than of the code.
@@ -53,6 +54,12 @@ def _logging_restored() -> Iterator[None]:
         kept = structlog.stdlib.ProcessorFormatter
         root.handlers = [one for one in root.handlers if not isinstance(one.formatter, kept)]
         root.setLevel(level)
+
+
+@pytest.fixture
+async def loop_clock(monkeypatch: pytest.MonkeyPatch) -> LoopClock:
+    """Give the clock that all waits of this test go by."""
+    return LoopClock(monkeypatch)
 
 
 @pytest.fixture(scope="session")

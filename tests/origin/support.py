@@ -67,14 +67,19 @@ def viewer(
     return Request(method, scheme, host, "/public", "", CIMultiDict(fields), address)
 
 
+# Seconds: a busy machine may take its time, and after a quarter of it another origin is asked, too.
+PATIENT = {"timeout": 240.0, "connect_timeout": 60.0}
+
+
 def upstream(*urls: str, **config: Any) -> Upstream:
-    """Give a route's upstream, its config as by default but for what is named."""
-    return Upstream("live", tuple(Origin.parse(url) for url in urls), OriginConfig(**config))
+    """Give a route's upstream, its config patient but for what is named."""
+    origins = tuple(Origin.parse(url) for url in urls)
+    return Upstream("live", origins, OriginConfig(**{**PATIENT, **config}))
 
 
 async def until(condition: Callable[[], bool]) -> None:
     """Poll for a condition; what has not come true by the end of this never will."""
-    give_up = time.monotonic() + 10
+    give_up = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < give_up, "it did not come true"
         await asyncio.sleep(0.005)

@@ -1,6 +1,7 @@
 """The whole proxy, running, with a real origin behind and a client in front."""
 
 import re
+import time
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,11 @@ from tests.support.origin import TestOrigin
 JWT_SECRET = "jwt-secret-canary-0123456789abcdef0123456789"
 TICKET_SECRET = "ticket-secret-canary-0123456789abcdef01234"
 ADMIN_TOKEN = "admin-token-canary"
+# A viewer's ticket is another from one half of its life to the next, which begin at whole multiples
+# of that (hours).
+TICKETS = (12, 11)
+# Longer than any test takes.
+SOON = 1800
 
 
 @dataclass(frozen=True)
@@ -67,6 +73,16 @@ class Answer:
         return found[1]
 
 
+def ticket_life(now: float) -> int:
+    """Give how long tickets are to live (hours), so that no half of it is over soon."""
+
+    def left(hours: int) -> float:
+        half = hours * 3600 // 2
+        return half - now % half
+
+    return max(TICKETS, key=lambda hours: left(hours) > SOON)
+
+
 def merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
     """Merge settings, deeply."""
     result = dict(base)
@@ -99,6 +115,7 @@ class Stack:
         self.file = folder and folder / "playgate.yaml"
         self.environ: dict[str, str] = {}
         self.heard: list[Settings] = []
+        self._tickets = f"{ticket_life(time.time())}h"
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as opened:
@@ -133,7 +150,7 @@ class Stack:
             "listen": {"host": "127.0.0.1", "port": 0, "drain_timeout": "1s"},
             "admin": {"port": 0, "token": ADMIN_TOKEN},
             "auth": {"keys": [{"algorithm": "HS256", "secret": JWT_SECRET}]},
-            "tickets": {"secret": TICKET_SECRET},
+            "tickets": {"secret": TICKET_SECRET, "ttl": self._tickets},
             # A busy machine may take its time; what a limit does has tests that set it.
             "origin": {"cache": "0s", "timeout": "1m"},
             "routes": [
@@ -146,7 +163,10 @@ class Stack:
                 },
             ],
         }
-        return merged(base, self.overrides)
+        settings = merged(base, self.overrides)
+        origin = settings["origin"]
+        origin.setdefault("connect_timeout", origin["timeout"])
+        return settings
 
     def write(self, **settings: Any) -> None:
         """Write the file, with other settings over those it has."""

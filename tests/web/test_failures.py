@@ -10,6 +10,7 @@ from aiohttp import web
 
 from proxy.streams import Attempt, Decision
 from proxy.web.connections import PlayerProtocol
+from tests.support.loop_clock import LoopClock
 from tests.support.origin import HLS
 from tests.support.playlists import MASTER, serve_channels
 from tests.support.poll import until
@@ -21,9 +22,7 @@ ENTRY = "/live/one/master.m3u8"
 
 @pytest.fixture
 async def stack() -> AsyncIterator[Stack]:
-    async with Stack(
-        origin={"timeout": "500ms", "connect_timeout": "200ms", "max_manifest": "4KiB"}
-    ) as running:
+    async with Stack(origin={"max_manifest": "4KiB"}) as running:
         serve_channels(running.origin, "one")
         yield running
 
@@ -161,10 +160,13 @@ async def test_what_is_no_manifest_is_origin_invalid_and_costs_no_slot(
     assert await active(stack) == 0
 
 
-async def test_an_origin_that_hangs_times_out_and_costs_no_slot(stack: Stack) -> None:
+async def test_an_origin_that_hangs_times_out_and_costs_no_slot(
+    stack: Stack, loop_clock: LoopClock
+) -> None:
     gate = asyncio.Event()
 
     async def hang(_: web.Request) -> web.StreamResponse:
+        loop_clock.passes(stack.settings.origin.timeout)
         await gate.wait()
         return web.Response()
 

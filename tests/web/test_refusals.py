@@ -15,6 +15,7 @@ from aiohttp import web
 
 from proxy.errors import ConfigInvalid, InternalError, PlaygateError
 from tests.support.issuer import SigningKey
+from tests.support.loop_clock import LoopClock
 from tests.support.playlists import serve_channels
 from tests.support.stack import JWT_SECRET, Answer, Stack
 
@@ -30,6 +31,7 @@ class Scene:
     """A proxy in which something is about to be refused."""
 
     stack: Stack
+    clock: LoopClock
     curtain: asyncio.Event = field(default_factory=asyncio.Event)
     background: list["asyncio.Task[Any]"] = field(default_factory=list)
 
@@ -197,7 +199,11 @@ async def origin_has_no_manifest(scene: Scene) -> str:
 
 
 async def origin_hangs(scene: Scene) -> str:
-    scene.stack.origin.answers[ENTRY] = scene.hang
+    async def hang(request: web.Request) -> web.StreamResponse:
+        scene.clock.passes(scene.stack.settings.origin.timeout)
+        return await scene.hang(request)
+
+    scene.stack.origin.answers[ENTRY] = hang
     return f"{ENTRY}?{token()}"
 
 
@@ -276,17 +282,17 @@ CASES = {
     ),
     "origin away": Case("origin_unreachable", 502, good, route()),
     "no manifest": Case("origin_invalid", 502, origin_has_no_manifest, asks_origin=True),
-    "origin hangs": Case(
-        "origin_timeout", 504, origin_hangs, {"origin": {"timeout": "300ms"}}, asks_origin=True
-    ),
+    "origin hangs": Case("origin_timeout", 504, origin_hangs, asks_origin=True),
 }
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
-async def test_a_refusal_says_what_it_is_to_players_pages_and_operators(case: Case) -> None:
+async def test_a_refusal_says_what_it_is_to_players_pages_and_operators(
+    case: Case, loop_clock: LoopClock
+) -> None:
     async with Stack(**case.settings) as stack:
         serve_channels(stack.origin, "one", "two")
-        scene = Scene(stack)
+        scene = Scene(stack, loop_clock)
         try:
             path = await case.provoke(scene)
             asked = len(stack.origin.requests)

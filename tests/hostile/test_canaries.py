@@ -26,6 +26,7 @@ from redis.asyncio import Redis
 from proxy.minting import mint
 from proxy.settings.load import load
 from tests.conftest import Tell
+from tests.support.jws import spoilt
 from tests.support.origin import HLS, TestOrigin
 from tests.support.playlists import MASTER, serve_channels
 from tests.support.poll import until
@@ -181,11 +182,11 @@ async def viewers_fail(served: Served) -> str:
         ("a forged token", f"{ENTRY}?token={forged}", nothing),
         ("a forged one in a field", ENTRY, {"Authorization": f"Bearer {forged}"}),
         ("a forged one in a cookie", ENTRY, {"Cookie": f"session={forged}"}),
-        ("a token with another signature", f"{ENTRY}?token={token[:-4]}AAAA", nothing),
+        ("a token with another signature", f"{ENTRY}?token={spoilt(token)}", nothing),
         ("an expired one", f"{ENTRY}?token={expired}", nothing),
         ("a stream too many", f"/live/two/master.m3u8?token={token}", nothing),
         ("a ticket elsewhere", f"/live/two/low/index.m3u8?_sid={ticket}", nothing),
-        ("a broken ticket", f"{ENTRY}?_sid={ticket[:-4]}AAAA", nothing),
+        ("a broken ticket", f"{ENTRY}?_sid={spoilt(ticket)}", nothing),
         ("nowhere", f"/nowhere?token={token}", everywhere),
         ("a path that is two", f"/live//x?token={token}", everywhere),
         ("an origin that is away", f"/away/x.m3u8?token={other}", {"Cookie": cookie}),

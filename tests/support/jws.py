@@ -83,3 +83,9 @@ def made(header: object, payload: object, sign: Signer | bytes) -> str:
 def good(payload: object, **header: Any) -> str:
     """A token whose signature is good, whatever else."""
     return made({"alg": "HS256", "kid": "hs", **header}, payload, mac)
+
+
+def spoilt(text: str, letters: int = 4) -> str:
+    """Give a text in base64 with so many other letters at its end, whatever stands there."""
+    other = "A" * letters
+    return text[:-letters] + (other if text[-letters:] != other else "B" * letters)

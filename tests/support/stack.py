@@ -172,7 +172,10 @@ class Stack:
         """Write the file, with other settings over those it has."""
         assert self.file is not None
         self.overrides = merged(self.overrides, settings)
-        self.file.write_text(yaml.safe_dump(self.mapping(), sort_keys=False))
+        # In one go, as an editor or a deployment does: it may be being read.
+        whole = self.file.with_suffix(".new")
+        whole.write_text(yaml.safe_dump(self.mapping(), sort_keys=False))
+        whole.replace(self.file)
 
     async def reload(self, **settings: Any) -> Answer:
         """Write the file and have it reloaded; tokens are of the configuration in force."""

@@ -230,7 +230,7 @@ async def test_metrics_tell_what_happened_and_name_nobody(stack: Stack) -> None:
 async def test_open_requests_finish_when_the_proxy_is_stopped() -> None:
     from aiohttp import web  # noqa: PLC0415  # for this alone
 
-    async with Stack() as stack:
+    async with Stack(listen={"drain_timeout": "1h"}) as stack:
         entered, gate = asyncio.Event(), asyncio.Event()
 
         async def hold(_: web.Request) -> web.StreamResponse:

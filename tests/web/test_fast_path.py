@@ -19,6 +19,8 @@ from proxy.model import Reply
 from proxy.streams import Decision, Outcome, Pace
 from proxy.web.fast_path import FastConnection, Told
 from proxy.web.refusals import HAMMERING, MAX_BODY, MAX_REMEMBERED, Refusal, Refusals
+from proxy.web.server import KEEPALIVE_SECONDS
+from tests.support.loop_clock import LoopClock
 from tests.support.origin import HLS
 from tests.support.playlists import LIVE, serve_channels, serve_dash
 from tests.support.poll import until
@@ -370,18 +372,17 @@ async def test_renditions_of_another_tempo_are_answered_as_well(taken: Taken) ->
         assert taken.answered == before + 4
 
 
-async def test_known_streams_play_on_while_the_store_is_away(taken: Taken) -> None:
+async def test_known_streams_play_on_while_the_store_is_away(
+    taken: Taken, loop_clock: LoopClock
+) -> None:
     with RedisServer() as redis:
-        store = {"url": redis.url, "timeout": "200ms", "on_outage": "closed"}
+        store = {"url": redis.url, "timeout": "10s", "on_outage": "closed"}
         async with running(store=store) as stack, Wire(stack) as wire:
             target = await started(wire, stack)
             await until(lambda: beats_fast(wire, target, taken), "a beat on the fast path")
-            assert redis.process is not None
-            redis.process.send_signal(signal.SIGSTOP)
-            try:
-                replies = await beaten(wire, target, times=5)
-            finally:
-                redis.process.send_signal(signal.SIGCONT)
+            async with asked(stack, redis, wire, target):
+                loop_clock.passes(10)
+                replies = [await wire.reply(), *await beaten(wire, target, times=4)]
             assert {status(reply) for reply in replies} == {200}
             assert {value(reply, "Playgate-Decision") for reply in replies} == {"unchecked"}
             assert taken.told[-1] is None
@@ -523,6 +524,13 @@ async def test_a_bug_costs_the_request_it_hits_and_no_other(
 # --- Refusals -------------------------------------------------------------------------------------
 
 
+@pytest.fixture
+def lasting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Remember refusals for longer than a busy machine is busy with a request."""
+    monkeypatch.setattr("proxy.web.refusals.MEMORY_SECONDS", 3600)
+
+
+@pytest.mark.usefixtures("lasting")
 @pytest.mark.parametrize("what", ["refused", "ended"])
 async def test_who_hammers_after_a_refusal_is_told_the_same_without_asking_the_store(
     taken: Taken, store: dict[str, str], what: str
@@ -548,6 +556,7 @@ async def test_who_hammers_after_a_refusal_is_told_the_same_without_asking_the_s
         assert read("playgate_requests_total", labels) == 9
 
 
+@pytest.mark.usefixtures("lasting")
 async def test_room_that_was_made_here_is_found_at_once(taken: Taken) -> None:
     async with running(limits={"default": 1}) as stack, Wire(stack) as wire:
         await started(wire, stack, device="tv")
@@ -839,6 +848,7 @@ async def test_requests_in_a_row_are_answered_in_order_whichever_way_each_goes(
         assert taken.answered > 200
 
 
+@pytest.mark.usefixtures("lasting")
 @pytest.mark.parametrize("seed", range(4))
 async def test_a_row_of_beats_and_hammered_refusals_is_answered_to_its_end(
     taken: Taken, redis: RedisServer, seed: int
@@ -902,12 +912,16 @@ async def test_a_drain_says_in_the_next_answer_that_it_is_the_last(taken: Taken)
 
 
 async def test_a_connection_that_was_idle_for_long_is_closed(
-    monkeypatch: pytest.MonkeyPatch, taken: Taken
+    loop_clock: LoopClock, taken: Taken
 ) -> None:
-    monkeypatch.setattr("proxy.web.server.KEEPALIVE_SECONDS", 0.3)
     async with running() as stack, Wire(stack) as wire:
         target = await started(wire, stack)
         await beaten(wire, target)
-        assert taken.answered == 1
+        loop_clock.passes(KEEPALIVE_SECONDS / 2)
+        await beaten(wire, target, times=1)
+        loop_clock.passes(KEEPALIVE_SECONDS / 2)
+        await beaten(wire, target, times=1)
+        assert taken.answered == 3
+        loop_clock.passes(KEEPALIVE_SECONDS)
         async with asyncio.timeout(60):
             assert await wire.rest() == b""

@@ -10,12 +10,16 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from proxy.admission.ledger import RELEASED_MS
 from tests.support.playlists import serve_film
 from tests.support.poll import until
 from tests.support.stack import Stack
+from tests.wild.screens import TestClock
 
 FILM, OTHER = "/live/film.m3u8", "/live/other.m3u8"
 STREAMS = "/admin/v1/accounts/alice/streams"
+# For so long, who gave a slot back is served without one (seconds).
+FAREWELL = RELEASED_MS / 1000
 
 
 @pytest.fixture(autouse=True)
@@ -57,7 +61,7 @@ async def broke_off(body: aiohttp.StreamReader) -> None:
             pass
 
     with pytest.raises(aiohttp.ClientPayloadError):
-        await asyncio.wait_for(read_on(), 20)
+        await asyncio.wait_for(read_on(), 60)
 
 
 async def goes_on(body: aiohttp.StreamReader, stack: Stack) -> None:
@@ -70,7 +74,7 @@ async def goes_on(body: aiohttp.StreamReader, stack: Stack) -> None:
         return sum(value(name, {"route": "live", "result": it}) or 0 for it in outcomes)
 
     before = asked()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while asked() < before + 3:
             assert await body.readany()
 
@@ -95,16 +99,19 @@ async def test_nor_does_one_whose_token_was_revoked() -> None:
 
 
 async def test_who_gave_the_slot_back_and_plays_on_stops_where_another_has_it() -> None:
-    async with cinema(limits={"default": 1}) as stack:
+    clock = TestClock()
+    async with cinema(clock=clock, limits={"default": 1}) as stack:
         film = await stack.watch(FILM)
         async with taking(stack, film.uris()[0]) as body:
             await stack.ask(f"/_playgate/release?_sid={film.ticket()}", method="POST")
             assert (await stack.watch(OTHER, agent="other/1")).status == 200
+            clock.passes(FAREWELL)
             await broke_off(body)
 
 
 async def test_who_gave_the_slot_back_and_plays_on_takes_it_again_where_it_is_free() -> None:
-    async with cinema() as stack:
+    clock = TestClock()
+    async with cinema(clock=clock) as stack:
         film = await stack.watch(FILM)
         async with taking(stack, film.uris()[0]) as body:
             await stack.ask(f"/_playgate/release?_sid={film.ticket()}", method="POST")
@@ -112,8 +119,10 @@ async def test_who_gave_the_slot_back_and_plays_on_takes_it_again_where_it_is_fr
             async def is_listed() -> bool:
                 return bool((await stack.operate(STREAMS)).json["streams"])
 
+            await goes_on(body, stack)
             assert not await is_listed()
-            await until(is_listed, "the stream has a slot again")  # farewell lasts two seconds
+            clock.passes(FAREWELL)
+            await until(is_listed, "the stream has a slot again")
             await goes_on(body, stack)
 
 

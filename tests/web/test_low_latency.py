@@ -13,10 +13,14 @@ import pytest
 from aiohttp import web
 from structlog.testing import capture_logs
 
+from proxy.admission.ledger import RELEASED_MS
+from proxy.origin.patience import HELD_TARGETS, LONGEST_TARGET
+from tests.support.loop_clock import LoopClock
 from tests.support.origin import HLS
 from tests.support.playlists import serve_film
 from tests.support.poll import until
 from tests.support.stack import Answer, Stack
+from tests.wild.screens import TestClock
 
 MASTER = """#EXTM3U
 #EXT-X-STREAM-INF:BANDWIDTH=800000
@@ -39,6 +43,7 @@ PLAYLIST = f'{HEAD}#EXT-X-MAP:URI="init.mp4"\n#EXTINF:1,\nseg7.m4s\n{TAIL}'
 DELTA = f"{HEAD}#EXT-X-SKIP:SKIPPED-SEGMENTS=1\n{TAIL}"
 ENTRY, LOW = "/live/one/master.m3u8", "/live/one/low/index.m3u8"
 NEXT = "_HLS_msn=8&_HLS_part=2"
+LONGEST_HOLD = HELD_TARGETS * LONGEST_TARGET
 
 
 @dataclass
@@ -46,6 +51,7 @@ class Channel:
     """A low-latency channel whose origin holds what is not there yet until it is let go."""
 
     stack: Stack
+    loop_clock: LoopClock
     target: int = 1  # seconds
     news: asyncio.Event = field(default_factory=asyncio.Event)
     held: list[web.Request] = field(default_factory=list)
@@ -104,14 +110,21 @@ class Channel:
         """Wait for as long as the origin has for any request that it may not hold."""
         self.stack.origin.answers[path] = self.part
         number = len(self.held)
-        assert (await self.stack.watch(path, "somebody-else")).code == "origin_timeout"
+        asked = asyncio.create_task(self.stack.watch(path, "somebody-else"))
+        await self.count(number + 1)
+        self.time_out()
+        assert (await asked).code == "origin_timeout"
         del self.held[number:]
+
+    def time_out(self, more: float = 0) -> None:
+        """Let as much time pass as the origin has, and more."""
+        self.loop_clock.passes(self.stack.settings.origin.timeout + more)
 
 
 @asynccontextmanager
-async def channel(**settings: Any) -> AsyncIterator[Channel]:
+async def channel(loop_clock: LoopClock, **settings: Any) -> AsyncIterator[Channel]:
     async with Stack(**{"origin": {"cache": "1s"}, **settings}) as stack:
-        running = Channel(stack)
+        running = Channel(stack, loop_clock)
         running.serve()
         try:
             yield running
@@ -120,15 +133,19 @@ async def channel(**settings: Any) -> AsyncIterator[Channel]:
 
 
 @pytest.fixture
-async def live() -> AsyncIterator[Channel]:
-    async with channel() as running:
+async def live(loop_clock: LoopClock) -> AsyncIterator[Channel]:
+    async with channel(loop_clock) as running:
         yield running
 
 
 @pytest.fixture
-async def hasty() -> AsyncIterator[Channel]:
-    """A proxy that gives an origin no time: enough for a busy machine, little for a test."""
-    async with channel(origin={"timeout": "1500ms"}) as running:
+async def hasty(loop_clock: LoopClock) -> AsyncIterator[Channel]:
+    """A proxy that gives an origin less time than it may hold what is live: a minute, and more.
+
+    A quarter of a target duration is longer than any delay here, and shorter than that.
+    """
+    async with channel(loop_clock, origin={"timeout": "30s"}) as running:
+        running.target = 60
         yield running
 
 
@@ -197,7 +214,11 @@ async def test_a_reload_that_is_held_for_too_long_is_a_timeout_and_no_fault_of_t
     hasty: Channel,
 ) -> None:
     low = await hasty.watch()
-    reloads = [hasty.stack.ask(f"{low}&_HLS_msn={number}") for number in range(9, 13)]
+    reloads = [asking(hasty.stack, f"{low}&_HLS_msn={number}") for number in range(9, 13)]
+    await hasty.count(4)
+    await hasty.outlast()
+    assert not any(reload.done() for reload in reloads)
+    hasty.time_out(more=LONGEST_HOLD)
     assert {answer.code for answer in await asyncio.gather(*reloads)} == {"origin_timeout"}
     origin = hasty.stack.origin.url
     assert sample(hasty.stack, "playgate_origin_up", origin=origin) == 1
@@ -221,9 +242,9 @@ async def test_viewers_who_wait_for_the_same_are_one_request_at_the_origin(live:
     assert len(live.held) == 1
 
 
-async def test_as_many_requests_may_be_held_as_may_be_in_flight() -> None:
+async def test_as_many_requests_may_be_held_as_may_be_in_flight(loop_clock: LoopClock) -> None:
     many = 105  # more connections than aiohttp would open by itself; an eighth is for who plays
-    async with channel(listen={"max_in_flight": 120}) as live:
+    async with channel(loop_clock, listen={"max_in_flight": 120}) as live:
         parts = [asking(live.stack, "/open/part8.2.m4s") for _ in range(many)]
         await live.count(many)
         assert (await live.stack.ask("/open/part8.2.m4s")).code == "overloaded"
@@ -272,8 +293,10 @@ async def test_a_part_whose_header_is_here_and_whose_body_is_held_is_let_go_too(
     await live.gone()
 
 
-async def test_a_viewer_who_goes_away_before_the_entry_came_leaves_no_slot_behind() -> None:
-    async with channel(origin={"timeout": "1m"}, streams={"ttl": "10m"}) as live:
+async def test_a_viewer_who_goes_away_before_the_entry_came_leaves_no_slot_behind(
+    loop_clock: LoopClock,
+) -> None:
+    async with channel(loop_clock, origin={"timeout": "1m"}, streams={"ttl": "10m"}) as live:
         live.stack.origin.answers["/live/slow.m3u8"] = live.part
         request = asking(live.stack, f"/live/slow.m3u8?token={live.stack.token()}")
         await live.count(1)
@@ -305,20 +328,27 @@ SHORT = {"ttl": "3s", "live_ttl_factor": 1}
 
 
 @pytest.mark.parametrize("what", ["reload", "part"])
-async def test_a_viewer_who_waits_for_longer_than_the_ttl_keeps_the_slot(what: str) -> None:
-    async with channel(streams=SHORT, limits={"default": 1}) as live:
+async def test_a_viewer_who_waits_for_longer_than_the_ttl_keeps_the_slot(
+    what: str, loop_clock: LoopClock
+) -> None:
+    clock = TestClock()
+    settings: dict[str, Any] = {"clock": clock, "streams": SHORT, "limits": {"default": 1}}
+    async with channel(loop_clock, **settings) as live:
         low = await live.watch()
         part = urljoin(LOW, (await live.stack.ask(low)).uris()[0]).replace("seg7", "part8.2")
         request = asking(live.stack, f"{low}&{NEXT}" if what == "reload" else part)
         await live.count(1)
         (before,) = await listed(live.stack)
 
-        async def outlived() -> bool:
+        async def heard_of() -> bool:
             (now,) = await listed(live.stack)
-            seen = datetime.fromisoformat(now["last_seen_at"])
-            return seen > datetime.fromisoformat(before["expires_at"])
+            return _seen(now) > clock.now - 1
 
-        await until(outlived, "the stream was heard of after its slot would have lapsed")
+        for _ in range(4):
+            loop_clock.passes(1)
+            clock.passes(1)
+            await until(heard_of, "the stream is heard of")
+        assert clock.now > datetime.fromisoformat(before["expires_at"]).timestamp()
         assert (await live.stack.watch("/live/one/low/index.m3u8")).code == "stream_limit"
         live.news.set()
         assert (await request).status == 200
@@ -327,8 +357,11 @@ async def test_a_viewer_who_waits_for_longer_than_the_ttl_keeps_the_slot(what: s
 
 
 @pytest.mark.parametrize("what", ["reload", "part", "entry"])
-async def test_a_stream_that_is_ended_while_it_waits_is_told_so_at_once(what: str) -> None:
-    async with channel(streams=SHORT) as live:
+async def test_a_stream_that_is_ended_while_it_waits_is_told_so_at_once(
+    what: str, loop_clock: LoopClock
+) -> None:
+    # No slot lapses here; what waits is heard of by the loop's time.
+    async with channel(loop_clock, clock=TestClock(), streams=SHORT) as live:
         stack = live.stack
         if what == "entry":  # a live media playlist, refreshed with its token
             token = stack.token()
@@ -349,7 +382,6 @@ async def test_a_stream_that_is_ended_while_it_waits_is_told_so_at_once(what: st
 
 
 async def test_a_short_wait_is_one_call_to_the_store_and_a_long_one_is_two(hasty: Channel) -> None:
-    hasty.target = 4  # a quarter of it is longer than any delay here
     low = await hasty.watch()
     hasty.news.set()
     before = renewals(hasty.stack)
@@ -364,19 +396,21 @@ async def test_a_short_wait_is_one_call_to_the_store_and_a_long_one_is_two(hasty
     assert renewals(hasty.stack) >= before + 3
 
 
-async def test_a_wait_never_takes_a_slot_again_that_was_given_back() -> None:
-    async with channel(streams=SHORT) as live:
+async def test_a_wait_never_takes_a_slot_again_that_was_given_back(loop_clock: LoopClock) -> None:
+    clock = TestClock()
+    async with channel(loop_clock, clock=clock, streams=SHORT) as live:
         low = await live.watch()
         reload = asking(live.stack, f"{low}&{NEXT}")
         await live.count(1)
         ticket = low.partition("_sid=")[2]
         await live.stack.ask(f"/_playgate/release?_sid={ticket}", method="POST")
+        clock.passes(RELEASED_MS / 1000)  # the farewell
 
         async def absent() -> bool:
             labels = {"route": "live", "result": "absent"}
             return sample(live.stack, "playgate_admissions_total", **labels) > 0
 
-        await until(absent, "the wait found no slot")  # farewell lasts two seconds
+        await until(absent, "the wait found no slot")
         assert not await listed(live.stack)
         live.news.set()
         assert (await reload).status == 200
@@ -419,6 +453,10 @@ async def test_a_delta_update_teaches_no_other_tempo(live: Channel) -> None:
     assert _life(after) == pytest.approx(_life(before), abs=0.5)
 
 
+def _seen(stream: dict[str, str]) -> float:
+    return datetime.fromisoformat(stream["last_seen_at"]).timestamp()
+
+
 def _life(stream: dict[str, str]) -> float:
     ends, seen = (datetime.fromisoformat(stream[name]) for name in ("expires_at", "last_seen_at"))
     return (ends - seen).total_seconds()
@@ -428,15 +466,19 @@ async def test_an_on_demand_segment_is_not_waited_for_like_a_live_one(hasty: Cha
     serve_film(hasty.stack.origin, "film")
     hasty.stack.origin.answers["/live/seg0.ts"] = hasty.part
     film = await hasty.stack.watch("/live/film.m3u8")
-    answer = await hasty.stack.ask(urljoin("/live/", film.uris()[0]))
-    assert answer.code == "origin_timeout"
+    segment = asking(hasty.stack, urljoin("/live/", film.uris()[0]))
+    await hasty.count(1)
+    hasty.time_out()
+    assert (await segment).code == "origin_timeout"
 
 
 # --- From memory --------------------------------------------------------------------------------
 
 
-async def test_a_low_latency_playlist_is_not_served_from_memory_until_it_is_old() -> None:
-    async with channel(origin={"cache": "1h"}) as live:
+async def test_a_low_latency_playlist_is_not_served_from_memory_until_it_is_old(
+    loop_clock: LoopClock,
+) -> None:
+    async with channel(loop_clock, origin={"cache": "1h"}) as live:
         low = await live.watch()
         live.stack.origin.answers[LOW] = (HLS, PLAYLIST.replace("part8.1", "part8.9"))
 
@@ -446,8 +488,10 @@ async def test_a_low_latency_playlist_is_not_served_from_memory_until_it_is_old(
         await until(renewed, "the next part is seen")
 
 
-async def test_the_answer_to_a_blocking_reload_is_kept_for_those_who_come_late() -> None:
-    async with channel(origin={"cache": "1h"}) as live:
+async def test_the_answer_to_a_blocking_reload_is_kept_for_those_who_come_late(
+    loop_clock: LoopClock,
+) -> None:
+    async with channel(loop_clock, origin={"cache": "1h"}) as live:
         low = await live.watch()
         live.news.set()
         first = await live.stack.ask(f"{low}&{NEXT}")
@@ -460,9 +504,11 @@ async def test_the_answer_to_a_blocking_reload_is_kept_for_those_who_come_late()
 
 
 @pytest.mark.parametrize("what", ["reload", "part", "part whose header came"])
-async def test_one_account_never_takes_the_port(monkeypatch: pytest.MonkeyPatch, what: str) -> None:
+async def test_one_account_never_takes_the_port(
+    monkeypatch: pytest.MonkeyPatch, what: str, loop_clock: LoopClock
+) -> None:
     monkeypatch.setattr("proxy.attendance.HELD_PER_STREAM", 3)
-    async with channel(limits={"default": 2}) as live:
+    async with channel(loop_clock, limits={"default": 2}) as live:
         stack, low = live.stack, await live.watch()
         part = urljoin(LOW, (await stack.ask(low)).uris()[0]).replace("seg7", "part8.2")
         if what == "part whose header came":
@@ -487,10 +533,10 @@ async def test_one_account_never_takes_the_port(monkeypatch: pytest.MonkeyPatch,
 
 
 async def test_a_request_that_is_given_up_makes_room_for_another(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, loop_clock: LoopClock
 ) -> None:
     monkeypatch.setattr("proxy.attendance.HELD_PER_STREAM", 1)
-    async with channel(limits={"default": 1}) as live:
+    async with channel(loop_clock, limits={"default": 1}) as live:
         low = await live.watch()
         request = asking(live.stack, f"{low}&{NEXT}")
         await live.count(1)
@@ -504,10 +550,10 @@ async def test_a_request_that_is_given_up_makes_room_for_another(
 
 
 async def test_a_stream_given_back_makes_no_room_for_what_another_may_have_held(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, loop_clock: LoopClock
 ) -> None:
     monkeypatch.setattr("proxy.attendance.HELD_PER_STREAM", 1)
-    async with channel(limits={"default": 1}) as live:
+    async with channel(loop_clock, limits={"default": 1}) as live:
         low = await live.watch()
         reload = asking(live.stack, f"{low}&{NEXT}")
         await live.count(1)
@@ -520,10 +566,10 @@ async def test_a_stream_given_back_makes_no_room_for_what_another_may_have_held(
 
 
 async def test_who_plays_above_a_limit_that_is_observed_may_have_as_much_held(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, loop_clock: LoopClock
 ) -> None:
     monkeypatch.setattr("proxy.attendance.HELD_PER_STREAM", 1)
-    async with channel(limits={"default": 1, "mode": "observe"}) as live:
+    async with channel(loop_clock, limits={"default": 1, "mode": "observe"}) as live:
         streams = [await live.watch(device=device) for device in ("tv", "phone")]
         reloads = [asking(live.stack, f"{low}&{NEXT}") for low in streams]
         await live.count(1)
@@ -532,12 +578,13 @@ async def test_who_plays_above_a_limit_that_is_observed_may_have_as_much_held(
 
 
 async def test_head_is_never_held(hasty: Channel) -> None:
-    hasty.target = 20  # what the origin might hold for a minute
     low = await hasty.watch()
     asked = len(hasty.stack.origin.paths)
     assert (await hasty.stack.ask(f"{low}&{NEXT}&_HLS_skip=YES", method="HEAD")).status == 200
     assert hasty.held == []
     assert hasty.stack.origin.paths[asked:] == [f"{LOW}?_HLS_skip=YES"]
     part = urljoin(LOW, (await hasty.stack.ask(low)).uris()[0]).replace("seg7", "part8.2")
-    async with asyncio.timeout(30):
-        assert (await hasty.stack.ask(part, method="HEAD")).status == 504
+    asked_for = asking(hasty.stack, part, method="HEAD")
+    await hasty.count(1)
+    hasty.time_out()
+    assert (await asked_for).status == 504

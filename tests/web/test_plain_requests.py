@@ -191,7 +191,7 @@ async def test_who_goes_away_waits_for_no_origin_any_longer(walked: list[bool]) 
         stack.origin.answers["/live/hangs.m3u8"] = hang
         async with Wire(stack) as wire:
             wire.send(wire.request(f"/live/hangs.m3u8?token={stack.token()}"))
-            await asyncio.wait_for(asked.wait(), 20)
+            await asyncio.wait_for(asked.wait(), 60)
         await until(lambda: _are_over(stack), "it waits no longer")
         assert walked == [True]
         listed = await stack.operate("/admin/v1/accounts/alice/streams")
@@ -209,10 +209,10 @@ async def test_an_answer_under_way_when_the_proxy_drains_says_that_it_is_the_las
         await go_on.wait()
         return web.Response(text=VOD, headers={"Content-Type": HLS})
 
-    async with Stack(listen={"drain_timeout": "30s"}) as stack, Wire(stack) as wire:
+    async with Stack(listen={"drain_timeout": "1h"}) as stack, Wire(stack) as wire:
         stack.origin.answers["/live/slow.m3u8"] = slow
         wire.send(wire.request(f"/live/slow.m3u8?token={stack.token()}"))
-        await asyncio.wait_for(asked.wait(), 20)
+        await asyncio.wait_for(asked.wait(), 60)
         stopping = asyncio.create_task(stack.service.stop())
         await until(lambda: _ends(stack), "the connection is to end")
         go_on.set()
@@ -253,7 +253,7 @@ async def test_a_bug_behind_the_store_costs_one_connection(
     def broken(*_: object, **__: object) -> bool:
         raise LookupError("a bug")
 
-    store, origin = {"url": redis_server.url}, {"cache": "1h"}
+    store, origin = {"url": redis_server.url, "timeout": "10s"}, {"cache": "1h"}
     async with Stack(store=store, origin=origin) as stack, Wire(stack) as wire:
         serve(stack)
         asked = f"/live/film.m3u8?token={stack.token()}"
@@ -263,7 +263,7 @@ async def test_a_bug_behind_the_store_costs_one_connection(
             patched.setattr(Beats, "_outcome", lambda *_: None)  # more than a beat
             patched.setattr(PlayerPort, "walk", broken)
             wire.send(wire.request(asked))
-            assert await asyncio.wait_for(wire.rest(), 20) == b""
+            assert await asyncio.wait_for(wire.rest(), 60) == b""
         assert [one["event"] for one in logs if one["log_level"] == "error"] == [
             "a request could not be looked at"
         ]
@@ -370,11 +370,11 @@ async def test_a_drain_ends_when_who_was_cut_off_has_given_its_slot_back(
         given_back.set()
 
     monkeypatch.setattr(Admission, "undo", slowly)
-    monkeypatch.setattr("proxy.serve.ABORT_SECONDS", 20)
+    monkeypatch.setattr("proxy.serve.ABORT_SECONDS", 60)
     async with Stack() as stack, Wire(stack) as wire:
         stack.origin.answers["/live/hangs.m3u8"] = hang
         wire.send(wire.request(f"/live/hangs.m3u8?token={stack.token()}"))
-        await asyncio.wait_for(asked.wait(), 20)
+        await asyncio.wait_for(asked.wait(), 60)
         await stack.service.stop()
         go_on.set()
         assert given_back.is_set()

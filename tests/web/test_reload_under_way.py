@@ -22,6 +22,7 @@ from proxy import file_watch, keepalive_stream, reloading, token_keys
 from proxy.credentials import key_source
 from proxy.redis_pipes import Pipes
 from proxy.settings.load import Draft, read
+from proxy.telemetry import event_stream
 from tests.settings.samples import certificate, pem
 from tests.support.issuer import KeyServer, SigningKey, document
 from tests.support.origin import HLS, TestOrigin
@@ -186,8 +187,12 @@ async def test_what_is_not_in_force_any_more_is_let_go(stack: Stack) -> None:
     former = weakref.ref(stack.service._inner.players)
     await stack.watch(ONE)
     await reloaded(stack, limits={"default": 4}, origin={"cache": "1s"})
-    gc.collect()
-    assert former() is None
+
+    async def let_go() -> bool:
+        gc.collect()
+        return former() is None
+
+    await until(let_go, "the last connection that was served by it has ended")
 
 
 # --- Ends ---------------------------------------------------------------------------------------
@@ -474,8 +479,9 @@ async def test_a_reload_that_fails_half_way_leaves_everything_as_it_was(
 
 
 async def test_events_may_be_told_elsewhere(
-    tmp_path: Path, redis_server: RedisServer, redis: Redis
+    tmp_path: Path, redis_server: RedisServer, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(event_stream, "CLOSE_SECONDS", 60)
     store = {"url": redis_server.url, "timeout": "10s"}
     async with Stack(folder=tmp_path, store=store) as stack:
         serve_channels(stack.origin, "one", "two")
@@ -505,6 +511,7 @@ async def test_signs_of_life_from_elsewhere_may_begin_to_count(
     tmp_path: Path, redis_server: RedisServer, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(keepalive_stream, "BLOCK_SECONDS", 0.05)
+    monkeypatch.setattr(keepalive_stream, "LEAVE_SECONDS", 60)
     store = {"url": redis_server.url, "timeout": "10s"}
     async with Stack(folder=tmp_path, store=store) as stack:
         serve_channels(stack.origin, "one")
@@ -528,7 +535,7 @@ async def test_how_long_the_store_is_waited_for_may_change(
     tmp_path: Path, redis_server: RedisServer, redis: Redis
 ) -> None:
     del redis  # emptied
-    async with Stack(folder=tmp_path, store={"url": redis_server.url, "timeout": "1s"}) as stack:
+    async with Stack(folder=tmp_path, store={"url": redis_server.url, "timeout": "9s"}) as stack:
         serve_channels(stack.origin, "one")
         entry = await stack.watch(ONE)
         low = f"/live/one/{entry.uris()[0]}"

@@ -246,7 +246,7 @@ async def test_a_refused_player_that_tries_again_is_one_request_for_a_stream() -
 async def test_two_proxies_that_share_a_redis_share_their_rules_counts(
     redis_server: RedisServer,
 ) -> None:
-    store = {"url": redis_server.url, "timeout": "5s", "key_prefix": "rules"}
+    store = {"url": redis_server.url, "timeout": "10s", "key_prefix": "rules"}
     settings = {"store": store, "limits": {"rules": [ONE_PPV]}}
     async with playing(**settings) as one, playing(**settings) as two:
         assert (await watch(one, "ppv/fight")).decision == ("admitted", "1/3")

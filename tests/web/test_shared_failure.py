@@ -26,7 +26,7 @@ async def test_who_is_told_of_a_failure_first_ends_nobody_else_who_waited() -> N
 
     # Long enough for a busy machine: whoever is cut off asks the store in vain.
     with RedisServer() as server:
-        async with Stack(store={"url": server.url, "timeout": "5s"}) as stack:
+        async with Stack(store={"url": server.url, "timeout": "10s"}) as stack:
             stack.origin.answers[ENTRY] = no_manifest
 
             async def all_wait() -> bool:

@@ -6,10 +6,13 @@ import pytest
 from aiohttp import web
 
 from tests.support.origin import HLS
-from tests.support.playlists import MASTER, VOD, serve_channels, serve_film
+from tests.support.playlists import LIVE, MASTER, VOD, serve_channels, serve_film
 from tests.support.stack import Answer, Stack
 
 FILM, CHANNEL = "/live/film.m3u8", "/live/one/master.m3u8"
+LOW = "/live/one/low/index.m3u8"
+# It stands in for its target duration, which is longer than any test takes.
+SLOW = LIVE.replace("TARGETDURATION:4", "TARGETDURATION:3600")
 BUSY = web.Response(status=503, text="busy")
 
 
@@ -19,6 +22,7 @@ async def stack() -> AsyncIterator[Stack]:
     async with Stack(origin={"cache": "1ms"}) as running:
         serve_film(running.origin, "film")
         serve_channels(running.origin, "one")
+        running.origin.answers[LOW] = (HLS, SLOW)
         yield running
 
 
@@ -90,7 +94,7 @@ async def test_a_multivariant_playlist_stands_in_as_long_as_its_media_playlists(
     assert (await stack.watch(CHANNEL, "bob")).status == 503, "nobody knows yet what it is"
     stack.origin.answers[CHANNEL] = (HLS, MASTER)
     assert [answer.status for answer in await ask_both()] == [200, 200]
-    stack.origin.answers[CHANNEL] = stack.origin.answers["/live/one/low/index.m3u8"] = BUSY
+    stack.origin.answers[CHANNEL] = stack.origin.answers[LOW] = BUSY
     assert [answer.status for answer in await ask_both()] == [200, 200]
 
 
@@ -98,6 +102,7 @@ async def test_what_is_loaded_ahead_stands_in_by_the_tempo_that_is_known_by_then
     """Which is that of its media playlists; nobody knew it when the manifest was first had."""
     async with Stack(origin={"cache": "10m"}) as stack:
         serve_channels(stack.origin, "one")
+        stack.origin.answers[LOW] = (HLS, SLOW)
         entry = await stack.watch(CHANNEL)
         source = stack.service._inner.players._gateway._source
         (kept,) = source._caches._all._entries.values()

@@ -23,7 +23,8 @@ CHROME = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/142.0.0.0 Sa
 @pytest.fixture
 async def pair(redis: Redis, redis_server: RedisServer) -> AsyncIterator[Pair]:
     del redis  # empties the server and looks for keys without a TTL
-    async with two_proxies(redis_server) as pair:
+    # Longer than a command line takes to start, time and again.
+    async with two_proxies(redis_server, streams={"ttl": "10m"}) as pair:
         serve_channels(pair.here.origin, "one", "two", "three")
         serve_film(pair.here.origin, "film")
         serve_dash(pair.here.origin, "event")

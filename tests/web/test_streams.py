@@ -1,12 +1,13 @@
 """What the product is for, through the real port: three play, the fourth is refused."""
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
 from tests.support.playlists import serve_channels, serve_dash, serve_film
-from tests.support.poll import until
 from tests.support.stack import Answer, Stack
+from tests.wild.screens import TestClock
 
 ONE, TWO, THREE, FOUR = (f"/live/{name}/master.m3u8" for name in ("one", "two", "three", "four"))
 
@@ -224,25 +225,18 @@ def _seconds(stream: dict[str, str]) -> float:
 
 
 async def test_a_slot_lapses_when_nothing_is_heard_of_its_stream() -> None:
-    async with Stack(streams={"ttl": "1s", "live_ttl_factor": 1}, limits={"default": 1}) as stack:
+    clock = TestClock()
+    settings: dict[str, Any] = {"streams": {"ttl": "30s"}, "limits": {"default": 1}}
+    async with Stack(clock, **settings) as stack:
         serve_film(stack.origin, "film")
         serve_channels(stack.origin, "one")
         await stack.watch(ONE)
-        answer = await stack.watch("/live/film.m3u8")
-        assert answer.code == "stream_limit"
-        answer = await _until(200, stack, "/live/film.m3u8")
+        for seconds in (0, 29.9):
+            clock.passes(seconds)
+            assert (await stack.watch("/live/film.m3u8", agent="a/1")).code == "stream_limit"
+        clock.passes(0.1)
+        answer = await stack.watch("/live/film.m3u8", agent="a/1")
         assert answer.decision == ("admitted", "1/1")
-
-
-async def _until(status: int, stack: Stack, path: str) -> Answer:
-    answers: list[Answer] = []
-
-    async def answered() -> bool:
-        answers.append(await stack.watch(path))
-        return answers[-1].status == status
-
-    await until(answered, f"{path} answers {status}")
-    return answers[-1]
 
 
 async def test_a_dash_refresh_follows_its_location_with_the_ticket(stack: Stack) -> None:

@@ -12,6 +12,7 @@ from aiohttp import web
 from proxy import __version__
 from proxy.credentials.account import AccountNames
 from proxy.settings.load import ConfigError
+from proxy.telemetry.otel import recorder
 from tests.support.collector import Collector, Recorded
 from tests.support.origin import HLS
 from tests.support.playlists import MASTER, serve_channels
@@ -32,6 +33,8 @@ async def collector(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Collector]
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", running.url)
         monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "20")
         monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+        # What is left has to be sent, however busy the machine is.
+        monkeypatch.setattr(recorder, "CLOSE_SECONDS", 60)
         yield running
 
 

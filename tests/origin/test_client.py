@@ -1,5 +1,6 @@
 import asyncio
 import gzip
+import socket
 import time
 from contextlib import suppress
 from dataclasses import replace
@@ -12,6 +13,7 @@ from proxy.errors import OriginError, OriginInvalid, OriginTimeout, OriginUnreac
 from proxy.origin.budget import AT_LEAST, SHARE
 from proxy.origin.client import MAX_REDIRECTS, OriginClient
 from proxy.origin.exchange import Fetched, Result
+from proxy.origin.failover import SILENT
 from proxy.origin.headers import Validators
 from proxy.origin.health import FAILURES
 from proxy.origin.upstream import Origin, Target
@@ -29,6 +31,7 @@ from tests.origin.support import (
     upstream,
     viewer,
 )
+from tests.support.loop_clock import LoopClock
 
 BODY = b"#EXTM3U\n#EXT-X-ENDLIST\n"
 TYPE = "Content-Type: application/vnd.apple.mpegurl"
@@ -250,7 +253,14 @@ async def test_nobody_but_the_config_retries(
     assert observed.results == [Result.ERROR]
 
 
-async def test_a_name_that_does_not_resolve_is_unreachable(client: OriginClient) -> None:
+async def test_a_name_that_does_not_resolve_is_unreachable(
+    client: OriginClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nowhere(*_: object, **__: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    # No name server is asked, which may be slow, or have an answer of its own for any name.
+    monkeypatch.setattr(socket, "getaddrinfo", nowhere)
     with pytest.raises(OriginUnreachable):
         await client.fetch(upstream("http://origin.invalid"), PLAYLIST, viewer())
 
@@ -389,33 +399,40 @@ async def test_a_segment_is_asked_for_elsewhere_where_an_origin_has_its_own_erro
 
 @pytest.mark.parametrize("behave", ["hang", "drip_header", "drip_body"])
 async def test_where_one_origin_is_silent_for_long_another_is_asked_as_well(
-    serve: Serve, client: OriginClient, observed: Observed, behave: str
+    serve: Serve, client: OriginClient, observed: Observed, behave: str, loop_clock: LoopClock
 ) -> None:
     silent, strong = await serve(globals()[behave]), await serve(always(GOOD))
-    both = upstream(silent.url, strong.url, timeout=4)
+    both = upstream(silent.url, strong.url)
     for _ in range(2 * FAILURES):
-        assert (await client.fetch(both, PLAYLIST, viewer())).body == BODY
+        asked = len(silent.requests)
+        fetch = asyncio.create_task(client.fetch(both, PLAYLIST, viewer()))
+        await until(lambda: fetch.done() or len(silent.requests) > asked)  # noqa: B023  # awaited
+        if not fetch.done():
+            loop_clock.passes(both.config.timeout * SILENT)
+        assert (await fetch).body == BODY
     assert observed.healthy == {silent.url: False, strong.url: True}
     assert Result.TIMEOUT in observed.results
     await until(lambda: not silent.tasks)
 
 
 async def test_who_waits_for_an_origin_that_holds_it_waits_no_more_once_it_is_down(
-    serve: Serve, client: OriginClient
+    serve: Serve, client: OriginClient, loop_clock: LoopClock
 ) -> None:
     held, strong = await serve(hang), await serve(always(GOOD))
-    both = upstream(held.url, strong.url, timeout=4)
+    both = upstream(held.url, strong.url)
     fetch = asyncio.create_task(client.fetch(both, PLAYLIST, viewer(), hold=60))
     await until(lambda: bool(held.requests))
     for _ in range(FAILURES):
         client._health.failed(both.origins[0])
-    async with asyncio.timeout(20):
+    # It would be held for a minute more before it is silent.
+    loop_clock.passes(both.config.timeout * SILENT)
+    async with asyncio.timeout(30):
         assert (await fetch).body == BODY
     await until(lambda: not held.tasks)
 
 
 async def test_an_origin_that_is_slow_is_heard_where_the_other_is_slower(
-    serve: Serve, client: OriginClient, observed: Observed
+    serve: Serve, client: OriginClient, observed: Observed, loop_clock: LoopClock
 ) -> None:
     asked = asyncio.Event()
 
@@ -431,8 +448,11 @@ async def test_an_origin_that_is_slow_is_heard_where_the_other_is_slower(
         await talk.gone()
 
     first, second = await serve(slow), await serve(slower)
-    both = upstream(first.url, second.url, timeout=2)
-    assert (await client.fetch(both, PLAYLIST, viewer())).body == BODY
+    both = upstream(first.url, second.url)
+    fetch = asyncio.create_task(client.fetch(both, PLAYLIST, viewer()))
+    await until(lambda: bool(first.requests))
+    loop_clock.passes(both.config.timeout * SILENT)
+    assert (await fetch).body == BODY
     assert observed.results == [Result.OK]
     assert observed.healthy == {first.url: True, second.url: True}
 
@@ -527,14 +547,17 @@ async def test_a_manifest_that_takes_too_long_is_given_up_and_not_asked_for_agai
 
 
 async def test_a_connection_that_takes_too_long_counts_as_refused(
-    serve: Serve, client: OriginClient, observed: Observed
+    serve: Serve, client: OriginClient, observed: Observed, loop_clock: LoopClock
 ) -> None:
     async def no_handshake(talk: Talk) -> None:
         await talk.gone()
 
     deaf, origin = await serve(no_handshake), await serve(always(response(BODY)))
-    both = upstream(f"https://127.0.0.1:{deaf.port}", origin.url, connect_timeout=1, timeout=30)
-    assert (await client.fetch(both, PLAYLIST, viewer())).body == BODY
+    both = upstream(f"https://127.0.0.1:{deaf.port}", origin.url, timeout=3600)
+    fetch = asyncio.create_task(client.fetch(both, PLAYLIST, viewer()))
+    await until(lambda: bool(deaf.connections))
+    loop_clock.passes(both.config.connect_timeout + 1)  # aiohttp rounds up to whole seconds
+    assert (await fetch).body == BODY
     assert observed.results == [Result.ERROR, Result.OK]
 
 

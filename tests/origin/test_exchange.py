@@ -23,6 +23,7 @@ from tests.origin.support import (
     upstream,
     viewer,
 )
+from tests.support.loop_clock import LoopClock
 
 HEADER = b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n"
 MEDIA = bytes(range(256)) * 1000
@@ -225,18 +226,27 @@ async def test_a_viewer_who_does_not_read_holds_the_origin_back(
 
 
 async def test_a_segment_may_take_longer_than_the_timeout_as_long_as_it_comes(
-    serve: Serve, client: OriginClient
+    serve: Serve, client: OriginClient, loop_clock: LoopClock
 ) -> None:
+    go_on = asyncio.Semaphore(0)
+
     async def behave(talk: Talk) -> None:
         await talk.request()
-        await talk.send(b"HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\n")
-        for _ in range(12):
-            await asyncio.sleep(0.2)
+        await talk.send(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n")
+        for _ in range(4):
+            await go_on.acquire()
             await talk.send(b".")
 
     origin = await serve(behave)
-    opened = await client.open(upstream(origin.url, timeout=2), SEGMENT, viewer())
-    assert len(await whole(opened)) == 12
+    route = upstream(origin.url)
+    opened = await client.open(route, SEGMENT, viewer())
+    for _ in range(4):
+        waiting = asyncio.ensure_future(anext(opened.stream))
+        await asyncio.sleep(0)
+        loop_clock.passes(route.config.timeout / 2)
+        go_on.release()
+        assert await waiting == b"."
+    assert await whole(opened) == b""
 
 
 @pytest.mark.parametrize("pause", [False, True])
@@ -295,6 +305,12 @@ async def cut_by_silence(talk: Talk) -> None:
     await talk.gone()
 
 
+async def silence(opened: Opened, clock: LoopClock, seconds: float) -> None:
+    """Take what there is, and let so much time pass as soon as somebody waits for more."""
+    assert await anext(opened.stream) == b"part"
+    asyncio.get_running_loop().call_soon(clock.passes, seconds)
+
+
 @pytest.mark.parametrize(
     ("behave", "expected"),
     [
@@ -307,23 +323,31 @@ async def cut_by_silence(talk: Talk) -> None:
         (cut_by_silence, {OriginTimeout: Result.TIMEOUT}),
     ],
 )
-async def test_a_segment_that_breaks_off_never_looks_like_a_whole_one(
+async def test_a_segment_that_breaks_off_never_looks_like_a_whole_one(  # noqa: PLR0917  # all of them fixtures
     serve: Serve,
     client: OriginClient,
     observed: Observed,
     behave: Behaviour,
     expected: dict[type[OriginError], Result],
+    loop_clock: LoopClock,
 ) -> None:
     origin = await serve(behave)
-    route = upstream(origin.url, timeout=1, retries=0)
+    route = upstream(origin.url, retries=0)
+
+    async def read() -> None:
+        opened = await client.open(route, SEGMENT, viewer())
+        if behave is cut_by_silence:
+            await silence(opened, loop_clock, route.config.timeout)
+        await whole(opened)
+
     with pytest.raises(OriginError) as caught:
-        await whole(await client.open(route, SEGMENT, viewer()))
+        await read()
     assert observed.results == [expected[type(caught.value)]]
     await until(lambda: not origin.tasks)
 
 
 async def test_a_chunk_that_is_none_breaks_the_segment_off(
-    serve: Serve, client: OriginClient
+    serve: Serve, client: OriginClient, loop_clock: LoopClock
 ) -> None:
     seen = asyncio.Event()
 
@@ -335,11 +359,16 @@ async def test_a_chunk_that_is_none_breaks_the_segment_off(
         await talk.gone()
 
     origin = await serve(behave)
-    opened = await client.open(upstream(origin.url), SEGMENT, viewer())
+    route = upstream(origin.url)
+    opened = await client.open(route, SEGMENT, viewer())
     assert await anext(opened.stream) == b"part"
     seen.set()
+    reading = asyncio.create_task(whole(opened))
+    await until(lambda: not origin.tasks)
+    # aiohttp tells nobody who reads.
+    loop_clock.passes(route.config.timeout)
     with pytest.raises(OriginError):
-        await whole(opened)
+        await reading
 
 
 @pytest.mark.parametrize("read_something", [True, False])
@@ -372,14 +401,16 @@ async def test_a_wait_for_the_next_part_can_be_called_off(
 
 
 async def test_viewers_who_leave_a_silent_origin_do_not_make_it_look_well(
-    serve: Serve, client: OriginClient, observed: Observed
+    serve: Serve, client: OriginClient, observed: Observed, loop_clock: LoopClock
 ) -> None:
     origin = await serve(cut_by_silence)
     for leaves_early in (False, False, True, False):
-        opened = await client.open(upstream(origin.url, timeout=1), SEGMENT, viewer())
+        route = upstream(origin.url)
+        opened = await client.open(route, SEGMENT, viewer())
         if leaves_early:
             opened.close()
         else:
+            await silence(opened, loop_clock, route.config.timeout)
             with pytest.raises(OriginTimeout):
                 await whole(opened)
     assert observed.healthy == {origin.url: False}

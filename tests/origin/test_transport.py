@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from aiohttp.client_proto import ResponseHandler
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -88,9 +89,17 @@ async def test_what_an_origin_sends_unasked_is_nobodys_answer(
     route = upstream(origin.url)
     await client.fetch(route, Target("/1"), viewer())
     sent.set()
-    await asyncio.sleep(0.05)  # nothing can be seen of bytes that lie in a kept connection
+    await until(lambda: any(connection.should_close for connection in kept(client)))
     fetched = await client.fetch(route, Target("/2"), viewer())
     assert fetched.body == b"GET /2 HTTP/1.1"
+
+
+def kept(client: OriginClient) -> list[ResponseHandler]:
+    """Give the connections that are kept for the next request."""
+    session = client._transport._pooled
+    assert session is not None
+    assert session.connector is not None
+    return [protocol for pool in session.connector._conns.values() for protocol, _ in pool]
 
 
 async def test_a_body_longer_than_declared_is_never_taken_for_the_next_answer(

@@ -36,7 +36,7 @@ class House:
             self._url,
             self.policy,
             key_prefix=self._key_prefix,
-            timeout=5,
+            timeout=30,
             now_ms=lambda: self.now_ms,
         )
 

@@ -42,7 +42,7 @@ def racing(url: str, name: str) -> Iterator[Racer]:
     try:
         yield Racer(process)
     finally:
-        process.communicate(timeout=30)  # closes its standard input, which ends it
+        process.communicate(timeout=120)  # closes its standard input, which ends it
     assert process.returncode == 0
 
 
@@ -57,7 +57,9 @@ def test_never_one_over_the_limit_and_never_one_under(
         assert [racer.told() for racer in racers] == [["ready"]] * RACERS
         winners = Counter[int]()
         for number in range(ROUNDS):
-            for racer in racers:
+            # Each begins as often: on a busy machine, who is told first might always be the first.
+            first = number % RACERS
+            for racer in racers[first:] + racers[:first]:
                 racer.start(f"round-{number}")
             told = [racer.told() for racer in racers]
             admitted = [outcomes.count("admitted") for outcomes in told]

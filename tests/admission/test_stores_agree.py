@@ -498,7 +498,7 @@ class World:
             self.url,
             rules,
             key_prefix=f"agree {next(stores)}",
-            timeout=5,
+            timeout=30,
             now_ms=lambda: self.clock.now_ms,
         )
         await store.start()

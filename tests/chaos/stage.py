@@ -56,6 +56,7 @@ class Stage:
         for origin in self.origins:
             self._opened.push_async_callback(origin.kill)
         await asyncio.gather(self.cluster.start(), *(origin.start() for origin in self.origins))
+        await self.cluster.hasten()
         for number in range(2):
             (folder / f"{number}").mkdir()
             proxy = Proxy(folder / f"{number}", "", self.cluster.url, self._settings())

@@ -12,14 +12,14 @@ from tests.support.origin import HLS
 from tests.support.playlists import MASTER
 from tests.support.stack import Answer, Stack
 
-# As short as a slot of a live stream may live here: two target durations.
 PLAYLIST = """#EXTM3U
 #EXT-X-TARGETDURATION:1
 #EXT-X-MEDIA-SEQUENCE:7
 #EXTINF:1.0,
 seg7.ts
 """
-TTL_SECONDS = 3
+# Longer than a busy machine keeps anybody from refreshing, and short enough to wait for.
+TTL_SECONDS = 8
 STREAMS = {"ttl": f"{TTL_SECONDS}s", "live_ttl_factor": 1}
 LIMIT = 2
 CHANNELS = ("a", "b", "c")

@@ -112,6 +112,7 @@ async def test_whoever_takes_the_place_of_one_that_hangs_is_asked(cluster: Clust
         await redis.set(key, "x", px=60_000)
         await store.decide(attempt("a", account=account))
         store.wait_for(BRIEF)
+        await cluster.hasten()
         freeze(cluster.primaries[2])
 
         async def answers() -> bool:
@@ -140,7 +141,7 @@ async def test_a_part_that_is_gone_costs_nobody_else_anything() -> None:
         await cluster.start()
         shared = {of_primary(cluster, f"{PREFIX}:{name}") for name in ("events", "keepalive")}
         gone = min({0, 1, 2} - shared)
-        store = {"url": cluster.url, "timeout": "1s"}
+        store = {"url": cluster.url, "timeout": "10s"}
         events = {"sink": "redis-stream", "keepalive": True}
         async with Stack(store=store, streams=STREAMS, events=events) as stack:
             await outlive(stack, cluster, gone)

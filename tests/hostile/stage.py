@@ -25,7 +25,7 @@ FRAMING = re.compile(
 )
 ONCE = (b"host", b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto")
 # Longer than any answer takes on a busy machine.
-HANG_SECONDS = 30
+HANG_SECONDS = 60
 
 
 @dataclass

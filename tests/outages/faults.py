@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from tests.engines.audience import BEAT_SECONDS, TTL_SECONDS
 from tests.outages.relay import Relay
 from tests.support.redis_server import RedisServer
 from tests.support.redis_team import ask, freeze
@@ -128,6 +129,9 @@ class Fault:
     refreshes: int = 8
 
 
+# Refreshes in which a slot that nobody refreshes has lapsed.
+LONG = round(1.25 * TTL_SECONDS / BEAT_SECONDS)
+
 FAULTS = (
     Fault("is killed, and back empty", killed),
     Fault("is killed, and back with its data", killed_with_its_data),
@@ -138,7 +142,7 @@ FAULTS = (
     Fault("takes a second for an answer", slow(10 * TIMEOUT), by_relay=True),
     Fault("forgets its scripts (SCRIPT FLUSH)", told("SCRIPT", "FLUSH"), away=False),
     Fault("forgets all (FLUSHALL)", told("FLUSHALL"), away=False, forgets=True),
-    Fault("is out of memory for longer than slots live", full, refreshes=20),
+    Fault("is out of memory for longer than slots live", full, refreshes=LONG),
     Fault("is a read-only replica", replica),
     Fault("wants another password", locked),
     Fault("is cut off in mid-answer, again and again", cut, away=False, by_relay=True),

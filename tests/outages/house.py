@@ -4,7 +4,6 @@ import asyncio
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
 from contextlib import suppress
 
 from tests.engines.audience import CHANNELS, LIMIT, Audience
@@ -72,12 +71,12 @@ class House(Audience):
         pairs = zip(self.viewers, taken, strict=True)
         return [second for viewer, number in pairs for second in viewer.seconds[number:]]
 
-    async def play_on(self, times: int, how: Callable[[Iterable[bool]], bool] = all) -> None:
-        """Wait until each, or any, was answered so many times more."""
+    async def play_on(self, times: int) -> None:
+        """Wait until each was answered so many times more."""
         before = self.taken()
 
         async def so() -> bool:
             pairs = zip(self.taken(), before, strict=True)
-            return how(now >= then + times for now, then in pairs)
+            return all(now >= then + times for now, then in pairs)
 
         await until(so, "they play on")

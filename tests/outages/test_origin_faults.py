@@ -21,7 +21,7 @@ pytestmark = pytest.mark.engines
 
 ACCOUNTS = 8
 # A quarter of it is how long who plays may have to wait for another origin, at most.
-TIMEOUT_SECONDS = 2
+TIMEOUT_SECONDS = 6
 ANSWERS = {
     f"/live/{channel}/{path}": (HLS, text)
     for channel in CHANNELS
@@ -45,7 +45,7 @@ FAULTS: dict[str, sick.Ailment | None] = {
 async def watched(first: sick.Origin) -> AsyncIterator[tuple[Stack, Audience]]:
     """Have viewers play on from two origins, without a cache: each refresh asks one of them."""
     async with sick.Origin(ANSWERS) as second, first:
-        settings = {"timeout": f"{TIMEOUT_SECONDS}s", "connect_timeout": "1s", "cache": "0s"}
+        settings = {"timeout": f"{TIMEOUT_SECONDS}s", "cache": "0s"}
         async with Stack(live={"origins": [first.url, second.url]}, origin=settings) as stack:
             audience = Audience(stack)
             await audience.watch(ACCOUNTS)
@@ -134,7 +134,7 @@ async def test_nobody_is_led_to_a_stranger(tell: Tell) -> None:
 
 # --- Both ---------------------------------------------------------------------------------------
 
-TARGET_SECONDS = 3
+TARGET_SECONDS = 6
 MARK = re.compile(r"#MADE:([\d.]+)")
 FILM, MOVING, START = "/live/film.m3u8", "/live/a/low/index.m3u8", "/live/a/master.m3u8"
 
@@ -152,8 +152,9 @@ async def test_while_both_are_away_live_is_shown_for_a_target_duration_and_films
     tell: Tell,
 ) -> None:
     answers = Moving({**ANSWERS, FILM: (HLS, VOD)})
-    settings = {"timeout": "2s", "cache": "1s"}
-    ages: list[float] = []
+    settings = {"timeout": "1m", "cache": "1s"}
+    # When each playlist was made, and heard of first; and when they were asked for that were shown.
+    heard, shown = dict[float, float](), list[tuple[float, float]]()
     async with sick.Origin(answers) as first, sick.Origin(answers) as second:
         both = [first, second]
         live = {"origins": [origin.url for origin in both]}
@@ -165,8 +166,18 @@ async def test_while_both_are_away_live_is_shown_for_a_target_duration_and_films
                 begun = time.monotonic()
                 answer = await stack.ask(refresh)
                 if answer.status == 200:
-                    ages.append(begun - float(MARK.findall(answer.text)[0]))
+                    made = float(MARK.findall(answer.text)[0])
+                    heard.setdefault(made, time.monotonic())
+                    shown.append((begun, made))
                 return answer.status, (await stack.watch(FILM, "bob")).status
+
+            async def is_live() -> bool:
+                """Tell whether the playlist is shown; it may not be where it is old by now."""
+                status, film = await all_that_play()
+                is_due = time.monotonic() < max(heard) + TARGET_SECONDS
+                assert film == 200
+                assert status == 200 or not is_due
+                return status == 200
 
             async def kill() -> float:
                 for origin in both:
@@ -178,17 +189,15 @@ async def test_while_both_are_away_live_is_shown_for_a_target_duration_and_films
 
             # Away for less than a target duration.
             went, played = await kill(), 0
-            while time.monotonic() < went + 0.6 * TARGET_SECONDS:
-                assert await all_that_play() == (200, 200)
-                played += 1
+            while time.monotonic() < went + 0.3 * TARGET_SECONDS:
+                played += await is_live()
                 await asyncio.sleep(0.05)
             for origin in both:
                 await origin.start()
             back = time.monotonic()
 
             async def is_fresh() -> bool:
-                assert await all_that_play() == (200, 200)
-                return ages[-1] < time.monotonic() - back
+                return await is_live() and max(heard) > back
 
             await until(is_fresh, "the playlist goes on")
             recovered = time.monotonic() - back
@@ -221,11 +230,12 @@ async def test_while_both_are_away_live_is_shown_for_a_target_duration_and_films
                 return await all_that_play() == (200, 200)
 
             await until(goes_on, "live goes on")
+            oldest = max(begun - made for begun, made in shown)
             tell(
                 f"both origins are away for {back - went:.1f} s: {len(films)} starts of films,"
-                f" 0 failed; live was shown until its playlist was {max(ages):.1f} s old, then"
+                f" 0 failed; live was shown until its playlist was {oldest:.1f} s old, then"
                 f" {len(statuses) - cut} of {len(statuses)} refreshes failed, as they must;"
                 f" it goes on {time.monotonic() - back:.1f} s after they are back"
             )
-            # A second for a busy machine, between an origin that makes it and the proxy's clock.
-            assert max(ages) < TARGET_SECONDS + 1
+            # From when the proxy has it, which is before anybody hears of it.
+            assert all(begun < heard[made] + TARGET_SECONDS for begun, made in shown)

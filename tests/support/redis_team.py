@@ -1,11 +1,13 @@
 """Several servers that are one store: a primary with a replica and sentinels, and a cluster.
 
 Both start knowing of each other, by the files they would have written themselves, so that they are
-ready in a second rather than in ten. What fails over does so as quickly as a busy machine allows.
+ready in a second rather than in ten. Nobody is taken for gone because a machine is busy, until a
+test has somebody go: then what fails over does so as quickly as a busy machine allows (``hasten``).
 """
 
 import shutil
 import signal
+from abc import ABC, abstractmethod
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -23,6 +25,8 @@ REPLICA = (
     *("--repl-diskless-sync", "yes", "--repl-diskless-sync-delay", "0"),
     *("--repl-ping-replica-period", "1"),
 )
+# How long one may say nothing before another takes its place.
+PATIENT_MS = 60_000
 NODE_TIMEOUT_MS = 1_000
 DOWN_AFTER_MS = 700
 SLOTS = 16_384
@@ -47,7 +51,7 @@ def program(engine: str) -> str:
     return binary() if engine == "redis" else shutil.which("valkey-server") or bundled()
 
 
-class Team:
+class Team(ABC):
     """Servers that are started together, and ended with their context.
 
     Where they are ``locked``, they let in operators and one user, who may do what is needed.
@@ -63,6 +67,10 @@ class Team:
         server = RedisServer(*options, *(LOCKED if self.locked else ()), program=program)
         server.password = OPERATOR if self.locked else None
         return server
+
+    @abstractmethod
+    async def hasten(self) -> None:
+        """Have whoever says nothing be taken for gone soon, from now on."""
 
     @property
     def userinfo(self) -> str:
@@ -165,7 +173,7 @@ class Watched(Team):
             f"dir {server.folder.name}",
             f"sentinel myid {ids[number]}",
             f"sentinel monitor mymaster 127.0.0.1 {self.primary.port} 2",
-            f"sentinel down-after-milliseconds mymaster {DOWN_AFTER_MS}",
+            f"sentinel down-after-milliseconds mymaster {PATIENT_MS}",
             "sentinel failover-timeout mymaster 4000",
             f"sentinel known-replica mymaster 127.0.0.1 {self.replica.port}",
             *(
@@ -176,6 +184,11 @@ class Watched(Team):
         ]
         Path(server.folder.name, "sentinel.conf").write_text("\n".join(lines) + "\n")
         return server
+
+    async def hasten(self) -> None:
+        for one in self.sentinels:
+            option = ("down-after-milliseconds", f"{DOWN_AFTER_MS}")
+            assert await ask(one, "SENTINEL", "SET", "mymaster", *option) == "OK"
 
     @property
     def sentinels(self) -> list[RedisServer]:
@@ -200,7 +213,7 @@ class Cluster(Team):
         found = program(engine)
         common = (
             *("--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf"),
-            *("--cluster-node-timeout", f"{NODE_TIMEOUT_MS}"),
+            *("--cluster-node-timeout", f"{PATIENT_MS}"),
             # As docs/scaling.md has it: the others go on while one is away.
             *("--cluster-require-full-coverage", "no", "--cluster-replica-validity-factor", "0"),
             *REPLICA,
@@ -240,6 +253,11 @@ class Cluster(Team):
             return well and all([await follows(replica) for replica in self.replicas])
 
         await until(ready, "the cluster is ready")
+
+    async def hasten(self) -> None:
+        for node in self.nodes:
+            option = ("cluster-node-timeout", f"{NODE_TIMEOUT_MS}")
+            assert await ask(node, "CONFIG", "SET", *option) == "OK"
 
     def primary_of(self, slot: int) -> int:
         """Tell which of the primaries had a hash slot at first."""

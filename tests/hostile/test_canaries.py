@@ -69,7 +69,7 @@ class Served:
         config: dict[str, Any] = {
             "listen": {"host": "127.0.0.1", "port": self.port, "drain_timeout": "1s"},
             "admin": {"port": self.admin_port, "token": PLANTED["admin token"]},
-            "store": {"url": f"redis://:{password}@127.0.0.1:{self.redis.port}", "timeout": "5s"},
+            "store": {"url": f"redis://:{password}@127.0.0.1:{self.redis.port}", "timeout": "10s"},
             "auth": {"keys": [{"algorithm": "HS256", "secret": PLANTED["token secret"]}]},
             "tickets": {"secret": PLANTED["ticket secret"]},
             "limits": {"default": 1},

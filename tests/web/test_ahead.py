@@ -54,8 +54,13 @@ async def test_a_manifest_in_memory_keeps_nothing_of_a_configuration_that_was(
         assert (await stack.watch(ENTRY)).status == 200
         assert (await stack.reload(limits={"default": 2})).status == 200
         assert (await stack.watch(ENTRY)).status == 200
-        gc.collect()
-        assert len([one for one in sources() if all(one is not other for other in before)]) == 1
+
+        async def one_is_left() -> bool:
+            gc.collect()
+            ours = [one for one in sources() if all(one is not other for other in before)]
+            return len(ours) == 1
+
+        await until(one_is_left, "the last connection that was served by the other has ended")
         assert stack.origin.paths.count(ENTRY) == 1
 
 

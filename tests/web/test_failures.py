@@ -9,7 +9,6 @@ import pytest
 from aiohttp import web
 
 from proxy.streams import Attempt, Decision
-from proxy.web.connections import PlayerProtocol
 from tests.support.loop_clock import LoopClock
 from tests.support.origin import HLS
 from tests.support.playlists import MASTER, serve_channels
@@ -332,20 +331,17 @@ async def test_a_viewer_who_goes_away_while_the_store_is_asked_leaves_no_slot_be
             await gate.wait()
             return decision
 
-        lost = asyncio.Event()
         monkeypatch.setattr(store, "decide", slow)
         request = asyncio.create_task(stack.watch(ENTRY))
         await asked.wait()
+        (connection,) = stack.service._server.connections
         assert await active(stack) == 1
-        hear = PlayerProtocol.connection_lost
-
-        def connection_lost(connection: PlayerProtocol, exc: BaseException | None) -> None:
-            hear(connection, exc)
-            lost.set()
-
-        monkeypatch.setattr(PlayerProtocol, "connection_lost", connection_lost)
         request.cancel()
-        await lost.wait()
+
+        async def gone() -> bool:
+            return connection.transport is None
+
+        await until(gone, "the viewer has gone")
         gate.set()
 
         async def freed() -> bool:

@@ -99,7 +99,8 @@ async def endure(stack: Stack, place: Place, fault: Fault) -> str:
     await house.leave()
     assert {*house.told()} <= PLAYED
     assert {status for _, status in house.knocks} == {429}
-    assert all(arrival.statuses == EXACT for arrival in house.finished())
+    wrong = [arrival for arrival in house.finished() if arrival.statuses != EXACT]
+    assert not wrong, wrong
     assert any(began < arrival.began and arrival.ended < over for arrival in house.finished())
     noticing = f"noticed after {noticed - began:.2f} s, " if fault.away else ""
     return (
@@ -148,7 +149,8 @@ async def meet(mode: OnOutage) -> str:
         OnOutage.CLOSED: ([503] * len(CHANNELS), [None] * len(CHANNELS), {"store_unavailable"}),
     }
     assert (statuses, decisions, codes) == expected[mode]
-    assert [answer.status for answer in later] == EXACT
+    # Where all were let in, they are the ones that were due first once the store was back.
+    assert sorted(answer.status for answer in later) == EXACT
     return f"{mode} {', '.join(map(str, statuses))}"
 
 

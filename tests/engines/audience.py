@@ -51,6 +51,12 @@ class Arrival:
     ended: float = 0.0
     statuses: list[int] = field(default_factory=list)
 
+    @property
+    def counted_right(self) -> bool:
+        """Whether as many were let in as may be: one more only once the first slot has lapsed."""
+        lapsed = self.ended >= self.began + TTL_SECONDS
+        return self.statuses == EXACT or (lapsed and self.statuses == [200] * len(CHANNELS))
+
 
 class Audience:
     """Accounts with as many streams as they may have; and on another route, who comes and goes."""

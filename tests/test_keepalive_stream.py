@@ -27,7 +27,7 @@ from proxy.streams import Intent, Outcome
 from proxy.telemetry.metrics import Metrics
 from tests.admission.samples import ACCOUNT, KEPT, attempt, policy
 from tests.support.poll import until
-from tests.support.redis_server import RedisServer
+from tests.support.redis_server import RedisServer, lasting
 
 KEY = "playgate:keepalive"
 MAX_AGE_MS = 30_000
@@ -257,7 +257,7 @@ async def test_entries_written_while_redis_was_restarted_are_taken(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(keepalive_stream, "BLOCK_SECONDS", 0.05)
-    with RedisServer("--appendonly", "yes") as server:
+    with lasting() as server:
         store = RedisStore(server.url, policy(), key_prefix="playgate", timeout=10)
         feed = Feed(server.url, store)
         await store.decide(attempt(STREAM))
@@ -334,7 +334,7 @@ async def test_an_entry_waits_for_a_store_that_is_away(
 ) -> None:
     """What a proxy says on its own keeps no slot; whoever takes its word has used up the entry."""
     monkeypatch.setattr(keepalive_stream, "BLOCK_SECONDS", 0.05)
-    with RedisServer("--appendonly", "yes") as server:
+    with lasting() as server:
         primary = RedisStore(server.url, policy(), key_prefix="playgate", timeout=10)
         store = OutageGuard(primary, policy(), mode, clock=time.time)
         feed = Feed(redis_server.url, store)

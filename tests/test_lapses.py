@@ -25,7 +25,7 @@ from proxy.telemetry.metrics import Metrics
 from tests.admission.samples import ACCOUNT, FILM, LIVE, TTL, attempt, policy
 from tests.support.playlists import serve_channels
 from tests.support.poll import until
-from tests.support.redis_server import RedisServer
+from tests.support.redis_server import RedisServer, lasting
 from tests.support.stack import Stack
 
 START = 1_700_000_000.0
@@ -151,7 +151,7 @@ async def test_who_plays_on_is_not_asked_about(redis_server: RedisServer) -> Non
 
 async def test_lapses_while_the_store_was_away_are_told_when_it_is_back() -> None:
     clock = Clock()
-    with RedisServer("--appendonly", "yes") as server:
+    with lasting() as server:
         async with proxies(server, clock, 1, observe=Calls()) as (proxy,):
             await proxy.store.decide(attempt("a"))
             clock.now += TTL / 1000

@@ -155,3 +155,11 @@ class RedisServer:
     ) -> None:
         self.stop()
         self.folder.cleanup()
+
+
+def lasting() -> RedisServer:
+    """Give one that has all it ever answered for when it is started again, killed or not.
+
+    As it comes, a Redis whose disk is busy writes up to two seconds later than it answers.
+    """
+    return RedisServer("--appendonly", "yes", "--appendfsync", "always")

@@ -15,10 +15,12 @@ from proxy.telemetry.event_stream import BATCH, EventStream
 from proxy.telemetry.events import Event, EventType
 from tests.support.playlists import serve_channels
 from tests.support.poll import until
-from tests.support.redis_server import RedisServer, free_port
+from tests.support.redis_server import RedisServer, free_port, lasting
 from tests.support.stack import Stack
 
 KEY = "test:events"
+# Seconds: what took longer would be sent again, or not at all where the proxy ends.
+PATIENT = 60.0
 ONE, TWO = "/live/one/master.m3u8", "/live/two/master.m3u8"
 
 
@@ -37,7 +39,7 @@ class Sent:
 
     def __post_init__(self) -> None:
         self.sink = EventStream(
-            client(self.url, timeout=5, connections=1),
+            client(self.url, timeout=PATIENT, connections=1),
             KEY,
             max_length=self.max_length,
             queue=self.queue,
@@ -66,12 +68,19 @@ async def streams(redis: Redis) -> list[int]:
 @pytest.fixture
 def server() -> Iterator[RedisServer]:
     """A Redis that keeps what it has when it is killed."""
-    with RedisServer("--appendonly", "yes") as server:
+    with lasting() as server:
         yield server
 
 
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a busy machine take its time."""
+    for name in ("SEND_SECONDS", "CLOSE_SECONDS"):
+        monkeypatch.setattr(event_stream, name, PATIENT)
+
+
 @pytest.fixture
-def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+def hasty(_patient: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Give up soon, at the end, on what cannot be sent."""
     monkeypatch.setattr(event_stream, "CLOSE_SECONDS", 0.1)
 
@@ -218,7 +227,7 @@ async def test_what_viewers_do_is_told_to_whoever_reads(
     redis_server: RedisServer, redis: Redis
 ) -> None:
     settings: dict[str, Any] = {
-        "store": {"url": redis_server.url, "timeout": "5s"},
+        "store": {"url": redis_server.url, "timeout": "10s"},
         "events": {"sink": "redis-stream"},
         "limits": {"default": 1},
     }
@@ -254,7 +263,7 @@ async def test_garbage_tokens_push_no_start_out_of_the_stream(
 ) -> None:
     begun = time.time()
     settings: dict[str, Any] = {
-        "store": {"url": redis_server.url, "timeout": "5s"},
+        "store": {"url": redis_server.url, "timeout": "10s"},
         "events": {"sink": "redis-stream"},
     }
     async with Stack(clock=lambda: begun, **settings) as stack:

@@ -65,6 +65,8 @@ def test_a_host_that_is_not_ours(tmp_path: Path, host: str, why: str, workers: i
     assert said.startswith(f"c.yaml:14: listen.host: {why}")
 
 
+# A machine that is busy for as long as the store's usual timeout would be the reason that is told.
+PATIENT = "  timeout: 10s\n"
 PORTS = "listen: {host: 127.0.0.1, port: 0}\nadmin: {port: 0}\n"
 
 
@@ -72,7 +74,7 @@ PORTS = "listen: {host: 127.0.0.1, port: 0}\nadmin: {port: 0}\n"
 def test_a_store_that_refuses(tmp_path: Path, workers: int) -> None:
     url = f"redis://127.0.0.1:{free_port()}"
     options = ("--require-store", "--workers", str(workers))
-    code, said = served(tmp_path, f"{PORTS}store:\n  url: {url}\n", *options)
+    code, said = served(tmp_path, f"{PORTS}store:\n  url: {url}\n{PATIENT}", *options)
     assert code == 3
     assert said.startswith("c.yaml:15: store.url: the store cannot be used: ConnectionError: ")
     assert said.endswith("Connection refused.")
@@ -81,9 +83,9 @@ def test_a_store_that_refuses(tmp_path: Path, workers: int) -> None:
 def test_a_store_with_another_password(tmp_path: Path) -> None:
     with RedisServer("--requirepass", "the-right-one") as server:
         url = f"redis://:canary-of-a-password@127.0.0.1:{server.port}"
-        code, said = served(tmp_path, f"{PORTS}store: {{url: '{url}'}}\n", "--require-store")
+        code, said = served(tmp_path, f"{PORTS}store:\n  url: {url}\n{PATIENT}", "--require-store")
     assert code == 3
-    assert said.startswith("c.yaml:14: store.url: the store cannot be used: AuthenticationError: ")
+    assert said.startswith("c.yaml:15: store.url: the store cannot be used: AuthenticationError: ")
     assert "canary" not in said
 
 

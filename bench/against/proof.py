@@ -7,7 +7,7 @@ stops, and the fourth is to come in.
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from bench.against import world
@@ -43,8 +43,17 @@ def prove(peer: Peer, stage: Stage) -> str | None:
     return None
 
 
-async def try_limits(port: int, account: str, ttl: float) -> None:
+async def try_limits(
+    port: int,
+    account: str,
+    ttl: float,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+    pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> None:
     """Play three streams and try a fourth, at a server whose slots lapse after so many seconds.
+
+    Time is the ``clock``'s, in seconds, and passes in a ``pause``.
 
     Raises:
         Unfit: it did something else than to refuse the fourth for as long as the three play.
@@ -56,18 +65,18 @@ async def try_limits(port: int, account: str, ttl: float) -> None:
     )
     await _expect_locked(connection, first[0])
     children = [await _start(connection, stream) for stream in first]
-    begun = time.monotonic()
-    while (played := time.monotonic() - begun) < LIVES * ttl:
+    begun = clock()
+    while (played := clock() - begun) < LIVES * ttl:
         await _beat(connection, children)
         if await _enters(connection, newcomer):
             raise Unfit(f"admits a fourth stream beside three that renew, after {played:.0f} s")
-        await asyncio.sleep(ttl / BEATS)  # the pace of players, not a wait for something
-    left = time.monotonic()
+        await pause(ttl / BEATS)  # the pace of players, not a wait for something
+    left = clock()
     while not await _enters(connection, newcomer):
-        if time.monotonic() - left > PATIENCE * ttl:
+        if clock() - left > PATIENCE * ttl:
             raise Unfit("never frees the slot of a stream that is over")
         await _beat(connection, children[1:])
-        await asyncio.sleep(ttl / BEATS)
+        await pause(ttl / BEATS)
     connection.close()
 
 

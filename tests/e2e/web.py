@@ -24,6 +24,9 @@ POSITION = """() => {
     for (let at = 0; at < played.length; at++) seconds += played.end(at) - played.start(at);
     return seconds;
 }"""
+# dash.js that is late at the end pauses there before it has told the browser that nothing follows;
+# that waits for more, and never says that it has ended.
+ENDED = "(video => video.ended || video.currentTime >= video.duration)"
 FAILURE = "window.failure ?? document.querySelector('video').error?.message ?? null"
 
 HLS_JS = """([url]) => {
@@ -73,7 +76,7 @@ class WebPlaying:
 
     async def ended(self) -> bool:
         """Tell whether it has played to the end."""
-        return bool(await self.browser.page.evaluate("document.querySelector('video').ended"))
+        return bool(await self.browser.page.evaluate(f"{ENDED}(document.querySelector('video'))"))
 
     async def crash(self) -> None:
         await self.browser.crash()

@@ -67,14 +67,14 @@ class Fleet:
 
     def mapping(self) -> dict[str, Any]:
         base: dict[str, Any] = {
-            "listen": {"host": "127.0.0.1", "port": self.port, "drain_timeout": "20s"},
+            "listen": {"host": "127.0.0.1", "port": self.port, "drain_timeout": "5m"},
             "admin": {"port": self.admin_port, "token": ADMIN_TOKEN},
             "store": {"url": self.store, "timeout": "10s"},
             "auth": {"keys": [{"algorithm": "HS256", "secret": JWT_SECRET}]},
             "tickets": {"secret": TICKET_SECRET},
             "limits": {"default": 4},
-            "origin": {"timeout": "30s", "cache": "0s"},
-            "streams": {"ttl": "2m"},
+            "origin": {"timeout": "5m", "cache": "0s"},
+            "streams": {"ttl": "10m"},
             "routes": [{"name": "live", "path": "/live/**", "origins": [self.origin]}],
         }
         return merged(base, self.settings)

@@ -42,9 +42,11 @@ async def test_any_worker_tells_of_all_and_no_counter_falls_when_one_is_killed(
                 fleet.tell(signal.SIGKILL, fleet.pids[0])
             await more_of(tally, 20)
             for _ in range(4):
+                answered = tally.requests
                 samples = await fleet.metrics()
                 now = sum(samples["playgate_requests_total"].values())
                 assert now >= counted, "a counter fell"
+                assert now >= answered, "what is answered was counted before"
                 counted = now
                 assert samples["process_cpu_seconds_total"][()] >= cpu
                 cpu = samples["process_cpu_seconds_total"][()]
@@ -55,8 +57,6 @@ async def test_any_worker_tells_of_all_and_no_counter_falls_when_one_is_killed(
                 files = len(list(folder.iterdir()))
         assert len(list(folder.iterdir())) == files, "the folder grows with each that dies"
     samples = await fleet.metrics()
-    # What was under way in a killed one was begun, and not counted any more.
-    assert tally.requests - KILLS * 12 <= counted
     assert sum(samples["playgate_requests_total"].values()) >= tally.requests
     assert samples["playgate_in_flight_requests"] == {(): 0}
     assert samples["playgate_active_streams"] == {

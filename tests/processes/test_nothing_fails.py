@@ -16,6 +16,8 @@ from tests.support.poll import until
 pytestmark = pytest.mark.deploy
 
 RELOADS = 8
+# Seconds that a busy machine may take to end what has nothing left to do.
+PATIENCE = 90
 
 
 async def test_a_reload_loses_no_request_and_every_worker_follows(fleet: Fleet, tell: Tell) -> None:
@@ -159,8 +161,8 @@ async def test_a_drain_answers_all_that_is_under_way_and_says_that_it_is_not_rea
         go_on.set()
         answers = await asyncio.gather(*waiting)
         assert all(answer and "_sid=" in answer for answer in answers)
-        # listen.drain_timeout is 20 s. Nothing of that is needed.
-        async with asyncio.timeout(15):
+        # listen.drain_timeout is five minutes. Nothing of that is needed.
+        async with asyncio.timeout(PATIENCE):
             assert await fleet.process.wait() == 0
     tell(f"drain (SIGTERM): {tally}")
     assert tally.failed.total() == 0
@@ -182,7 +184,7 @@ async def test_a_second_signal_ends_the_drain(fleet: Fleet, origin: TestOrigin) 
     await fleet.logged('"draining"', fleet.workers)
     assert not asking.done()
     fleet.tell(signal.SIGTERM)
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(PATIENCE):
         assert await fleet.process.wait() == 0
     assert await asking is None
     over.set()

@@ -26,6 +26,10 @@ FLAGS = [
 ]
 
 
+# Milliseconds that Playwright waits for what it does: browsers share two cores with other tests.
+PATIENCE = 90_000
+
+
 @dataclass
 class Browser:
     """A running Chromium with one page."""
@@ -53,7 +57,10 @@ async def chromium(playwright: Playwright) -> AsyncIterator[Browser]:
         )
         try:
             port = await _port(Path(profile) / "DevToolsActivePort")
-            browser = await playwright.chromium.connect_over_cdp(f"http://127.0.0.1:{port}")
+            browser = await playwright.chromium.connect_over_cdp(
+                f"http://127.0.0.1:{port}", timeout=PATIENCE
+            )
+            browser.contexts[0].set_default_timeout(PATIENCE)
             yield Browser(process, browser.contexts[0].pages[0])
         finally:
             await kill(process)
@@ -65,7 +72,7 @@ async def _port(file: Path) -> str:
     async def written() -> bool:
         return len(_lines(file)) == 2
 
-    await until(written, "Chromium listens")
+    await until(written, "Chromium listens", PATIENCE / 1000)
     return _lines(file)[0]
 
 

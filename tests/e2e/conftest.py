@@ -8,7 +8,7 @@ from playwright.async_api import Browser, async_playwright, expect
 
 from proxy.demo.fmp4 import Track
 from tests.e2e import demo_stage
-from tests.e2e.chromium import FLAGS
+from tests.e2e.chromium import FLAGS, PATIENCE
 from tests.e2e.console_page import ConsolePage, console_page
 from tests.e2e.media import make_tracks
 from tests.e2e.stage import Stage, stage
@@ -36,9 +36,11 @@ async def running(redis_server: RedisServer) -> AsyncIterator[demo_stage.Stage]:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def console_browser() -> AsyncIterator[Browser]:
     chromium = needs.program("chromium", "chromium-browser", install="apt-get install chromium")
-    expect.set_options(timeout=60_000)  # milliseconds: the machine may be busy
+    expect.set_options(timeout=PATIENCE)
     async with async_playwright() as playwright:
-        running = await playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        running = await playwright.chromium.launch(
+            executable_path=chromium, args=FLAGS, timeout=PATIENCE
+        )
         yield running
         await running.close()
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from playwright.async_api import Browser, ConsoleMessage, Locator, Page, expect
 
+from tests.e2e.chromium import PATIENCE
 from tests.support.stack import ADMIN_TOKEN, Stack
 
 # What the browser itself notes of an answer that is no success, or of none: no fault of the page.
@@ -82,6 +83,7 @@ class ConsolePage:
 async def console_page(browser: Browser) -> AsyncIterator[ConsolePage]:
     """Open a tab of a browser nobody has used; afterwards, it has complained of nothing."""
     context = await browser.new_context()
+    context.set_default_timeout(PATIENCE)
     console = ConsolePage(await context.new_page())
     console.page.on("console", console.hears)
     console.page.on("pageerror", lambda error: console.complaints.append(str(error)))

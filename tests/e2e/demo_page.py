@@ -17,13 +17,11 @@ from playwright.async_api import (
     expect,
 )
 
-from tests.e2e.chromium import FLAGS
+from tests.e2e.chromium import FLAGS, PATIENCE
 from tests.e2e.demo_stage import Stage
 from tests.support import needs
 from tests.support.poll import until
 
-# Milliseconds. Chromium, Redis and the proxy share two cores with other tests.
-PATIENCE = 60_000
 # The page's own requests, of which there is one every second.
 OF_THE_PAGE = ("/demo/", "/_playgate/streams")
 # What a person would look at in the browser's console when a picture does not move.
@@ -111,8 +109,11 @@ async def demo_page(stage: Stage) -> AsyncIterator[DemoPage]:
     chromium = needs.program("chromium", "chromium-browser", install="apt-get install chromium")
     expect.set_options(timeout=PATIENCE)
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        browser = await playwright.chromium.launch(
+            executable_path=chromium, args=FLAGS, timeout=PATIENCE
+        )
         demo = DemoPage(stage, await browser.new_page())
+        demo.page.set_default_timeout(PATIENCE)
         demo.page.on("console", demo.hears)
         demo.page.on("pageerror", lambda error: demo.complaints.append(str(error)))
         demo.page.on("request", demo.sees)

@@ -211,14 +211,12 @@ async def _is_ended(
         left = await end(viewer)
         ended = time.monotonic()
         async with counting(viewer) as counts:
-            stopped = await _stops(playing)
+            stopped = await _stops(playing, lambda: _refused(viewer).total() > 0)
     assert max(counts) <= left, f"counted after its end: {Counter(counts)}"
     visits = [visit for visit in viewer.visits() if visit.kind != "steering"]
     served = [visit for visit in visits if visit.at >= ended and 200 <= visit.status < 300]
     assert not served, f"it was served on: {served}"
-    # From before it was known to be ended: a player may ask, and be told, while a takeover is
-    # still being answered, and never again.
-    refused = Counter(visit.kind for visit in visits if visit.status == 409)
+    refused = _refused(viewer)
     asks = ", ".join(f"{count} {kind}" for kind, count in sorted(refused.items()))
     after = stopped or "plays its buffer out"
     if not refused:
@@ -227,17 +225,30 @@ async def _is_ended(
     return Finding(good=True, seen=f"409 to {asks}{storm}; {after}")
 
 
-async def _stops(playing: Playing) -> str:
-    """Watch whether playback ends: in what way, empty where it went on to the last."""
+def _refused(viewer: Viewer) -> Counter[str]:
+    """Count what a player that was ended was refused, by kind.
+
+    From before it was known to be ended: a player may ask, and be told, while a takeover is still
+    being answered, and never again.
+    """
+    visits = (visit for visit in viewer.visits() if visit.status == 409)
+    return Counter(visit.kind for visit in visits if visit.kind != "steering")
+
+
+async def _stops(playing: Playing, is_refused: Callable[[], bool]) -> str:
+    """Watch whether playback ends: in what way, empty where it went on to the last.
+
+    Until it is refused: where the machine is busy, its picture may stand before it asks.
+    """
     last, moved = await playing.position(), time.monotonic()
     begun = moved
-    while time.monotonic() < begun + ENDED_FOR:
+    while time.monotonic() < begun + (ENDED_FOR if is_refused() else PATIENCE):
         if await playing.failure() is not None:
             return f"gives up in {_since(begun)}"
         position = await playing.position()
         if position != last:
             last, moved = position, time.monotonic()
-        elif time.monotonic() > moved + STANDS:
+        elif time.monotonic() > moved + STANDS and is_refused():
             return f"stands in {moved - begun:.0f} s"
         await asyncio.sleep(0.2)
     return ""

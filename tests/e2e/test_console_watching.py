@@ -114,8 +114,8 @@ async def test_a_store_an_origin_and_keys_that_are_away_are_told(console: Consol
 
 async def test_a_proxy_that_comes_back_is_found_again(console: ConsolePage) -> None:
     lost = console.page.locator("#lost")
-    async with Stack() as stack:
-        port = stack.service.admin_port
+    port = free_port()  # nobody else is to have it meanwhile
+    async with Stack(admin={"port": port}) as stack:
         serve_channels(stack.origin, "one")
         for _ in range(3):
             await stack.ask(ONE)

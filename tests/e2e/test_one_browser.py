@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 
+from tests.e2e.chromium import PATIENCE
 from tests.e2e.player import Form
 from tests.e2e.stage import TTL, Stage, Viewer
 from tests.support import needs
@@ -48,7 +49,7 @@ async def browser() -> AsyncIterator[Browser]:
     chromium = needs.program("chromium", "chromium-browser", install="apt-get install chromium")
     async with async_playwright() as playwright:
         running = await playwright.chromium.launch(
-            executable_path=chromium, args=FLAGS, headless=True
+            executable_path=chromium, args=FLAGS, headless=True, timeout=PATIENCE
         )
         yield running
         await running.close()
@@ -92,6 +93,7 @@ async def test_tabs_pauses_seeks_and_reloads_are_one_stream(
 ) -> None:
     viewer = on_stage.viewer(limit=3)
     tabs = await browser.new_context()
+    tabs.set_default_timeout(PATIENCE)
     one = await opened(tabs, player, viewer.url(form))
     two = await opened(tabs, player, viewer.url(form))
     assert await counted(viewer, TTL) == {1}, "two tabs"
@@ -117,4 +119,4 @@ async def test_tabs_pauses_seeks_and_reloads_are_one_stream(
     async def free() -> bool:
         return await viewer.count() == 0
 
-    await until(free, "the slot is free", 3 * TTL)
+    await until(free, "the slot is free")

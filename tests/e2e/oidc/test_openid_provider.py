@@ -28,7 +28,8 @@ async def trusting(provider: OpenIdProvider) -> AsyncIterator[Stack]:
         "claims": {"plan": PLAN_CLAIM},
     }
     limits = {"plans": {"basic": 1, "premium": 4}}
-    async with Stack(auth=auth, limits=limits) as stack:
+    # Longer than a busy machine takes to start the provider anew.
+    async with Stack(auth=auth, limits=limits, streams={"ttl": "10m"}) as stack:
         serve_channels(stack.origin, *(f"ch{number}" for number in range(1, 7)))
         yield stack
 

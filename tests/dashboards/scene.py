@@ -46,7 +46,7 @@ class Proxy:
             "listen": {"host": "127.0.0.1", "port": self.port, "drain_timeout": "0s"},
             "admin": {"host": "127.0.0.1", "port": self.admin_port},
             # Redis shares two cores with all the rest: slow is not away.
-            "store": {"url": redis, "timeout": "1s"},
+            "store": {"url": redis, "timeout": "2s"},
             "auth": {
                 "keys": [
                     {"algorithm": "HS256", "secret": SECRET},
@@ -218,7 +218,8 @@ async def scene(folder: Path) -> AsyncIterator[Scene]:
     """Run all of it, with files in ``folder``, until the context ends."""
     async with AsyncExitStack() as opened:
         redis = opened.enter_context(RedisServer())
-        origin = await opened.enter_async_context(TestOrigin())
+        # At a port that nobody else takes while it is away.
+        origin = await opened.enter_async_context(TestOrigin(port=free_port()))
         serve_channels(origin, *CHANNELS)
         serve_channels(origin, "film", root="/vod")
         origin.answers["/vod/film/low/index.m3u8"] = (HLS, VOD)
@@ -227,7 +228,7 @@ async def scene(folder: Path) -> AsyncIterator[Scene]:
         opened.push_async_callback(proxy.kill)
         await proxy.start()
         session = await opened.enter_async_context(
-            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(5))
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(30))
         )
         viewers = Viewers(proxy.url, proxy.settings, session)
         opened.push_async_callback(viewers.leave)

@@ -25,6 +25,9 @@ SHOWN = 20
 VALUES = boards.values(rate_interval="5s", span=f"{SHOWN}s")
 # Seconds of traffic after which none at all is told (PlaygateNoTraffic): two hours.
 HABIT = 7200 // PACE + 5
+# Seconds that each of this may be waited for where other tests take the machine: rules that look
+# back for five see little where seconds go by without a scrape.
+PATIENCE = 240
 # What a busy machine looks like, whatever the proxy does: slow, or too slow to be scraped.
 BUSY = {"PlaygateLatencyBurn", "PlaygateEventLoopLag", "PlaygateDown", "PlaygateAbsent"}
 # No failure here leads to these, so promtool alone tries them: a bug; one proxy of two without the
@@ -66,13 +69,13 @@ async def is_well(watching: Monitoring) -> None:
         seen = await prometheus.instant("count_over_time(playgate:requests:rate5m[1m])")
         return bool(seen) and seen[0][1][0][1] >= 12
 
-    await until(was_seen_for_a_while, "all rules have had their time")
+    await until(was_seen_for_a_while, "all rules have had their time", PATIENCE)
 
     async def none_is_empty() -> bool:
         return not await empty(prometheus)
 
     try:
-        await until(none_is_empty, "every panel has data")
+        await until(none_is_empty, "every panel has data", PATIENCE)
     except AssertionError:
         pytest.fail(f"without data: {await empty(prometheus)}")
     for name in RECORDS:
@@ -105,7 +108,7 @@ async def told(watching: Monitoring, *names: str) -> None:
         return set(names) <= watching.pager.heard("firing")
 
     try:
-        await until(all_told, "told")
+        await until(all_told, "told", PATIENCE)
     except AssertionError:
         missing = set(names) - watching.pager.heard("firing")
         pytest.fail(f"never told: {missing}; firing: {await watching.prometheus.firing()}")
@@ -127,7 +130,7 @@ async def the_store_goes_away(play: Scene, watching: Monitoring) -> None:
         async def kept_back() -> bool:
             return {"PlaygateStoreErrors", "PlaygateEventsDropped"} <= await watching.inhibited()
 
-        await until(kept_back, "Alertmanager keeps back what follows from the outage")
+        await until(kept_back, "Alertmanager keeps back what follows from the outage", PATIENCE)
     play.viewers.crowds = 0
 
 
@@ -157,7 +160,7 @@ async def viewers_stop_coming(play: Scene, watching: Monitoring) -> None:
         seen = await watching.prometheus.instant("count_over_time(playgate:requests:rate5m[1d])")
         return seen[0][1][0][1] > HABIT
 
-    await until(there_was_traffic_for_long_enough, "it would be missed", seconds=2 * HABIT)
+    await until(there_was_traffic_for_long_enough, "it would be missed", PATIENCE)
     await play.viewers.leave()
     async with play.proxy.connections_piled_up():
         await told(watching, "PlaygateNoTraffic", "PlaygateFileDescriptors")
@@ -190,6 +193,6 @@ async def everything_is_well_again(play: Scene, watching: Monitoring) -> None:
 
     try:
         # Entries may be slow for as long as other tests take the machine.
-        await until(all_resolved, "resolved", seconds=240)
+        await until(all_resolved, "resolved", PATIENCE)
     except AssertionError:
         pytest.fail(f"never resolved: {expected - resolved()}")

@@ -155,7 +155,7 @@ def test_serve_answers_until_sigterm_and_exits_cleanly(
     )
     assert wrong.returncode == 1
     process.send_signal(signal.SIGTERM)
-    assert process.wait(timeout=30) == 0
+    assert process.wait(timeout=120) == 0
     with pytest.raises(urllib.error.URLError):
         urllib.request.urlopen(f"{url}/readyz")
 
@@ -171,7 +171,7 @@ async def service() -> None:
 
 cli._run(service())
 """
-    subprocess.run([sys.executable, "-c", program], timeout=60, check=True)
+    subprocess.run([sys.executable, "-c", program], timeout=120, check=True)
 
 
 def test_a_taken_port_is_the_users_to_solve(

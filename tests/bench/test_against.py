@@ -54,7 +54,7 @@ def test_processor_time_of_a_process_counts_children_that_are_gone(tmp_path: Pat
     parent += "print('done', flush=True)\ntime.sleep(600)"
     core = min(os.sched_getaffinity(0))
     with Process(sys.executable, "-c", parent, core=core, log=tmp_path / "log") as process:
-        give_up = time.monotonic() + 60
+        give_up = time.monotonic() + 120
         while "done" not in process.said() and time.monotonic() < give_up:
             time.sleep(0.02)  # the pause of a bounded poll
         # Its parts are told in hundredths, each without what is left over.

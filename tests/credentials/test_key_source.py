@@ -22,6 +22,13 @@ FIRST = Document(document(OLD), "v1")
 ES256 = SourceRules(("ES256",))
 
 
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a busy machine be no issuer that does not answer."""
+    for name in ("LOOK_SECONDS", "READ_SECONDS"):
+        monkeypatch.setattr(key_source, name, 60)
+
+
 @dataclass
 class Scripted:
     """A reader that gives what a test put there, once its gate is open."""
@@ -260,8 +267,7 @@ async def test_nobody_waits_for_an_issuer_that_does_not_answer_and_its_answer_st
     assert len(world.reader.versions) == 1
 
 
-async def test_only_so_many_wait_at_a_time(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(key_source, "LOOK_SECONDS", 60)  # a busy machine is not what this is about
+async def test_only_so_many_wait_at_a_time(world: World) -> None:
     world.reader.gate = asyncio.Event()
     waiting = [asyncio.create_task(world.source.look()) for _ in range(LOOKERS)]
     await asyncio.sleep(0)

@@ -76,7 +76,7 @@ async def test_who_leaves_while_sending_is_nobodys_failure(
         _, writer = await opened(url)
         fields = f"{FORM}Content-Length: 100\r\n"
         writer.write(f"POST /login HTTP/1.1\r\nHost: a\r\n{fields}\r\nuser=".encode())
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(90):
             await begun.wait()
             writer.transport.abort()
             await over.wait()
@@ -168,7 +168,7 @@ async def test_of_a_flood_of_logins_some_are_tried_and_the_others_told_to_come_b
     def slowly(_: Users, name: str, password: str) -> None:
         del password
         at_once.append(name)
-        go_on.wait(60)
+        go_on.wait()
 
     monkeypatch.setattr(Users, "authenticate", slowly)
     monkeypatch.setattr(issuer.app, "MAX_LOGINS", 5)

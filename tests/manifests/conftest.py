@@ -55,7 +55,7 @@ def dynamic_mpd(ffmpeg: str, folder: Path) -> bytes:
     path = folder / "growing.mpd"
     with subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL) as process:
         try:
-            for _ in range(600):
+            for _ in range(2400):
                 if path.exists() and b"</MPD>" in (body := path.read_bytes()):
                     return body
                 time.sleep(0.05)

@@ -72,7 +72,8 @@ def redis_server() -> Iterator[RedisServer]:
 @pytest.fixture
 async def redis(redis_server: RedisServer) -> AsyncIterator[Redis]:
     """A client of an emptied Redis; a test that leaves a key without a TTL fails."""
-    client = Redis.from_url(redis_server.url)
+    # By itself it would give up after five seconds, and a busy machine may take longer.
+    client = Redis.from_url(redis_server.url, socket_timeout=None)
     await client.flushall()
     try:
         yield client

@@ -263,7 +263,7 @@ async def test_entries_written_while_redis_was_restarted_are_taken(
         await store.decide(attempt(STREAM))
         await feed.reader.start()
         for heard in (1, 2):
-            async with Redis.from_url(server.url) as redis:
+            async with Redis.from_url(server.url, socket_timeout=None) as redis:
                 await say(redis)
             await feed.heard(renewed=heard)
             server.stop()

@@ -285,7 +285,7 @@ async def test_a_primary_that_became_a_replica_is_left_for_whoever_is_there_next
 ) -> None:
     write = packed("SET", "pipe", "x", "PX", 1000)
     async with (
-        Redis.from_url(redis_server.url) as redis,
+        Redis.from_url(redis_server.url, socket_timeout=None) as redis,
         piped(redis_server.url) as pipes,
     ):
         assert await pipes.ask(write) == b"OK"

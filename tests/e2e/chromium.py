@@ -27,7 +27,7 @@ FLAGS = [
 
 
 # Milliseconds that Playwright waits for what it does: browsers share two cores with other tests.
-PATIENCE = 90_000
+PATIENCE = 120_000
 
 
 @dataclass
@@ -72,7 +72,7 @@ async def _port(file: Path) -> str:
     async def written() -> bool:
         return len(_lines(file)) == 2
 
-    await until(written, "Chromium listens", PATIENCE / 1000)
+    await until(written, "Chromium listens")
     return _lines(file)[0]
 
 

@@ -27,7 +27,7 @@ ENDED_FOR = 15
 # seconds only.
 STANDS = 2.5
 # A browser, or a GStreamer that builds its registry, on a machine that runs a dozen of them.
-PATIENCE = 90
+PATIENCE = 120
 # Requests per second that are a storm: a player that is told no and asks all the faster.
 STORM = 5
 

@@ -121,4 +121,4 @@ async def more_of(tally: Tally, number: int) -> None:
     async def has_come() -> bool:
         return tally.requests >= enough
 
-    await until(has_come, f"{number} requests more", 90)
+    await until(has_come, f"{number} requests more")

@@ -146,7 +146,7 @@ class Fleet:
             assert alive(self.master) or self.said(event) >= times, "".join(self.log)
             return self.said(event) >= times
 
-        await until(is_there, f"{event!r} is logged", 90)
+        await until(is_there, f"{event!r} is logged")
 
     @property
     def pids(self) -> list[int]:
@@ -201,4 +201,4 @@ class Fleet:
         async def is_gone() -> bool:
             return not alive(pid)
 
-        await until(is_gone, f"{pid} has ended", 90)
+        await until(is_gone, f"{pid} has ended")

@@ -5,7 +5,7 @@ import time
 from collections.abc import Awaitable, Callable
 
 
-async def until(condition: Callable[[], Awaitable[bool]], what: str, seconds: float = 60) -> None:
+async def until(condition: Callable[[], Awaitable[bool]], what: str, seconds: float = 120) -> None:
     """Wait until a condition holds.
 
     Raises:

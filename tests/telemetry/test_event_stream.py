@@ -157,7 +157,7 @@ async def test_events_wait_for_a_redis_that_is_away_and_are_sent_when_it_is_back
         async def there() -> bool:
             return await streams(redis) == [*numbers]
 
-        async with Redis.from_url(server.url) as redis:
+        async with Redis.from_url(server.url, socket_timeout=None) as redis:
             await until(there, f"events {numbers}")
 
     async def away() -> bool:
@@ -180,7 +180,7 @@ async def test_a_redis_that_is_nearly_full_gets_no_event_twice(
 ) -> None:
     """What it took of a batch is not sent again with what it did not."""
     sent = Sent(server.url)
-    async with Redis.from_url(server.url) as redis:
+    async with Redis.from_url(server.url, socket_timeout=None) as redis:
         used = (await redis.info("memory"))["used_memory"]
         await redis.config_set("maxmemory", used + 1_000_000)
         for number in range(BATCH):

@@ -40,7 +40,7 @@ async def test_a_million_active_streams_are_shown_and_make_a_scrape_no_longer(te
         store = RedisStore(server.url, policy(), key_prefix=PREFIX, timeout=60)
         settings = {"url": server.url, "timeout": "10s", "key_prefix": PREFIX}
         async with (
-            Redis.from_url(server.url) as redis,
+            Redis.from_url(server.url, socket_timeout=None) as redis,
             Stack(store=settings, routes=[route]) as stack,
         ):
 

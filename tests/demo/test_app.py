@@ -17,6 +17,7 @@ from proxy.demo.app import Backends, backends, banner, demo_settings
 from proxy.demo.issuer import Issuer
 from proxy.serve import Service
 from proxy.settings.load import from_mapping
+from proxy.settings.store_url import MEMORY
 from tests.support import needs
 from tests.support.redis_server import RedisServer, free_port
 
@@ -38,11 +39,12 @@ class Demo:
 async def running(store: str) -> AsyncIterator[Demo]:
     issuer = Issuer(SECRET, time.time)
     async with backends(issuer) as behind:
-        service = Service(
-            from_mapping(
-                demo_settings(issuer=issuer, behind=behind, operator=OPERATOR, port=0, store=store)
-            )
+        mapping = demo_settings(
+            issuer=issuer, behind=behind, operator=OPERATOR, port=0, store=store
         )
+        if store != MEMORY:
+            mapping["store"] = {"url": store, "timeout": "10s"}  # a busy Redis is not away
+        service = Service(from_mapping(mapping))
         await service.start()
         try:
             yield Demo(service, behind)

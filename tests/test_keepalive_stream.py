@@ -32,6 +32,8 @@ from tests.support.redis_server import RedisServer, lasting
 KEY = "playgate:keepalive"
 MAX_AGE_MS = 30_000
 STREAM = "ab12"
+# Seconds: what is answered later would be read, and counted, once more.
+PATIENT = 60.0
 
 
 @dataclass
@@ -46,7 +48,7 @@ class Feed:
         limits = Limits(default=3, plans={}, routes={}, status=429)
         lifetimes = Lifetimes(ttl=30, live_ttl_factor=4, vod_ttl=90, max_hold=3600)
         self.reader = KeepaliveStream(
-            client(self.url, timeout=5, connections=1),
+            client(self.url, timeout=PATIENT, connections=1),
             KEY,
             Admission(self.store, limits, lifetimes, Metrics("0", ())),
             max_age_ms=lambda: MAX_AGE_MS,
@@ -61,6 +63,12 @@ class Feed:
             return self.counted == Counter(expected)
 
         await until(all_of_it, f"{expected} counted, of {self.counted}")
+
+
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a busy Redis take its time."""
+    monkeypatch.setattr(keepalive_stream, "ANSWER_SECONDS", PATIENT)
 
 
 @pytest.fixture

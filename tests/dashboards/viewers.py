@@ -14,11 +14,29 @@ LIMIT = 3
 HOMES = 12
 
 
+class Share:
+    """Says yes to a share of all that ask, as evenly as can be.
+
+    What comes by chance comes in bunches at times, and where minutes are seconds a bunch of three
+    is what a failure looks like.
+    """
+
+    def __init__(self) -> None:
+        self._due = 0.5
+
+    def takes(self, share: float) -> bool:
+        """Tell whether the next one is of the share."""
+        self._due += share
+        is_due = self._due >= 1
+        self._due -= is_due
+        return is_due
+
+
 class Viewers:
     """Homes in which people watch, each an account: they zap, leave, and at times want too much.
 
-    ``crowds`` is the chance that a home wants more than it may, ``greed`` by how many streams, and
-    ``forgery`` the chance that a token is no good.
+    ``crowds`` is the share of evenings on which a home wants more than it may, ``greed`` by how
+    many streams, and ``forgery`` the share of tokens that are no good.
     """
 
     def __init__(self, url: str, settings: Settings, session: aiohttp.ClientSession) -> None:
@@ -29,6 +47,7 @@ class Viewers:
         self.crowds = 0.02
         self.greed = 1
         self.forgery = 0.01
+        self._crowded, self._forged = Share(), Share()
         self._tasks: list[asyncio.Task[None]] = []
 
     def come(self) -> None:
@@ -46,12 +65,13 @@ class Viewers:
         account, evening = f"home-{number}", 0
         while True:
             evening += 1
-            if self._random.random() < self.crowds:
+            if self._crowded.takes(self.crowds):
                 await self._crowd(f"{account}-{evening}")
             elif number % 4 == 0:
                 await self._film(account)
             else:
-                screens = self._random.choices((1, 2, 3), (6, 3, 1))[0]
+                # With what was left without a goodbye, no more than a home may have.
+                screens = self._random.choices((1, 2), (2, 1))[0]
                 await asyncio.gather(*(self._channel(account, f"tv-{n}") for n in range(screens)))
 
     async def _crowd(self, account: str) -> None:
@@ -63,7 +83,8 @@ class Viewers:
     async def _channel(self, account: str, device: str) -> None:
         """Watch a channel for a moment, and perhaps zap to another without a goodbye."""
         for _ in range(self._random.randint(1, 2)):
-            channel = self._random.choice(CHANNELS)
+            # Of the last one, a home may have one stream (``scene``).
+            channel = self._random.choice(CHANNELS if device == "tv-0" else CHANNELS[:-1])
             entry = await self._entry(account, device, f"/live/{channel}/master.m3u8")
             if entry is None:
                 await self._pause(0.5)
@@ -76,7 +97,7 @@ class Viewers:
                 elif segments:
                     await self._get(f"{child.rsplit('/', 1)[0]}/{segments[0]}")
                 await self._pause(0.5)
-            if self._random.random() < 0.8:
+            if self._random.random() < 0.9:
                 await self._get(f"/_playgate/release?_sid={_ticket(child)}", "POST")
 
     async def _film(self, account: str) -> None:
@@ -93,7 +114,7 @@ class Viewers:
 
     async def _entry(self, account: str, device: str, path: str) -> list[str] | None:
         token = mint(self._settings, account=account, device=device)
-        if self._random.random() < self.forgery:
+        if self._forged.takes(self.forgery):
             token = token[:-6] + "forged"
         return await self._get(f"{path}?token={token}")
 

@@ -27,12 +27,17 @@ WORKERS = 2
 READY, LISTENING = "all workers serve", "listening"
 
 
-def alive(pid: int) -> bool:
-    """Whether a process runs; one that has ended and that nobody has asked for does not."""
+def state(pid: int) -> str:
+    """The letter of a process's state (proc(5)): Z has ended, and nobody has asked for it."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except OSError:
-        return False
+        return "Z"
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs."""
+    return state(pid) != "Z"
 
 
 def parent(pid: int) -> int:

@@ -3,11 +3,11 @@
 import asyncio
 import signal
 import socket
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
 from tests.conftest import Tell
-from tests.processes.fleet import Fleet, descriptors
+from tests.processes.fleet import Fleet, state
 from tests.support.poll import until
 from tests.support.redis_server import free_port
 
@@ -76,30 +76,49 @@ async def test_the_master_is_told_by_its_file(stopped: Fleet, tmp_path: Path) ->
 
 
 CONNECTIONS = 120
+# States of a socket, as the kernel writes them.
+ESTABLISHED, LISTEN = "01", "0A"
+
+
+def connections(port: int, state: str) -> list[list[str]]:
+    """Give the rows of the kernel's table for sockets of a port of loopback in a state."""
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return [row for row in rows if row[1] == f"0100007F:{port:04X}" and row[3] == state]
 
 
 def queued(port: int) -> list[int]:
-    """How many connections wait on each socket that listens on a port of loopback."""
-    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
-    return [
-        int(queues.partition(":")[2], 16)
-        for _, address, _, state, queues, *_ in rows
-        if (address, state) == (f"0100007F:{port:04X}", "0A")  # LISTEN
-    ]
+    """How many connections wait on each socket that listens on a port."""
+    return [int(row[4].partition(":")[2], 16) for row in connections(port, LISTEN)]
+
+
+def accepted(port: int, pid: int) -> int:
+    """How many connections of a port a process has accepted."""
+    sockets = {f"socket:[{row[9]}]" for row in connections(port, ESTABLISHED)}
+    held = 0
+    for file in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):  # closed meanwhile
+            held += str(file.readlink()) in sockets
+    return held
 
 
 async def test_connections_are_spread_evenly(stopped: Fleet, tell: Tell) -> None:
     """One socket for all would give most of what comes at once to whoever is awake first."""
     async with stopped.running() as fleet:
 
+        def got() -> list[int]:
+            return [accepted(fleet.port, pid) for pid in fleet.pids]
+
+        async def all_stand() -> bool:
+            return all(state(pid) == "T" for pid in fleet.pids)
+
         async def each_takes_its_own() -> bool:
             """Whether each worker accepts what was queued for it.
 
             One that a busy machine keeps from the processor for seconds is helped by the other.
             """
-            before = [descriptors(pid) for pid in fleet.pids]
             for pid in fleet.pids:
                 fleet.tell(signal.SIGSTOP, pid)
+            await until(all_stand, "all workers stand still")
             async with AsyncExitStack() as opened:
                 for _ in range(CONNECTIONS):
                     _, writer = await asyncio.open_connection("127.0.0.1", fleet.port)
@@ -115,19 +134,14 @@ async def test_connections_are_spread_evenly(stopped: Fleet, tell: Tell) -> None
                     fleet.tell(signal.SIGCONT, pid)
 
                 async def all_are_accepted() -> bool:
-                    return sum(map(descriptors, fleet.pids)) >= sum(before) + CONNECTIONS
+                    return sum(got()) == CONNECTIONS
 
                 await until(all_are_accepted, "all connections are accepted")
-                got = [descriptors(pid) - was for pid, was in zip(fleet.pids, before, strict=True)]
+                taken = got()
             assert len(waiting) == fleet.workers
             assert min(waiting) > CONNECTIONS / 4
-            tell(f"workers: of {CONNECTIONS} connections at once each got {got}")
-
-            async def all_are_closed() -> bool:
-                return sum(map(descriptors, fleet.pids)) <= sum(before)
-
-            await until(all_are_closed, "the workers have let go of them")
-            return sorted(got) == sorted(waiting)
+            tell(f"workers: of {CONNECTIONS} connections at once each got {taken}")
+            return sorted(taken) == sorted(waiting)
 
         await until(each_takes_its_own, "each worker accepts what is queued for it")
 

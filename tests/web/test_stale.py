@@ -1,10 +1,13 @@
 """What stands in for a manifest that cannot be had, and for how long."""
 
 from collections.abc import AsyncIterator
+from itertools import count
+from types import SimpleNamespace
 
 import pytest
 from aiohttp import web
 
+from proxy import manifest_caches
 from tests.support.origin import HLS
 from tests.support.playlists import LIVE, MASTER, VOD, serve_channels, serve_film
 from tests.support.stack import Answer, Stack
@@ -17,8 +20,12 @@ BUSY = web.Response(status=503, text="busy")
 
 
 @pytest.fixture
-async def stack() -> AsyncIterator[Stack]:
-    """Serve manifests that are asked for anew each time, and kept."""
+async def stack(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Stack]:
+    """Serve manifests that are asked for anew each time, and kept.
+
+    Between any two looks at the cache's clock more time passes than it holds them fresh.
+    """
+    monkeypatch.setattr(manifest_caches, "time", SimpleNamespace(monotonic=count().__next__))
     async with Stack(origin={"cache": "1ms"}) as running:
         serve_film(running.origin, "film")
         serve_channels(running.origin, "one")

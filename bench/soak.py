@@ -303,7 +303,7 @@ def tell(looks: list[Look], warm_up: int, counted: Counter[str]) -> bool:
 def draw(looks: list[Look], warm_up: int, out: Path) -> None:
     """Draw memory and descriptors of each process, as PNG and SVG."""
     import matplotlib as mpl  # noqa: PLC0415  # takes a second, and is needed here alone
-    import matplotlib.pyplot as plt  # noqa: PLC0415
+    import matplotlib.pyplot as plt  # noqa: PLC0415  # the same
 
     mpl.use("agg")
 

@@ -72,7 +72,7 @@ class Pipes:
         for command in commands:
             await self.ask(command)
 
-    def hear(self, command: bytes, heard: Callable[[object], None], slot: int = 0) -> bool:  # noqa: ARG002
+    def hear(self, command: bytes, heard: Callable[[object], None], slot: int = 0) -> bool:  # noqa: ARG002  # there is one
         """Send a command on the connection there is, once; False where there is none.
 
         ``heard`` is called with the answer, or with one of the errors of ``ask``.

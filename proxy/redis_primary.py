@@ -39,7 +39,7 @@ class OfPrimary(Connection):
     async def connect_check_health(
         self,
         check_health: bool = True,  # noqa: FBT001, FBT002  # as redis-py has it
-        retry_socket_connect: bool = True,  # noqa: FBT001, FBT002
+        retry_socket_connect: bool = True,  # noqa: FBT001, FBT002  # the same
     ) -> None:
         """Make the connection, unless it is made.
 

@@ -42,7 +42,7 @@ def spans(in_force: Callable[[], Settings]) -> Spans:
     if not in_force().tracing.enabled:
         return NoSpans()
     # Only with the extra playgate[otel], which the settings have seen to.
-    from proxy.telemetry.otel.environment import recorder  # noqa: PLC0415
+    from proxy.telemetry.otel.environment import recorder  # noqa: PLC0415  # see above
 
     redactor = lru_cache(maxsize=2)(Redactor)
     try:
@@ -182,7 +182,7 @@ def credentials(
     verify_cat = None
     if auth.cat.enabled:
         # Only with the extra playgate[cat], which the settings have seen to.
-        from proxy.credentials.cat import CatVerifier  # noqa: PLC0415
+        from proxy.credentials.cat import CatVerifier  # noqa: PLC0415  # see above
 
         verify_cat = CatVerifier(keys, rules, verifier, networks, clock).verify
     return Credentials(

@@ -275,7 +275,7 @@ def test_every_stream_that_started_ended_once(
         for step in history:
             await step(proxy)  # type: ignore[misc]  # each gives something to wait for
         while len(proxy.watch):
-            await waits(20)(proxy)  # type: ignore[misc]
+            await waits(20)(proxy)  # type: ignore[misc]  # the same
         return proxy.events
 
     told = defaultdict[tuple[str | None, str | None], list[Event]](list)

@@ -112,7 +112,7 @@ def test_the_algorithm_none_finds_no_key() -> None:
 
 def test_an_hmac_made_with_the_public_key_is_refused() -> None:
     import hashlib  # noqa: PLC0415  # the attack's own tools
-    import hmac  # noqa: PLC0415
+    import hmac  # noqa: PLC0415  # the same
 
     signed = f"{part({'alg': 'HS256', 'typ': 'JWT'})}.{part(claims())}"
     mac = hmac.digest(RSA_PUBLIC.encode(), signed.encode(), hashlib.sha256)

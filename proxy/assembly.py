@@ -102,7 +102,6 @@ def player_port(
         walkers=walkers,
         admission=admission,
         source=source,
-        metrics=metrics,
         holds=lasting.holds,
         learned=lasting.learned,
     )

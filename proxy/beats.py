@@ -14,17 +14,16 @@ be kept: not even its ticket, which is the longest in it.
 """
 
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from hashlib import blake2b
 from time import perf_counter
-from typing import NamedTuple, cast
+from typing import Any, Generic, TypeVar, cast
 
 import structlog
 
-from proxy.admission.store import Question
+from proxy.admission.store import Question, Told
 from proxy.admit import Admission
 from proxy.attendance import Holds
-from proxy.errors import StoreUnavailable
 from proxy.keeping import Keeping, Seen
 from proxy.learned import Learned
 from proxy.manifest_caches import ManifestKey
@@ -33,8 +32,7 @@ from proxy.manifests.template import Template
 from proxy.model import Kind
 from proxy.rendering import AT_ONCE
 from proxy.routing import Route
-from proxy.streams import Decision, Outcome
-from proxy.telemetry.metrics import Metrics
+from proxy.streams import Decision, Renewal
 from proxy.trace import Trace
 from proxy.values import value
 from proxy.walker import Walker, Walkers
@@ -48,17 +46,8 @@ NAME_BYTES = 16
 # Places of tickets in requests that are told apart.
 MAX_PLACES = 4096
 
+Who = TypeVar("Who")
 
-class Served(NamedTuple):
-    """A manifest as its viewer gets it, and what was decided."""
-
-    content_type: str
-    decision: Decision
-    body: bytes
-
-
-# What a request comes to; else what the store has said, if anything, to go on with.
-Outcomes = Served | Decision | None
 
 log = structlog.get_logger("playgate")
 
@@ -130,6 +119,33 @@ class Beat:
         return True
 
 
+class Turn(Generic[Who]):
+    """A request that came before, of ``who`` it is, while it is answered.
+
+    Instants are seconds of a clock that never goes back: when it came (``begun``), when the store
+    was asked (``asked``), and when that had answered (``heard``). ``body`` is what its viewer gets,
+    of ``template``; None where that is left to the walk.
+    """
+
+    __slots__ = ("asked", "beat", "begun", "body", "heard", "request", "template", "trace", "who")
+
+    asked: float
+    heard: float
+    template: Template
+
+    def __init__(self, who: Who, beat: Beat, request: bytes, trace: Trace, begun: float) -> None:
+        self.who = who
+        self.beat = beat
+        self.request = request
+        self.trace = trace
+        self.begun = begun
+        self.body: bytes | None = None
+
+
+# Is told of a turn once the store has answered, and what it has said, if anything, to go on with.
+Answered = Callable[[Turn[Who], Decision | None], None]
+
+
 class Beats:
     """Keeps what came before, and answers it when it comes again: ``size`` requests at most."""
 
@@ -140,7 +156,6 @@ class Beats:
         walkers: Walkers,
         admission: Admission,
         source: ManifestSource,
-        metrics: Metrics,
         holds: Holds,
         learned: Learned,
     ) -> None:
@@ -152,16 +167,12 @@ class Beats:
         self._learned = learned
         self._kept: Keeping[bytes, Beat] = Keeping(size)
         self._came = Seen(ONCE * size)
-        self._auth, self._store, self._rewrite = map(metrics.phase.of, ("auth", "store", "rewrite"))
 
-    def keep(self, request: bytes, visit: Visit, template: Template) -> None:
-        """Keep a visit that went well, by the request's name, from the second time on.
-
-        ``request`` is its wording: all that its answer depends on, as ``written_down``.
-        """
-        if not request:
+    def keep(self, wording: bytes, visit: Visit, template: Template) -> None:
+        """Keep a visit that went well, by its request's name, from the second time on."""
+        if not wording:
             return
-        name = named(request)
+        name = named(wording)
         known, is_led = self._kept.get(name), template.refreshes_by_location
         if not self._came.before(name) or (known and (known.guide or not is_led)):
             return
@@ -172,7 +183,7 @@ class Beats:
         question = self._admission.question(walker.subject, playback, beat=beat)
         ticket = None
         if walker.ticket is not None and not is_led:
-            ticket = _place(request, walker.ticket.text.encode())
+            ticket = _place(said(wording), walker.ticket.text.encode())
         self._kept.put(name, Beat(visit, question, ticket, self._learned))
 
     def find(self, name: bytes) -> Beat | None:
@@ -191,74 +202,51 @@ class Beats:
         self._kept.drop(name)
         return None
 
-    def answer(
-        self, beat: Beat, request: bytes, trace: Trace, answered: Callable[[Outcomes], None]
-    ) -> bool:
+    def answer(self, turn: Turn[Who], answered: Answered[Who]) -> bool:
         """Answer a request that came before; ``answered`` is called with what it comes to.
 
         False, and it is not, where there is more to be waited for than the store.
         """
-        begun = perf_counter()
+        beat = turn.beat
         question = beat.question
-        account = question.account
-        manifest = self._source.fresh(beat.key)
+        manifest = self._source.at_hand(beat.key)
         if manifest is None or manifest.template is None:
             return False
-        template = manifest.template
-        if not self._holds.may_take(account, question.manner.limit):
+        turn.template = manifest.template
+        if not self._holds.may_take(question.account, question.manner.limit):
             return False
+        turn.asked = perf_counter()
+        if self._admission.store.hear(question, partial(self._heard, turn, answered)):
+            return True
+        self._holds.give_back(question.account)
+        return False
 
-        def heard(told: Decision | StoreUnavailable | None) -> None:
-            outcome: Outcomes
-            self._holds.give_back(account)
-            now = perf_counter()
-            self._store.observe(now - asked, now, trace)
+    def _heard(self, turn: Turn[Who], answered: Answered[Who], told: Told) -> None:
+        turn.heard = perf_counter()
+        self._holds.give_back(turn.beat.question.account)
+        if isinstance(told, Renewal):
             try:
-                outcome = self._outcome(beat, request, template, told, trace)
+                self._serve(turn, told)
             except Exception:
                 # A bug. The walk may do better; else it has the request told so.
-                log.exception("a beat could not be answered", route=beat.key.route)
-                outcome = told if isinstance(told, Decision) else None
-            answered(outcome)
+                log.exception("a beat could not be answered", route=turn.beat.key.route)
+        answered(turn, told if isinstance(told, Decision) else None)
 
-        asked = perf_counter()
-        if not self._admission.store.hear(question, heard):
-            self._holds.give_back(account)
-            return False
-        self._auth.observe(asked - begun, asked, trace)
-        return True
-
-    def _outcome(
-        self,
-        beat: Beat,
-        request: bytes,
-        template: Template,
-        told: Decision | StoreUnavailable | None,
-        trace: Trace,
-    ) -> Outcomes:
-        if not isinstance(told, Decision):
-            return None
-        begun = perf_counter()
-        if (
-            told.outcome is not Outcome.RENEWED
-            or told.stream != beat.question.stream
-            or not self._learned.has_learned(
-                beat.key.content, template, is_entry=beat.kind is Kind.ENTRY
-            )
+    def _serve(self, turn: Turn[Any], told: Decision) -> None:
+        """Make what its viewer gets, if that is what is usual."""
+        beat, template = turn.beat, turn.template
+        if not self._learned.has_learned(
+            beat.key.content, template, is_entry=beat.kind is Kind.ENTRY
         ):
-            return told
-        if beat.ticket is not None:
-            if template.refreshes_by_location:
-                return told
-            sealed = request[beat.ticket]
-        else:
+            return
+        if beat.ticket is None:
             template, sealed = self._guided(beat, told, template)
-        if template.size(sealed) > AT_ONCE:
-            return told
-        served = Served(template.content_type, told, template.render(sealed))
-        now = perf_counter()
-        self._rewrite.observe(now - begun, now, trace)
-        return served
+        elif template.refreshes_by_location:
+            return
+        else:
+            sealed = turn.request[beat.ticket]
+        if template.size(sealed) <= AT_ONCE:
+            turn.template, turn.body = template, template.render(sealed)
 
     def _guided(self, beat: Beat, told: Decision, template: Template) -> tuple[Template, bytes]:
         guide = cast("Guide", beat.guide)
@@ -267,25 +255,22 @@ class Beats:
         return template, ticket.encode()
 
 
-def written_down(peer: str, scheme: str, request: bytes) -> bytes:
-    """Write down all that the answer to a request depends on, who it is from as well."""
-    # No line end is in what stands before the request.
-    return f"{peer}\n{scheme}\n".encode() + request
+def named(wording: bytes) -> bytes:
+    """Name a request by its wording: all that its answer depends on.
+
+    That is whose it is, in two lines, and then what it says.
+    """
+    return blake2b(wording, digest_size=NAME_BYTES).digest()
 
 
-def named(request: bytes) -> bytes:
-    """Name a request that is ``written_down``."""
-    return blake2b(request, digest_size=NAME_BYTES).digest()
-
-
-def said(request: bytes) -> bytes:
-    """Give what a request that is ``written_down`` says, whoever it is from."""
-    return request.split(b"\n", 2)[2]
+def said(wording: bytes) -> bytes:
+    """Give what a request says, whoever it is from."""
+    return wording.split(b"\n", 2)[2]
 
 
 def _place(request: bytes, ticket: bytes) -> slice | None:
     """Give where a ticket stands in a request; None where it is written in another way."""
-    start = said(request).find(ticket)
+    start = request.find(ticket)
     return _slice(start, start + len(ticket)) if start >= 0 else None
 
 

@@ -206,7 +206,7 @@ class Configured:
             }
         )
         self.health.set("keys", well=bool(self.keys.ring.keys))
-        self.metrics.watch_origins(wiring.origin_names(self.config.settings))
+        self.metrics.origins.watch(wiring.origin_names(self.config.settings))
         self.metrics.streams.watch_routes(route.name for route in self.config.settings.routes)
         self.metrics.expect(expected(self.config.settings))
         self._origins.keep(wiring.all_origins(self.config.settings))

@@ -78,6 +78,13 @@ class ManifestSource:
 
     def fresh(self, key: ManifestKey) -> Manifest | None:
         """Give a manifest, if that takes no waiting."""
+        manifest = self.at_hand(key)
+        if manifest is not None:
+            self._metrics.cache_lookup(CacheResult.HIT)
+        return manifest
+
+    def at_hand(self, key: ManifestKey) -> Manifest | None:
+        """Do the same for whoever counts that."""
         return self._caches.of(key).peek(key)
 
     async def manifest(self, route: Route, request: Request, key: ManifestKey) -> Manifest:

@@ -22,7 +22,7 @@ class OriginReports:
 
     def up(self, origin: str, *, healthy: bool) -> None:
         """Note whether an origin is in use."""
-        self._metrics.origin_up(origin, healthy)
+        self._metrics.origins.up(origin, healthy)
 
 
 class AttemptReport:
@@ -40,7 +40,7 @@ class AttemptReport:
         """Hear how it went; where nobody waited for that, it does not count."""
         self._span.end(status, result or ABANDONED)
         if result is not None:
-            self._metrics.origin_request(self._asked.route, self._asked.origin.name, result)
+            self._metrics.origins.request(self._asked.route, self._asked.origin.name, result)
 
 
 def _call(asked: Asked) -> Call:

@@ -44,6 +44,11 @@ class Call(asyncio.Future[object]):
         self.command = command
         self.asked_at = loop.time()
 
+    @property
+    def waits(self) -> bool:
+        """Whether there is neither an answer nor a failure, and somebody waits still."""
+        return not self.done()
+
 
 class Hearing:
     """A call whose answer, or failure, is handed to ``heard`` in the turn in which it is read.
@@ -51,24 +56,19 @@ class Hearing:
     Nothing waits, so ``heard`` is called even if nobody wants to know any more.
     """
 
-    __slots__ = ("_heard", "asked_at", "command")
+    __slots__ = ("_heard", "asked_at", "command", "waits")
 
     def __init__(self, command: bytes, asked_at: float, heard: Callable[[object], None]) -> None:
         self.command = command
         self.asked_at = asked_at
-        self._heard: Callable[[object], None] | None = heard
-
-    def done(self) -> bool:
-        """Whether it was handed over."""
-        return self._heard is None
+        self._heard = heard
+        self.waits = True  # until something was handed over
 
     def set_result(self, answer: object) -> None:
-        """Hand the answer over."""
-        heard, self._heard = self._heard, None
-        if heard is None:
-            return
+        """Hand the answer over, the first there is."""
+        self.waits = False
         try:
-            heard(answer)
+            self._heard(answer)
         except Exception:
             # A bug, which must cost one request and not those whose answers come behind it.
             log.exception("an answer of the store could not be taken in")
@@ -118,10 +118,9 @@ class Pipe(asyncio.Protocol):
         if self.lost:  # since whoever asks was given it
             call.set_exception(RedisConnectionError(self.lost))
             return
-        unsent = self._unsent
-        if not unsent and self._may_write:
+        if not self._unsent and self._may_write:
             self._loop.call_soon(self._send)
-        unsent.append(call)
+        self._unsent.append(call)
         if self._watch is None:
             self._watch = self._loop.call_later(self._timeout, self._give_up)
 
@@ -157,7 +156,7 @@ class Pipe(asyncio.Protocol):
         self._sent.clear()
         self._unsent.clear()
         for call in waiting:
-            if not call.done():
+            if call.waits:
                 call.set_exception(RedisConnectionError(why))
 
     # --- What the event loop calls ---
@@ -173,7 +172,7 @@ class Pipe(asyncio.Protocol):
                 call = self._sent.popleft()
                 if isinstance(answer, HiredisError):
                     self._refused(call, str(answer))
-                elif not call.done():
+                elif call.waits:
                     call.set_result(answer)
         except (HiredisError, IndexError):  # no Redis, or an answer that nobody has asked for
             self.end("what came is no answer of Redis")
@@ -194,7 +193,7 @@ class Pipe(asyncio.Protocol):
     # --- Inside ---
 
     def _refused(self, call: Call | Hearing, why: str) -> None:
-        if not call.done():
+        if call.waits:
             kind = NoScriptError if why.startswith("NOSCRIPT") else ResponseError
             call.set_exception(kind(why))
         if why.startswith(ELSEWHERE):
@@ -204,7 +203,7 @@ class Pipe(asyncio.Protocol):
         if not self._may_write or self.lost:
             return
         # Who has gone away by now is not asked for any more.
-        calls = [call for call in self._unsent if not call.done()]
+        calls = [call for call in self._unsent if call.waits]
         self._unsent.clear()
         self._sent.extend(calls)
         if calls:
@@ -214,7 +213,7 @@ class Pipe(asyncio.Protocol):
         """Fail who has waited for long enough, and look again when the next one will have."""
         self._watch = None
         before = self._loop.time() - self._timeout
-        waiting = [call for call in (*self._sent, *self._unsent) if not call.done()]
+        waiting = [call for call in (*self._sent, *self._unsent) if call.waits]
         late = [call for call in waiting if call.asked_at <= before]
         # Not a sound since then: whatever is at the other end, it hangs.
         hangs = bool(late) and self._read_at <= late[0].asked_at

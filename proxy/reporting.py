@@ -4,14 +4,12 @@ Whoever asks it cannot forget to count an end or to report a start, because it i
 """
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 
 from proxy.admission.revocations import Revocation
-from proxy.admission.store import Heard, Question, Store
-from proxy.errors import StoreUnavailable
+from proxy.admission.store import Heard, Listener, Question, Store, Told
 from proxy.lapses import LapseWatch
 from proxy.model import Subject
-from proxy.streams import Attempt, Cadence, Decision, Ended, Intent, Lapsed, Outcome, Stream
+from proxy.streams import Attempt, Cadence, Decision, Ended, Intent, Lapsed, Renewal, Stream
 from proxy.telemetry.journal import Journal
 
 
@@ -22,6 +20,7 @@ class ReportingStore:
         self._store = store
         self._journal = journal
         self._watch = watch
+        store.listen(self._take_in)
 
     async def start(self) -> None:
         """Get the store ready."""
@@ -45,17 +44,18 @@ class ReportingStore:
         """Put an attempt into the store's words."""
         return self._store.question(attempt)
 
-    def hear(self, question: Question, *heard: Heard) -> bool:
-        """Decide, and tell as ``decide`` does."""
-        return self._store.hear(question, partial(self._tell_again, question), *heard)
+    def listen(self, listener: Listener) -> None:
+        """Have somebody told of each answer before whoever asked, and behind this."""
+        self._store.listen(listener)
 
-    def _tell_again(self, question: Question, told: Decision | StoreUnavailable | None) -> None:
-        if not isinstance(told, Decision):
-            return
-        if told.outcome is Outcome.RENEWED and not told.ended:
+    def hear(self, question: Question, heard: Heard) -> bool:
+        """Decide, and tell as ``decide`` does."""
+        return self._store.hear(question, heard)
+
+    def _take_in(self, question: Question, told: Told) -> None:
+        if isinstance(told, Renewal):
             self._watch.note(question.account, told.next_lapse_ms)
-            self._journal.renewed(question.manner.route)
-        else:
+        elif isinstance(told, Decision):
             self.tell(question.attempt, told)
 
     def tell(self, attempt: Attempt, told: Decision) -> None:

@@ -181,6 +181,12 @@ class Decision(NamedTuple):
     next_lapse_ms: int = 0
 
 
+class Renewal(Decision):
+    """That a stream goes on as was asked, and nothing else came of it: what most beats are told."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Lapsed:
     """The streams of one account that were found lapsed, and how long until the next one is.

@@ -19,9 +19,19 @@ from proxy.admission.boundary import Observe, unobserved
 from proxy.admission.ledger import Ledger
 from proxy.admission.policy import Policy
 from proxy.admission.revocations import Revocation
-from proxy.admission.store import Heard, Manner, Question, hand_out
+from proxy.admission.store import Heard, Listener, Manner, Question, hand_out
 from proxy.model import Clock, Subject
-from proxy.streams import Attempt, Cadence, Decision, Ended, Intent, Lapsed, Stream
+from proxy.streams import (
+    Attempt,
+    Cadence,
+    Decision,
+    Ended,
+    Intent,
+    Lapsed,
+    Outcome,
+    Renewal,
+    Stream,
+)
 
 # Accounts looked at for each use: more than one, so that forgetting outruns the coming of new
 # ones; few, so that no request pays for many.
@@ -60,6 +70,7 @@ class MemoryStore:
         self._policy = policy
         self._clock = clock
         self.observe = observe
+        self._listeners: list[Listener] = []
         self._ledgers: dict[str, Ledger] = {}
         self._due: list[tuple[int, str]] = []
 
@@ -95,12 +106,20 @@ class MemoryStore:
         )
         return Question(manner, attempt.account, playback.stream, attempt)
 
-    def hear(self, question: Question, *heard: Heard) -> bool:
+    def listen(self, listener: Listener) -> None:
+        """Tell somebody of each answer before whoever asked."""
+        self._listeners.append(listener)
+
+    def hear(self, question: Question, heard: Heard) -> bool:
         """Decide, and say so at once."""
         begun = perf_counter()
-        decided = self.rule(question.attempt)
-        self.observe("decide", perf_counter() - begun, True)  # noqa: FBT003  # a callback
-        hand_out(decided, heard)
+        told = self.rule(question.attempt)
+        goes_on = told.outcome is Outcome.RENEWED and told.stream == question.stream
+        if goes_on and not told.ended:
+            told = Renewal(*told)
+        else:
+            self.observe("decide", perf_counter() - begun, True)  # noqa: FBT003  # a callback
+        hand_out(question, told, self._listeners, heard)
         return True
 
     @told

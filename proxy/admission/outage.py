@@ -18,18 +18,27 @@ parts is away by parts: what one does not answer is nothing to accounts that lie
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from functools import partial
 
 from proxy.admission.breaker import Breaker, Breakers, OnChange, untold
 from proxy.admission.claims import Claims, Granted, unheard
 from proxy.admission.policy import OnOutage, Policy
 from proxy.admission.revocations import Revocation
 from proxy.admission.shadow import HOLDING, Shadow
-from proxy.admission.store import ASK_AGAIN, Heard, PartedStore, Question
+from proxy.admission.store import ASK_AGAIN, Heard, Listener, PartedStore, Question, Told
 from proxy.admission.tally import total
 from proxy.errors import BadRequest, StoreUnavailable
 from proxy.model import Clock, Subject
-from proxy.streams import Attempt, Cadence, Decision, Ended, Intent, Lapsed, Outcome, Stream
+from proxy.streams import (
+    Attempt,
+    Cadence,
+    Decision,
+    Ended,
+    Intent,
+    Lapsed,
+    Outcome,
+    Renewal,
+    Stream,
+)
 
 # What is said of a stream or a credential because it passed here before.
 KNOWN = frozenset({Outcome.RENEWED, Outcome.ENDED, Outcome.REVOKED})
@@ -66,6 +75,7 @@ class OutageGuard:
         self._mode = mode
         self._claims = Claims(primary, self._shadow, granted)
         self._breakers = Breakers(primary.parts, clock, on_change, self._claims.note)
+        primary.listen(self._take_in)
 
     def govern(self, policy: Policy, mode: OnOutage) -> None:
         """Decide alone by another policy and mode from now on; what is known here stays known."""
@@ -123,25 +133,37 @@ class OutageGuard:
         """Put an attempt into the store's words."""
         return self._primary.question(attempt)
 
-    def hear(self, question: Question, *heard: Heard) -> bool:
+    def listen(self, listener: Listener) -> None:
+        """Have somebody told of each answer before whoever asked, and behind this."""
+        self._primary.listen(listener)
+
+    def hear(self, question: Question, heard: Heard) -> bool:
         """Decide as the store does; not while it is away, for then ``decide`` goes on without."""
         part = question.manner.part
         if not self._breakers.each[part].is_closed:
             return False
-        due_ms = self._claims.due_ms.get(part)
-        if due_ms is not None and not self._shadow.heard_since(question, due_ms):
+        due_ms = self._claims.due_ms
+        if part in due_ms and not self._shadow.heard_since(question, due_ms[part]):
             return False
-        return self._primary.hear(question, partial(self._take_in, question), *heard)
+        return self._primary.hear(question, heard)
 
-    def _take_in(self, question: Question, told: Decision | StoreUnavailable | None) -> None:
+    def _take_in(self, question: Question, told: Told) -> None:
+        if told is None:
+            return
         part = question.manner.part
+        breaker = self._breakers.each[part]
         if isinstance(told, StoreUnavailable):
-            self._breakers.each[part].note(told)
-        elif told is not None:
-            self._breakers.each[part].note(None)
-            if told.outcome is Outcome.ADMITTED:
-                self._claims.admitted(question.attempt, told, part)
-            self._shadow.adopt_again(question, told)
+            breaker.note(told)
+            return
+        if not breaker.is_closed:
+            breaker.note(None)
+        if told.__class__ is Renewal:
+            self._shadow.renew(question, told)
+            return
+        attempt = question.attempt
+        if told.outcome is Outcome.ADMITTED:
+            self._claims.admitted(attempt, told, part)
+        self._shadow.adopt(attempt, told)
 
     async def amend(self, account: str, stream: str, cadence: Cadence) -> None:
         """Correct how long a stream's slot lives, here at least."""

@@ -22,6 +22,7 @@ waits for any more: so a call that no request waits for is given longer, and con
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from functools import partial
 from time import perf_counter
 
 from proxy.admission import scripts, wire
@@ -30,7 +31,7 @@ from proxy.admission.keys import ClusterKeys, Keys
 from proxy.admission.policy import Policy
 from proxy.admission.revocations import Revocation, too_many
 from proxy.admission.scripts import Script
-from proxy.admission.store import ASK_AGAIN, Heard, Question, hand_out
+from proxy.admission.store import ASK_AGAIN, Heard, Listener, Question, Told, hand_out
 from proxy.admission.tally import total
 from proxy.admission.words import Spoken, Words, written
 from proxy.errors import StoreUnavailable
@@ -40,7 +41,7 @@ from proxy.redis_pipe import packed
 from proxy.redis_pipes import run
 from proxy.redis_place import Way, parse
 from proxy.redis_primary import agreed
-from proxy.streams import Attempt, Cadence, Decision, Ended, Lapsed, Stream
+from proxy.streams import Attempt, Cadence, Decision, Ended, Lapsed, Renewal, Stream
 
 # For what no request waits for, seconds: longer than Redis pauses for a fork or a slow command.
 BACKGROUND_SECONDS = 5.0
@@ -69,6 +70,7 @@ class RedisStore:
     ) -> None:
         self._observe = observe
         self._now_ms = now_ms
+        self._listeners: list[Listener] = []
         self._place = place = parse(url, BACKGROUND_SECONDS)
         self._keys = (ClusterKeys if place.way is Way.CLUSTER else Keys)(key_prefix)
         self.parts, self.part = self._keys.parts, self._keys.part
@@ -113,37 +115,44 @@ class RedisStore:
         with self._boundary("decide"):
             policy, arguments = self._policy, self._words.arguments(attempt)
             answer = await self._run(scripts.DECIDE, attempt.account, *arguments)
-            return wire.decision(answer, attempt.limit, attempt.rule, policy)
+            asked = attempt.playback.stream
+            return wire.decision(answer, asked, attempt.limit, attempt.rule, policy)
 
     def question(self, attempt: Attempt) -> Question:
         """Put an attempt into words."""
         return self._words.question(attempt)
 
-    def hear(self, question: Question, *heard: Heard) -> bool:
+    def listen(self, listener: Listener) -> None:
+        """Tell somebody of each answer before whoever asked."""
+        self._listeners.append(listener)
+
+    def hear(self, question: Question, heard: Heard) -> bool:
         """Decide, and tell: where Redis is connected, and its clock not replaced."""
         if self._now_ms is not None:
             return False
-        manner, account = question.manner, written(question.account)
-        words: Spoken = manner.words
-        begun = perf_counter()
-
-        def answered(answer: object) -> None:
-            told: Decision | StoreUnavailable | None = None
-            if not isinstance(answer, Exception):
-                try:
-                    told = wire.decision(answer, manner.limit, manner.rule, words.policy)
-                except Exception:  # noqa: BLE001  # as at the boundary: the answer may be anything
-                    told = None
-            elif isinstance(answer, TimeoutError):
-                told = StoreUnavailable()
-                told.__cause__ = answer
-            # Else a connection was lost, a script forgotten: ``decide`` asks again.
-            if told is not None:
-                self._observe("decide", perf_counter() - begun, told.__class__ is Decision)
-            hand_out(told, heard)
-
+        account = written(question.account)
+        words: Spoken = question.manner.words
         command = words.command % (account, account, account, question.own)
+        answered = partial(self._answered, question, heard, perf_counter())
         return self._pipes.hear(command, answered, words.slot)
+
+    def _answered(self, question: Question, heard: Heard, begun: float, answer: object) -> None:
+        told: Told = None
+        manner = question.manner
+        if not isinstance(answer, Exception):
+            try:
+                told = wire.decision(
+                    answer, question.stream, manner.limit, manner.rule, manner.words.policy
+                )
+            except Exception:  # noqa: BLE001  # as at the boundary: the answer may be anything
+                told = None
+        elif isinstance(answer, TimeoutError):
+            told = StoreUnavailable()
+            told.__cause__ = answer
+        # Else a connection was lost, a script forgotten: ``decide`` asks again.
+        if told is not None and told.__class__ is not Renewal:
+            self._observe("decide", perf_counter() - begun, told.__class__ is Decision)
+        hand_out(question, told, self._listeners, heard)
 
     async def amend(self, account: str, stream: str, cadence: Cadence) -> None:
         """Correct how long a stream's slot lives, counted from now."""

@@ -44,28 +44,20 @@ class Shadow(MemoryStore):
     they are counted, and taken in together when their account is next looked at.
     """
 
-    def adopt_again(self, question: Question, told: Decision) -> None:
-        """Take in what the store decided on a question that is asked again and again."""
-        is_renewal = told.outcome is Outcome.RENEWED and not told.ended
+    def renew(self, question: Question, told: Decision) -> None:
+        """Take in that a stream goes on, of which that is asked again and again."""
         slot = question.slot
-        if (
-            is_renewal
-            and slot is not None
-            and slot.renewable_ms == told.started_ms
-            and slot.stream == told.stream
-        ):
+        if slot is not None and slot.renewable_ms == told.started_ms:
             slot.beat(self.now_ms(), counts=question.manner.beat)
             return
         attempt = question.attempt
         self.adopt(attempt, told)
         slots = self._slots(attempt.account)
-        slot = question.slot = slots.find(told.stream) if slots and is_renewal else None
+        slot = question.slot = slots.find(told.stream) if slots else None
         if slots is not None and slot is not None:
             slot.renewable_ms = told.started_ms
             # The same texts, kept once.
-            question.account = slots.account
-            if question.stream == slot.stream:
-                question.stream = slot.stream
+            question.account, question.stream = slots.account, slot.stream
 
     def let_in(self, attempt: Attempt) -> Decision:
         """Decide on an attempt as if there were no limit; its own is for when that is over."""

@@ -66,18 +66,28 @@ log = structlog.get_logger("playgate")
 # What is said of an account of which nothing could be learned just now: it is due again at once.
 ASK_AGAIN = Lapsed((), next_lapse_ms=1)
 
-# Is told a decision. A failure: the store was waited for in vain. None: only ``decide`` can tell.
-Heard = Callable[[Decision | StoreUnavailable | None], None]
+# What is told: a decision. A failure: the store was waited for in vain. None: only ``decide`` can
+# tell.
+Told = Decision | StoreUnavailable | None
+Heard = Callable[[Told], None]
+# Is told of each answer, and what the question was.
+Listener = Callable[[Question, Told], None]
 
 
-def hand_out(told: Decision | StoreUnavailable | None, heard: Iterable[Heard]) -> None:
-    """Tell each, in turn, what was decided."""
-    for one in heard:
+def hand_out(question: Question, told: Told, listeners: Iterable[Listener], heard: Heard) -> None:
+    """Tell each listener, in turn, what was decided, and then whoever asked.
+
+    A bug in one of them must cost that one, and not those that come behind.
+    """
+    for one in listeners:
         try:
-            one(told)
+            one(question, told)
         except Exception:
-            # A bug, which must cost one of them and not those that come behind.
             log.exception("an answer of the store could not be taken in")
+    try:
+        heard(told)
+    except Exception:
+        log.exception("an answer of the store could not be taken in")
 
 
 class Store(Protocol):
@@ -102,10 +112,14 @@ class Store(Protocol):
     def question(self, attempt: Attempt) -> Question:
         """Put an attempt into words, for ``hear``; good until the policy changes."""
 
-    def hear(self, question: Question, *heard: Heard) -> bool:
-        """Decide as ``decide`` does, and call each of ``heard`` in turn as soon as it is known.
+    def listen(self, listener: Listener) -> None:
+        """Have somebody told of each answer that is heard, before whoever asked."""
 
-        It may be known at once. False, and none is called, where only ``decide`` can tell.
+    def hear(self, question: Question, heard: Heard) -> bool:
+        """Decide as ``decide`` does, and call ``heard`` as soon as it is known.
+
+        It may be known at once. False, and it is not called, where only ``decide`` can tell. No
+        ``Renewal`` is counted here: whoever asked counts it with all else that a beat counts in.
         """
 
     async def amend(self, account: str, stream: str, cadence: Cadence) -> None:

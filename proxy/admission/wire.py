@@ -14,11 +14,14 @@ from proxy.streams import (
     Intent,
     Lapsed,
     Outcome,
+    Renewal,
     Stream,
 )
 
 # How many arguments of ``decide.lua`` are an attempt's own.
 OWN = 10
+# How many parts the shorter of its answers has.
+GOES_ON = 3
 
 _OUTCOMES = {outcome.value.encode(): outcome for outcome in Outcome}
 
@@ -91,8 +94,13 @@ def rule_args(policy: Policy) -> tuple[str | int, ...]:
 
 # An answer is whatever Redis says. What does not fit its place raises TypeError, ValueError or
 # LookupError, which the store's boundary takes for what it is: not an answer.
-def decision(answer: Any, limit: int, rule: str, policy: Policy) -> Decision:
-    """Read the answer of ``decide.lua`` to who may have so many streams, by a rule."""
+def decision(answer: Any, asked: str, limit: int, rule: str, policy: Policy) -> Decision:
+    """Read the answer of ``decide.lua`` on a stream of who may have so many, by a rule."""
+    if len(answer) == GOES_ON:
+        started_ms, active, lapse_ms = map(int, answer)
+        told = (Outcome.RENEWED, asked, started_ms, active, limit, rule, active, active)
+        # One is made at each beat, and this takes a third of the time of the class's own way.
+        return tuple.__new__(Renewal, (*told, None, None, 0, (), (), lapse_ms))
     outcome, stream, started_ms, playing, requested, number, active, *rest = answer
     reason, by, wait_ms, conflicts, ended, lapse_ms = rest
     # In the order in which they are counted there.

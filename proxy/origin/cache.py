@@ -110,7 +110,7 @@ class MicroCache(Generic[K, V]):
         self._unshareable: OrderedDict[K, float] = OrderedDict()
 
     def peek(self, key: K) -> V | None:
-        """Give the value if it is fresh, without waiting; None is no request and not counted."""
+        """Give the value if it is fresh, without waiting; whoever uses it has to count that."""
         entry = self._entries.get(key)
         if entry is None:
             return None
@@ -120,7 +120,6 @@ class MicroCache(Generic[K, V]):
                 return None
             self._begin_again(key, entry)
         self._entries.move_to_end(key)
-        self._observe(CacheResult.HIT)
         return entry.value
 
     async def get(self, key: K, load: Loader[V], again: Loader[V] | None = None) -> V:
@@ -132,6 +131,7 @@ class MicroCache(Generic[K, V]):
         """
         value = self.peek(key)
         if value is not None:
+            self._observe(CacheResult.HIT)
             return value
         flight = self._flights.get(key)
         if flight is not None and not flight.task.done():

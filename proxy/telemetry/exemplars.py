@@ -6,6 +6,7 @@ gives none, because it would lead nowhere and take the place of one that does.
 """
 
 from bisect import bisect_left
+from collections.abc import Sequence
 from math import inf
 
 from proxy.telemetry.tallies import Times
@@ -35,9 +36,14 @@ class Exemplified:
         if self._above < seconds <= self._below and now < self._shown_until:
             return
         if trace is not None:
-            self._offer(seconds, now, trace)
+            self.offer(seconds, now, trace)
 
-    def _offer(self, seconds: float, now: float, trace: Trace) -> None:
+    def take(self, values: Sequence[float]) -> None:
+        """Count some that nobody is to know by anything, or that were offered."""
+        self._times.take(values)
+
+    def offer(self, seconds: float, now: float, trace: Trace) -> None:
+        """Show a request that took so long, and is counted by another call, if there is none."""
         bounds = self._times.bounds
         bucket = bisect_left(bounds, seconds)
         if now >= self._due[bucket]:

@@ -60,10 +60,6 @@ class Journal:
             if self._sink is not None:
                 self._sink.put(events.attempted(attempt, told, self._now_ms()))
 
-    def renewed(self, route: str) -> None:
-        """Tell of a decision by which a stream goes on, and nothing else happened."""
-        self._metrics.renewed(route)
-
     def ended(self, account: str, ends: Iterable[Ended]) -> None:
         """Tell of an account's streams that ended."""
         for end in ends:

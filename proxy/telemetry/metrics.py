@@ -23,12 +23,13 @@ from prometheus_client.process_collector import ProcessCollector
 
 from proxy.background import in_thread
 from proxy.model import Kind
+from proxy.telemetry.beat_tally import ASKED, BEGUN, DONE, HEARD, BeatTally, Part
 from proxy.telemetry.beginnings import Beginnings, Counters, Expected
 from proxy.telemetry.config_metrics import ConfigMetrics
 from proxy.telemetry.exemplars import Exemplified
 from proxy.telemetry.key_metrics import KeyMetrics
-from proxy.telemetry.named_gauge import NamedGauge
 from proxy.telemetry.notes import Notes
+from proxy.telemetry.origin_metrics import OriginMetrics
 from proxy.telemetry.phases import Phases
 from proxy.telemetry.process_share import ProcessShare
 from proxy.telemetry.shared_metrics import SharedMetrics
@@ -107,20 +108,7 @@ class Metrics:
         self._spans = spans or NoSpans()
         self.phase = Phases(phase_seconds, PHASE_SECONDS, self._spans, tallies)
         self.store = StoreMetrics(registry, tallies)
-        self._origin_requests = Counter(
-            "playgate_origin_requests_total",
-            "Requests to origins, by how they went.",
-            ["route", "origin", "result"],
-            registry=registry,
-        )
-        self._origin_up = NamedGauge(
-            "playgate_origin_up",
-            "Whether an origin is believed well (1) or not (0).",
-            "origin",
-            registry,
-            mode="livemin",
-            shared=shared is not None,
-        )
+        self.origins = OriginMetrics(registry, origins, shared=shared is not None)
         self._cache = Counter(
             "playgate_manifest_cache_total",
             "Look-ups of compiled manifests: hit, miss, or coalesced into a fetch under way.",
@@ -158,9 +146,6 @@ class Metrics:
             multiprocess_mode="livesum",
         )
         self.config = ConfigMetrics(registry, shared=shared is not None)
-        self._origins: frozenset[str] = frozenset()
-        self._former_origins: frozenset[str] = frozenset()
-        self.watch_origins(origins)
         self._keep_children()
 
     def _keep_children(self) -> None:
@@ -173,14 +158,14 @@ class Metrics:
             )
         )
         self._cache_of = cache(lambda result: count(self._cache.labels(result)))
-        self._origin_requests_of = cache(self._origin_requests.labels)
+        self.beat = cache(self._beat)
         counters = Counters(
             requests=self._requests,
             entry_seconds=lambda route: self._request_seconds_of(route, Kind.ENTRY),
             refusals=self.streams.refusals,
             admissions=self.streams.admissions,
             observed=self.streams.observed,
-            origin_requests=self._origin_requests,
+            origin_requests=self.origins.requests,
         )
         self._beginnings = Beginnings(counters, weight=len(SECONDS) + len(("+Inf", "sum", "count")))
 
@@ -236,26 +221,21 @@ class Metrics:
         """Give what requests of a kind are counted in, and how long they took."""
         return self._requests_of(route, kind, outcome), self._request_seconds_of(route, kind)
 
-    def origin_request(self, route: str, origin: str, result: str) -> None:
-        """Count a request to an origin."""
-        self._origin_requests_of(route, origin, result).inc()
-
-    def origin_up(self, origin: str, up: bool) -> None:  # noqa: FBT001  # a callback
-        """Note whether an origin is believed well."""
-        # A request under way may still tell of one that was taken out since.
-        if origin not in self._former_origins:
-            self._origin_up.set(origin, up)
-
-    def watch_origins(self, origins: Iterable[str]) -> None:
-        """Show the health of these origins, well until it is known better, and of no others."""
-        wanted = frozenset(origins)
-        gone = self._origins - wanted
-        for origin in gone:
-            self._origin_up.drop(origin)
-        for origin in wanted - self._origins:
-            self._origin_up.set(origin, 1)
-        self._origins = wanted
-        self._former_origins = (self._former_origins | gone) - wanted
+    def _beat(self, route: str, kind: str) -> BeatTally:
+        """Give what beats of a kind are counted in that are answered as usual (``beat``)."""
+        request, phase = self.requests(route, kind, "ok"), self.phase.of
+        counts = [self.streams.renewals(route), self._cache_of("hit")]
+        parts = [
+            Part(phase("auth"), BEGUN, ASKED),
+            Part(phase("store"), ASKED, HEARD),
+            Part(self.store.times("decide"), ASKED, HEARD),
+            Part(phase("rewrite"), HEARD, DONE),
+        ]
+        if self._tallies.shared:
+            return BeatTally(counts, parts, self._tallies.counted, at_once=request)
+        counts.append(request[0])
+        parts.append(Part(request[1], BEGUN, DONE))
+        return BeatTally(counts, parts, self._tallies.counted)
 
     def cache_lookup(self, result: str) -> None:
         """Count a look-up of a compiled manifest."""
@@ -274,10 +254,10 @@ class Metrics:
         """Count an entry of the keepalive stream."""
         self._keepalive_entries.labels(result).inc()
 
-    def watch_in_flight(self, look: Callable[[], int]) -> Callable[[], None]:
+    def watch_in_flight(self, look: Callable[[], int]) -> Callable[[], None] | None:
         """Show how many requests are being answered: what ``look`` gives.
 
-        Gives what to call when that is another number.
+        Gives what to call when that is another number, if somebody has to be told.
         """
         return self._tallies.level(self._in_flight, look)
 

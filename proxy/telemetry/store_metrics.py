@@ -5,7 +5,7 @@ from functools import cache
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from proxy.telemetry.tallies import Tallies
+from proxy.telemetry.tallies import Tallies, Times
 
 # The store answers in tenths of a millisecond and is given up after store.timeout (100 ms).
 STORE_SECONDS = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1)
@@ -47,6 +47,10 @@ class StoreMetrics:
         for op in operations:
             self._seconds_of(op)
             self._errors.labels(op)
+
+    def times(self, op: str) -> Times:
+        """Give what takes the times of calls that did not fail."""
+        return self._seconds_of(op)
 
     def call(self, op: str, seconds: float, ok: bool) -> None:  # noqa: FBT001  # a callback
         """Count a call to the store."""

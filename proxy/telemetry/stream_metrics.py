@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 from proxy.model import NO_ROUTE
 from proxy.streams import Decision, EndReason, Outcome
 from proxy.telemetry.named_gauge import NamedGauge
-from proxy.telemetry.tallies import Tallies
+from proxy.telemetry.tallies import Counts, Tallies
 
 # Concurrency: each number of streams a plan may plausibly allow has a bucket of its own.
 STREAMS = (*range(1, 11), 15, 20, 50, 100)
@@ -88,9 +88,9 @@ class StreamMetrics:
         if decision.outcome in STARTS:
             self._account_streams.observe(decision.playing)
 
-    def renewed(self, route: str) -> None:
-        """Count a decision by which a stream goes on."""
-        self._admissions_of(route, Outcome.RENEWED).inc()
+    def renewals(self, route: str) -> Counts:
+        """Give what counts decisions by which a stream goes on, and nothing else happened."""
+        return self._admissions_of(route, Outcome.RENEWED)
 
     def requested(self, streams: int) -> None:
         """Count a start that was asked for, by how many streams there would be with it."""

@@ -22,19 +22,21 @@ from prometheus_client.registry import Collector
 from prometheus_client.samples import Exemplar
 
 
-class _Tally(Protocol):
+class Tallied(Protocol):
+    """Has counted something, to be handed on."""
+
     def settle(self) -> None:
         """Hand on what was counted."""
 
 
-_Counted = Callable[[_Tally], None]
+OnCount = Callable[[Tallied], None]
 
 
 class Counts(Protocol):
     """Counts something."""
 
-    def inc(self) -> None:
-        """Count one."""
+    def inc(self, number: int = 1, /) -> None:
+        """Count one, or some."""
 
 
 class Count:
@@ -42,16 +44,16 @@ class Count:
 
     __slots__ = ("_child", "_counted", "_number")
 
-    def __init__(self, child: Counter, counted: _Counted) -> None:
+    def __init__(self, child: Counter, counted: OnCount) -> None:
         self._child = child
         self._counted = counted
         self._number = 0
 
-    def inc(self) -> None:
-        """Count one."""
+    def inc(self, number: int = 1, /) -> None:
+        """Count one, or some."""
         if not self._number:
             self._counted(self)
-        self._number += 1
+        self._number += number
 
     def settle(self) -> None:
         """Hand on what was counted."""
@@ -78,15 +80,17 @@ class Times:
         """Give a bucket an exemplar: one of the values in it, and what that is known by."""
         self.child._buckets[bucket].set_exemplar(Exemplar(labels, value, time()))  # noqa: SLF001  # see settle
 
-    def settle(self) -> None:
-        """Hand on what was counted."""
-        values = self._values
-        if not values:
-            return
+    def take(self, values: Sequence[float]) -> None:
+        """Count some values at once."""
         for bucket, number in Tally(map(bisect_left, repeat(self.bounds), values)).items():
             self.child._buckets[bucket].inc(number)  # noqa: SLF001  # it takes one value at a time otherwise
         self.child._sum.inc(sum(values))  # noqa: SLF001  # see above
-        values.clear()
+
+    def settle(self) -> None:
+        """Hand on what was counted."""
+        if self._values:
+            self.take(self._values)
+            self._values.clear()
 
 
 class TimesTold(Times):
@@ -94,7 +98,7 @@ class TimesTold(Times):
 
     __slots__ = ("_counted",)
 
-    def __init__(self, child: Histogram, bounds: Sequence[float], counted: _Counted) -> None:
+    def __init__(self, child: Histogram, bounds: Sequence[float], counted: OnCount) -> None:
         super().__init__(child, bounds)
         self._counted = counted
         self.observe = self._observe
@@ -122,43 +126,47 @@ class Tallies(Collector):
     """
 
     def __init__(self, registry: CollectorRegistry, *, shared: bool = False) -> None:
-        self._shared = shared
+        self.shared = shared
         self._thread = get_ident()
         self._soon = False  # whether it will be handed on after this turn
-        self._open: list[_Tally] = []
+        self._open: list[Tallied] = []
         self._times: list[Times] = []  # of those that nobody else reads: all there are
         self._levels: list[tuple[Gauge, Callable[[], float]]] = []
         registry.register(self)  # read in this order: before what it adds to
 
     def count(self, child: Counter, *, at_once: bool = False) -> Counts:
         """Count for a counter's child; ``at_once`` where others read it."""
-        return child if at_once and self._shared else Count(child, self._counted)
+        return child if at_once and self.shared else Count(child, self.counted)
 
     def times(self, child: Histogram, bounds: Sequence[float], *, at_once: bool = False) -> Times:
         """Count for a histogram's child; ``at_once`` where others read it."""
-        if not self._shared:
+        if not self.shared:
             self._times.append(Times(child, bounds))
             return self._times[-1]
-        return TimesAtOnce(child, bounds) if at_once else TimesTold(child, bounds, self._counted)
+        return TimesAtOnce(child, bounds) if at_once else TimesTold(child, bounds, self.counted)
 
-    def _counted(self, tally: _Tally) -> None:
+    def counted(self, tally: Tallied) -> None:
+        """Have what was counted there handed on with all else, once."""
         self._changed()
         self._open.append(tally)
 
     def _changed(self) -> None:
-        if self._shared and not self._soon:
+        if self.shared and not self._soon:
             self._soon = True
             asyncio.get_running_loop().call_soon(self.settle)
 
-    def level(self, child: Gauge, look: Callable[[], float]) -> Callable[[], None]:
-        """Show in a gauge's child what ``look`` gives; call what is given when that is another."""
+    def level(self, child: Gauge, look: Callable[[], float]) -> Callable[[], None] | None:
+        """Show in a gauge's child what ``look`` gives.
+
+        Gives what to call when that is another, if somebody has to be told.
+        """
         self._levels.append((child, look))
-        return self._changed
+        return self._changed if self.shared else None
 
     def settle(self) -> None:
         """Hand on all that was counted, and how things are now."""
         self._soon = False
-        for tally in self._open:
+        for tally in self._open:  # which may become more meanwhile
             tally.settle()
         self._open.clear()
         for times in self._times:

@@ -11,18 +11,18 @@ are. What has a body or ends its connection has no name, and is found in neither
 
 import asyncio
 from collections.abc import Iterable
-from functools import cache
 from time import perf_counter
+from typing import Any
 
 import structlog
 from multidict import MultiMapping
 
-from proxy.beats import Beat, Beats, Outcomes, Served, named, said, written_down
+from proxy.beats import Beat, Beats, Turn, named, said
 from proxy.conditions import CONDITIONS
 from proxy.errors import PlaygateError, StreamEnded, StreamLimit
 from proxy.gateway import Gateway
 from proxy.model import Reply, Request
-from proxy.streams import Decision
+from proxy.streams import Decision, Renewal
 from proxy.telemetry.access_log import AccessLog
 from proxy.telemetry.metrics import Metrics
 from proxy.telemetry.notes import ABANDONED, Notes
@@ -72,7 +72,7 @@ class FastPort:
         self._cors = cors
         self._trusted = trusted
         self._metrics = metrics
-        self._requests = cache(metrics.requests)
+        self._auth, self._store = map(metrics.phase.of, ("auth", "store"))
         self._access_log = access_log
         self._in_flight = in_flight
         self._max_in_flight = max_in_flight
@@ -107,8 +107,7 @@ class FastPort:
         """Do the same for what is, byte for byte, a request that was answered here before."""
         if len(data) > MAX_BYTES:
             return False
-        name = named(written_down(*connection.client, data))
-        return self._begin(connection, name, data, None)
+        return self._begin(connection, named(connection.whose + data), data, None)
 
     def _begin(
         self,
@@ -132,43 +131,40 @@ class FastPort:
         if isinstance(known, Refusal):
             self._count_refusal(known, trace, begun)
             known.head = known.head or head(known.reply.status, known.reply.headers)
-            connection.answered(self._written(known.head, trace, known.tail, known.reply.body))
+            reply = self._written(known.head, b"", b"", trace, known.tail, known.reply.body)
+            connection.answered(reply)
             return True
-        return self._begin_beat(connection, known, request, trace, begun)
-
-    def _begin_beat(
-        self, connection: FastConnection, beat: Beat, request: bytes, trace: Trace, begun: float
-    ) -> bool:
-        def answered(outcome: Outcomes) -> None:
-            self._in_flight.end()
-            told = outcome.decision if isinstance(outcome, Served) else outcome
-            if connection.transport is None:
-                self._count(beat, trace, begun, ABANDONED)
-                if outcome is told and told is not None:
-                    self._undo(beat, told)
-                return
-            reply = self._reply(beat, outcome, trace) if isinstance(outcome, Served) else None
-            if reply is not None:
-                self._count(beat, trace, begun, "ok")
-                connection.answered(reply)
-            elif told is None:
-                connection.left(None)
-            else:
-                connection.left(Told(told, lambda: self._undo(beat, told)))
-
         self._in_flight.begin()
-        if self._beats.answer(beat, request, trace, answered):
+        if self._beats.answer(Turn(connection, known, request, trace, begun), self._answered):
             return True
         self._in_flight.end()
         return False
 
-    def _reply(self, beat: Beat, served: Served, trace: Trace) -> bytes | None:
+    def _answered(self, turn: Turn[FastConnection], told: Decision | None) -> None:
+        self._in_flight.end()
+        connection = turn.who
+        if connection.transport is None:
+            self._count_left(turn, told)
+            self._count_abandoned(turn)
+            if turn.body is None and told is not None:
+                self._undo(turn.beat, told)
+            return
+        reply = None if turn.body is None or told is None else self._reply(turn, told, turn.body)
+        if reply is not None:
+            self._count(turn)
+            connection.answered(reply)
+            return
+        self._count_left(turn, told)
+        beat = turn.beat
+        connection.left(told and Told(told, lambda: self._undo(beat, told)))
+
+    def _reply(self, turn: Turn[Any], told: Decision, body: bytes) -> bytes | None:
         """Write a reply; None where that fails, by a bug: the usual path may do better."""
-        told = served.decision
+        beat = turn.beat
         try:
-            before, after = manifest_head(served.content_type, told.active, told.limit)
-            first = b"%b%b%b" % (before, told.stream.encode(), after)
-            return self._written(first, trace, beat.tail or b"", served.body)
+            before, after = manifest_head(turn.template.content_type, told.active, told.limit)
+            stream, tail = told.stream.encode(), beat.tail or b""
+            return self._written(before, stream, after, turn.trace, tail, body)
         except Exception:
             log.exception("a beat could not be answered", route=beat.key.route)
             return None
@@ -187,19 +183,18 @@ class FastPort:
         But for what it is called by a proxy that is trusted, which tells nothing of it. One that
         others call something is left: it would be another each time.
         """
-        peer, scheme = connection.client
         headers = request.raw_headers
         names = {name.lower() for name, _ in headers}
         if not names.isdisjoint(PARTIAL) or len(request.path) > MAX_TARGET:
             return b""
         fields: Iterable[tuple[bytes, bytes]] = headers
         if not names.isdisjoint(IDS):
-            if not self._trusted.trusts(peer):
+            if not self._trusted.trusts(connection.client[0]):
                 return b""
             fields = [pair for pair in headers if pair[0].lower() not in IDS]
         line = f"GET {request.path} HTTP/1.1".encode("utf-8", "surrogateescape")
         written = b"\r\n".join((line, *map(b": ".join, fields), b"", b""))
-        return written_down(peer, scheme, written)
+        return connection.whose + written
 
     def _trace(self, connection: FastConnection, headers: MultiMapping[str] | None) -> Trace:
         if headers is not None and ("traceparent" in headers or "X-Request-Id" in headers):
@@ -207,22 +202,43 @@ class FastPort:
             return identified(headers, UNRECORDED, trusted=self._trusted.trusts(peer))[0]
         return Trace(new_id())
 
-    def _count(self, beat: Beat, trace: Trace, begun: float, outcome: str) -> None:
-        route, now = beat.key.route, perf_counter()
-        counter, seconds = self._requests(route, beat.kind, outcome)
-        counter.inc()
-        seconds.observe(now - begun, now, trace)
+    def _count(self, turn: Turn[Any]) -> None:
+        """Count a request that was answered as usual, in all that it counts in."""
+        beat, done = turn.beat, perf_counter()
+        tally = self._metrics.beat(beat.key.route, beat.kind)
+        tally.note(turn.begun, turn.asked, turn.heard, done, turn.trace)
         if self._access_log.draw():
-            self._access_log.write(
-                trace,
-                route=route,
-                kind=beat.kind,
-                outcome=outcome,
-                status=0 if outcome == ABANDONED else 200,
-                account=beat.question.account,
-                stream=beat.question.stream,
-                seconds=now - begun,
-            )
+            self._log(turn, "ok", 200, done - turn.begun)
+
+    def _count_left(self, turn: Turn[Any], told: Decision | None) -> None:
+        """Count what was done up to here for one that is not."""
+        begun, asked, heard, trace = turn.begun, turn.asked, turn.heard, turn.trace
+        self._auth.observe(asked - begun, asked, trace)
+        self._store.observe(heard - asked, heard, trace)
+        if isinstance(told, Renewal):  # else somebody has told
+            self._metrics.store.times("decide").observe(heard - asked)
+            self._metrics.streams.renewals(turn.beat.key.route).inc()
+
+    def _count_abandoned(self, turn: Turn[Any]) -> None:
+        beat, now = turn.beat, perf_counter()
+        counter, seconds = self._metrics.requests(beat.key.route, beat.kind, ABANDONED)
+        counter.inc()
+        seconds.observe(now - turn.begun, now, turn.trace)
+        if self._access_log.draw():
+            self._log(turn, ABANDONED, 0, now - turn.begun)
+
+    def _log(self, turn: Turn[Any], outcome: str, status: int, seconds: float) -> None:
+        beat = turn.beat
+        self._access_log.write(
+            turn.trace,
+            route=beat.key.route,
+            kind=beat.kind,
+            outcome=outcome,
+            status=status,
+            account=beat.question.account,
+            stream=beat.question.stream,
+            seconds=seconds,
+        )
 
     def _count_refusal(self, refusal: Refusal, trace: Trace, begun: float) -> None:
         now = perf_counter()
@@ -243,9 +259,13 @@ class FastPort:
                 seconds=now - begun,
             )
 
-    def _written(self, head: bytes, trace: Trace, tail: bytes, body: bytes) -> bytes:
-        return b"%b%b%b%d\r\nDate: %b\r\n\r\n%b" % (
-            head,
+    def _written(  # noqa: PLR0917  # the parts of a reply, in their order
+        self, before: bytes, stream: bytes, after: bytes, trace: Trace, tail: bytes, body: bytes
+    ) -> bytes:
+        return b"%b%b%b%b%b%d\r\nDate: %b\r\n\r\n%b" % (
+            before,
+            stream,
+            after,
             trace.request_id.encode(),
             tail,
             len(body),

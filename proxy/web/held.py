@@ -34,6 +34,7 @@ class HeldConnection(RequestHandler, ABC):
         "_queue",
         "_theirs",
         "_uneven",
+        "_whose",
     )
 
     def __init__(self, manager: web.Server, **options: Any) -> None:
@@ -47,6 +48,7 @@ class HeldConnection(RequestHandler, ABC):
         self._uneven = False
         self._queue: deque[Any] = deque()
         self._client: tuple[str, str] | None = None
+        self._whose = b""
         super().__init__(manager, **options)
         self._theirs = self._messages
 
@@ -76,6 +78,13 @@ class HeldConnection(RequestHandler, ABC):
             address = peer[0] if isinstance(peer, tuple) else peer
             self._client = str(address or ""), "https" if self.ssl_context else "http"
         return self._client
+
+    @property
+    def whose(self) -> bytes:
+        """The same, as it is written down before what comes from there: in two lines."""
+        if not self._whose:
+            self._whose = "{}\n{}\n".format(*self.client).encode()
+        return self._whose
 
     def is_busy(self) -> bool:
         """Tell whether a request is under way, or has come."""

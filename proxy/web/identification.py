@@ -26,4 +26,4 @@ def identified(
 
 def new_id() -> str:
     """Make a request's id: no secret, so it need not be drawn from the system at each request."""
-    return f"{getrandbits(128):032x}"
+    return getrandbits(128).to_bytes(16).hex()

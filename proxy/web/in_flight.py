@@ -13,12 +13,14 @@ class InFlight:
     def begin(self) -> None:
         """Count one, until it ends."""
         self.number += 1
-        self._changed()
+        if self._changed is not None:
+            self._changed()
 
     def end(self) -> None:
         """Count it no more."""
         self.number -= 1
-        self._changed()
+        if self._changed is not None:
+            self._changed()
 
     def __enter__(self) -> None:
         """Count one while inside."""

@@ -9,7 +9,7 @@ from proxy.admission.packed import PackedSlots
 from proxy.admission.shadow import Shadow
 from proxy.admission.slot import Slot, opened
 from proxy.admission.store import Manner, Question
-from proxy.streams import Attempt, Cadence, Decision, Outcome
+from proxy.streams import Attempt, Cadence, Outcome, Renewal
 from tests.admission.samples import ACCOUNT, FILM, LIVE, attempt, policy
 
 START_MS = 1_700_000_000_000
@@ -67,10 +67,10 @@ class Clocked:
         self.now_ms = START_MS
         self.shadow = Shadow(policy(max_networks=NETWORKS), lambda: self.now_ms / 1000)
 
-    def renew(self, question: Question, **more: object) -> None:
+    def renew(self, question: Question, started_ms: int = START_MS) -> None:
         self.now_ms += 4_000
-        told = Decision(Outcome.RENEWED, "a", START_MS, 1, 2, "default", 1, 1)
-        self.shadow.adopt_again(question, told._replace(**more))  # type: ignore[arg-type]  # by names of fields
+        told = Renewal(Outcome.RENEWED, "a", started_ms, 1, 2, "default", 1, 1)
+        self.shadow.renew(question, told)
 
     def counts(self, question: Question) -> bool:
         """Tell whether the next renewal by a question would be counted only."""

@@ -260,7 +260,7 @@ async def test_a_bug_behind_the_store_costs_one_connection(
         for _ in range(3):  # known from then on
             assert status(await wire.ask(asked)) == 200
         with monkeypatch.context() as patched, capture_logs() as logs:
-            patched.setattr(Beats, "_outcome", lambda *_: None)  # more than a beat
+            patched.setattr(Beats, "_serve", lambda *_: None)  # more than a beat
             patched.setattr(PlayerPort, "walk", broken)
             wire.send(wire.request(asked))
             assert await asyncio.wait_for(wire.rest(), 60) == b""

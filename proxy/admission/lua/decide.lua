@@ -2,7 +2,8 @@
 --
 -- ARGV: now, and what Words.arguments writes. Answers
 -- {outcome, stream, started, playing, requested, ceiling, active, reason, by, retry_after,
--- {conflict...}, {ended...}, next_lapse}, where ceiling is 0 for the account's limit and n for the n-th rule.
+-- {conflict...}, {ended...}, next_lapse}, where ceiling is 0 for the account's limit and n for the n-th rule;
+-- or {started, active, next_lapse}: the stream that was asked about goes on, and nothing else came of it.
 
 local intent, limit = ARGV[2], tonumber(ARGV[3])
 local ttl, hold, interval = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
@@ -33,6 +34,12 @@ local function answer(outcome, started, told)
     told.ceiling or 0, told.active or count, told.reason or LOST, told.by or '', told.wait or 0,
     told.conflicts or {}, dry and {} or ended, next_lapse(),
   }
+end
+
+local function goes_on(started)
+  if id ~= ARGV[15] or #ended > 0 then return answer('renewed', started) end
+  commit()
+  return {started, count, next_lapse()}
 end
 
 local function provisional()
@@ -117,7 +124,7 @@ if mine then
     -- Its viewer stopped it, it kept its slot for too much churn, and is started again.
     mine[STARTED] = first_instance(tombstone)
   end
-  if not provisional() then return answer('renewed', mine[STARTED]) end
+  if not provisional() then return goes_on(mine[STARTED]) end
 elseif not over then
   if tombstone and instance and instance <= tombstone[RELEASED] then
     if intent == 'claim' then return answer('absent') end

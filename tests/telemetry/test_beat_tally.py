@@ -1,0 +1,105 @@
+"""Beats are counted by one note each: it comes to what counting all of it would have come to."""
+
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client.openmetrics.exposition import generate_latest
+
+from proxy.telemetry.beat_tally import BEGUN, DONE, HEARD, INSTANTS, MANY, BeatTally, Part
+from proxy.telemetry.exemplars import EVERY_S, Exemplified
+from proxy.telemetry.tallies import Tallies
+from proxy.trace import Trace
+from tests.telemetry.test_exemplars import exemplars
+
+BOUNDS = (0.001, 0.01, 0.1)
+# Instants of a beat, each some time after the one before.
+spans = st.lists(st.sampled_from([0.0, 0.0005, 0.001, 0.005, 0.05, 5.0]), min_size=4, max_size=4)
+
+
+class Told:
+    """A counter and two histograms, and a tally of beats that count in all of them."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.tallies = Tallies(self.registry)
+        counter = Counter("beats", "Beats.", registry=self.registry)
+        self.count = self.tallies.count(counter)
+        self.whole, self.rest = map(self.histogram, ("whole", "rest"))
+        parts = [Part(self.whole, BEGUN, DONE), Part(self.rest, HEARD, DONE)]
+        self.beats = BeatTally([self.count], parts, self.tallies.counted)
+
+    def histogram(self, name: str) -> Exemplified:
+        child = Histogram(name, "Some times.", buckets=BOUNDS, registry=self.registry)
+        return Exemplified(self.tallies.times(child, BOUNDS))
+
+    def shown(self) -> dict[tuple[str, str], float]:
+        return {
+            (sample.name, sample.labels.get("le", "")): sample.value
+            for metric in self.registry.collect()
+            for sample in metric.samples
+            if not sample.name.endswith("_created")
+        }
+
+    def ids(self, histogram: str) -> list[str]:
+        text = generate_latest(self.registry).decode()  # type: ignore[no-untyped-call]  # has no hints
+        return [exemplar.labels["request_id"] for exemplar in exemplars(text, histogram)]
+
+
+def instants(beats: list[list[float]]) -> Iterator[tuple[float, float, float, float]]:
+    for number, (first, second, third, fourth) in enumerate(beats):
+        begun = 100.0 * number + first
+        yield begun, begun + second, begun + second + third, begun + second + third + fourth
+
+
+@given(st.lists(spans, max_size=8), st.sets(st.integers(0, 8)))
+def test_noted_beats_come_to_what_they_would_have_come_to_one_by_one(
+    beats: list[list[float]], looked: set[int]
+) -> None:
+    noted, counted = Told(), Told()
+    for number, (begun, asked, heard, done) in enumerate(instants(beats)):
+        if number in looked:
+            noted.shown()
+        noted.beats.note(begun, asked, heard, done, Trace("a"))
+        counted.count.inc()
+        counted.whole.observe(done - begun, done, Trace("a"))
+        counted.rest.observe(done - heard, done, Trace("a"))
+    assert noted.shown() == pytest.approx(counted.shown())
+
+
+def test_many_are_handed_on_before_anybody_looks() -> None:
+    told = Told()
+    for _ in range(MANY + 1):
+        told.beats.note(0.0, 0.0, 0.0, 0.0, Trace("a"))
+    assert len(told.beats._instants) == len(INSTANTS)
+    assert told.shown()["beats_total", ""] == MANY + 1
+
+
+def test_the_slowest_and_one_a_second_are_exemplars() -> None:
+    told = Told()
+    told.beats.note(0.0, 0.0, 0.0, 0.0001, Trace("first"))
+    told.beats.note(0.0, 0.0, 0.0, 0.0001, Trace("alike"))
+    told.beats.note(0.0, 0.0, 0.04, 0.05, Trace("slow"))
+    told.beats.note(0.0, 0.0, 0.0, 0.0001, Trace("quick"))
+    assert told.ids("whole") == ["first", "slow"]
+    assert told.ids("rest") == ["first", "slow"]
+    told.beats.note(EVERY_S, EVERY_S, EVERY_S, EVERY_S + 0.05, Trace("next"))
+    assert told.ids("whole") == ["first", "next"]
+    told.beats.note(EVERY_S + 0.05, 0.0, 0.0, EVERY_S + 0.0501, Trace("quick"))
+    assert told.ids("whole") == ["first", "next"]
+
+
+def test_what_must_not_be_lost_is_counted_at_once() -> None:
+    told = Told()
+    child = Counter("answers", "Answers.", registry=told.registry)
+    seconds = Histogram("seconds", "Seconds.", buckets=BOUNDS, registry=told.registry)
+    at_once = (
+        child,
+        Exemplified(Tallies(CollectorRegistry(), shared=True).times(seconds, BOUNDS, at_once=True)),
+    )
+    beats = BeatTally([told.count], [], told.tallies.counted, at_once=at_once)
+    beats.note(0.0, 0.0, 0.0, 0.05, Trace("a"))
+    assert child._value.get() == 1
+    assert seconds._sum.get() == pytest.approx(0.05)

@@ -245,8 +245,7 @@ class Beats:
             return
         else:
             sealed = turn.request[beat.ticket]
-        if template.size(sealed) <= AT_ONCE:
-            turn.template, turn.body = template, template.render(sealed)
+        turn.template, turn.body = template, template.render_within(AT_ONCE, sealed)
 
     def _guided(self, beat: Beat, told: Decision, template: Template) -> tuple[Template, bytes]:
         guide = cast("Guide", beat.guide)

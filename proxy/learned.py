@@ -72,10 +72,10 @@ class Learned:
 
     def has_learned(self, content: str, template: Template, *, is_entry: bool) -> bool:
         """Tell whether a manifest says nothing of its content's tempo that is news."""
-        known, pace = self.tempo(content), template.pace
+        known, pace = self._tempos.get(content, UNKNOWN), template.pace
         if pace is None:
             return True
-        if pace != known.pace and _slower(known.pace, pace) != known.pace:
+        if pace is not known.pace and _slower(known.pace, pace) != known.pace:
             return False
         return not is_entry or known.self_refreshing == (template.media_playlist and pace.live)
 

@@ -6,7 +6,7 @@ Whoever asks it cannot forget to count an end or to report a start, because it i
 from collections.abc import Mapping, Sequence
 
 from proxy.admission.revocations import Revocation
-from proxy.admission.store import Heard, Listener, Question, Store, Told
+from proxy.admission.store import Question, Store, Told
 from proxy.lapses import LapseWatch
 from proxy.model import Subject
 from proxy.streams import Attempt, Cadence, Decision, Ended, Intent, Lapsed, Renewal, Stream
@@ -21,6 +21,8 @@ class ReportingStore:
         self._journal = journal
         self._watch = watch
         store.listen(self._take_in)
+        # As the store itself: it has told us when it tells who asked.
+        self.question, self.hear, self.listen = store.question, store.hear, store.listen
 
     async def start(self) -> None:
         """Get the store ready."""
@@ -39,18 +41,6 @@ class ReportingStore:
         told = await self._store.decide(attempt)
         self.tell(attempt, told)
         return told
-
-    def question(self, attempt: Attempt) -> Question:
-        """Put an attempt into the store's words."""
-        return self._store.question(attempt)
-
-    def listen(self, listener: Listener) -> None:
-        """Have somebody told of each answer before whoever asked, and behind this."""
-        self._store.listen(listener)
-
-    def hear(self, question: Question, heard: Heard) -> bool:
-        """Decide, and tell as ``decide`` does."""
-        return self._store.hear(question, heard)
 
     def _take_in(self, question: Question, told: Told) -> None:
         if isinstance(told, Renewal):

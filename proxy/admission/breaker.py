@@ -35,7 +35,8 @@ def untold(_failure: StoreUnavailable | None, /) -> None:
 class Breaker:
     """Knows whether a store answers. ``clock`` is in seconds.
 
-    ``on_change`` is called with the failure when it stops to, and with None when it does again.
+    ``is_closed`` says whether it did when it was last asked. ``on_change`` is called with the
+    failure when it stops to, and with None when it does again.
     """
 
     def __init__(self, clock: Clock, on_change: OnChange = untold) -> None:
@@ -43,12 +44,8 @@ class Breaker:
         self._on_change = on_change
         self._failed_at: float | None = None
         self._probing = False
+        self.is_closed = True
         self.cause: BaseException | None = None
-
-    @property
-    def is_closed(self) -> bool:
-        """Whether the store answered when it was last asked."""
-        return self._failed_at is None
 
     async def ask(self, call: Callable[[], Awaitable[Answer]], *, reads: bool = False) -> Answer:
         """Ask the store, unless it is better left alone just now.
@@ -78,7 +75,7 @@ class Breaker:
         """Take in how a call went; None: it was answered."""
         if failure is None and self._failed_at is None:
             return
-        was_closed = self.is_closed
+        was_closed, self.is_closed = self.is_closed, failure is None
         self._failed_at = None if failure is None else self._clock()
         self.cause = None if failure is None else failure.__cause__
         if self.is_closed != was_closed:

@@ -33,7 +33,7 @@ from proxy.admission.revocations import Revocation, too_many
 from proxy.admission.scripts import Script
 from proxy.admission.store import ASK_AGAIN, Heard, Listener, Question, Told, hand_out
 from proxy.admission.tally import total
-from proxy.admission.words import Spoken, Words, written
+from proxy.admission.words import Spoken, Words
 from proxy.errors import StoreUnavailable
 from proxy.model import Subject
 from proxy.redis_cluster import connected
@@ -130,7 +130,7 @@ class RedisStore:
         """Decide, and tell: where Redis is connected, and its clock not replaced."""
         if self._now_ms is not None:
             return False
-        account = written(question.account)
+        account = question.account.encode("utf-8", "replace")  # as it is ``written``
         words: Spoken = question.manner.words
         command = words.command % (account, account, account, question.own)
         answered = partial(self._answered, question, heard, perf_counter())

@@ -48,7 +48,10 @@ CLASSES = {kind.value: kind for kind in DeviceClass}
 
 
 class Tickets:
-    """Mints and reads tickets and seals; ``ttl`` in seconds."""
+    """Mints and reads tickets and seals; ``ttl`` in seconds.
+
+    ``now`` gives the time that they live by, in seconds since the epoch.
+    """
 
     def __init__(self, secret: bytes, ttl: float, clock: Clock) -> None:
         self._key = derive(secret, "ticket")
@@ -56,19 +59,15 @@ class Tickets:
         kid = sha256(self._key).hexdigest()[:8]
         self._header = _written({"alg": "HS256", "kid": kid, "typ": "JWT"})
         self._half_life = max(1, int(ttl / 2))
-        self._clock = clock
-
-    def now(self) -> float:
-        """The time tickets live by (seconds since the epoch)."""
-        return self._clock()
+        self.now = clock
 
     def expiry(self) -> int:
         """When a ticket that is minted now expires: the same for half its life."""
-        return (int(self._clock()) // self._half_life + 2) * self._half_life
+        return (int(self.now()) // self._half_life + 2) * self._half_life
 
     def is_alive(self, ticket: Ticket) -> bool:
         """Tell whether a ticket that verified has not expired since."""
-        return ticket.expires_at > self._clock()
+        return ticket.expires_at > self.now()
 
     def mint(self, subject: Subject, playback: Playback, instance_ms: int) -> str:
         """Mint the ticket of a playback's instance; it lives between half its ttl and its ttl."""
@@ -110,7 +109,7 @@ class Tickets:
         The ticket itself, as long as it is there. A fresh one says what the old one said, and
         names the same instance: what ended that instance ended both.
         """
-        if ticket.expires_at - self._clock() > self._half_life:
+        if ticket.expires_at - self.now() > self._half_life:
             return ticket.text
         return self.mint(ticket.subject, ticket.playback, ticket.playback.instance_ms or 0)
 

@@ -7,6 +7,7 @@ blanks, tags and elements nobody here knows. Nothing here knows HLS from DASH.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from proxy.errors import OriginInvalid
 from proxy.streams import Pace
@@ -19,6 +20,8 @@ MAX_TICKETS_BYTES = 24 * 2**20
 # What is made at a time of a manifest that is sent in pieces: as much as a connection is given
 # before it is waited for.
 PIECE_BYTES = 64 * 1024
+# Tempos that are told apart by being other objects.
+MAX_PACES = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +48,18 @@ class Template:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_length", sum(map(len, self.chunks)))
+        object.__setattr__(self, "pace", _one(self.pace))
 
     def render(self, ticket: bytes) -> bytes:
         """Give the manifest with this ticket in each slot."""
         return ticket.join(self.chunks)
+
+    def render_within(self, most: int, ticket: bytes) -> bytes | None:
+        """Give the same, unless it has more than so many bytes."""
+        chunks = self.chunks
+        if self._length + len(ticket) * (len(chunks) - 1) > most:
+            return None
+        return ticket.join(chunks)
 
     def size(self, ticket: bytes) -> int:
         """Give how many bytes that has."""
@@ -81,6 +92,12 @@ class Template:
             view = memoryview(chunk)
             for start in range(0, len(chunk), PIECE_BYTES):
                 yield view[start : start + PIECE_BYTES]
+
+
+@lru_cache(MAX_PACES)
+def _one(pace: Pace | None) -> Pace | None:
+    """Give the same object for all that are equal, which are compared at each beat."""
+    return pace
 
 
 class TemplateBuilder:

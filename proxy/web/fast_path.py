@@ -80,13 +80,9 @@ class FastConnection(HeldConnection):
 
     def _passes_by(self, data: bytes) -> bool:
         """Begin to answer what came if it is known by its bytes, and nothing else is under way."""
-        if (
-            not self._is_between
-            or self._pending
-            or self._queue
-            or not self._is_idle()
-            or not self._may_begin()
-        ):
+        if self._pending or self._queue or not self._is_between:
+            return False
+        if not self._is_idle() or not self._may_begin():
             return False
         self._pending, self._passed = True, data
         try:

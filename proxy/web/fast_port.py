@@ -127,7 +127,7 @@ class FastPort:
             known.tail = tail(self._cors.headers(headers))
         elif known.tail is None:
             return False
-        trace = self._trace(connection, headers)
+        trace = Trace(new_id()) if headers is None else self._trace(connection, headers)
         if isinstance(known, Refusal):
             self._count_refusal(known, trace, begun)
             known.head = known.head or head(known.reply.status, known.reply.headers)
@@ -196,8 +196,8 @@ class FastPort:
         written = b"\r\n".join((line, *map(b": ".join, fields), b"", b""))
         return connection.whose + written
 
-    def _trace(self, connection: FastConnection, headers: MultiMapping[str] | None) -> Trace:
-        if headers is not None and ("traceparent" in headers or "X-Request-Id" in headers):
+    def _trace(self, connection: FastConnection, headers: MultiMapping[str]) -> Trace:
+        if "traceparent" in headers or "X-Request-Id" in headers:
             peer = connection.client[0]
             return identified(headers, UNRECORDED, trusted=self._trusted.trusts(peer))[0]
         return Trace(new_id())
@@ -207,7 +207,7 @@ class FastPort:
         beat, done = turn.beat, perf_counter()
         tally = self._metrics.beat(beat.key.route, beat.kind)
         tally.note(turn.begun, turn.asked, turn.heard, done, turn.trace)
-        if self._access_log.draw():
+        if self._access_log.share and self._access_log.draw():
             self._log(turn, "ok", 200, done - turn.begun)
 
     def _count_left(self, turn: Turn[Any], told: Decision | None) -> None:

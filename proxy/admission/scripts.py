@@ -52,6 +52,10 @@ _CONSTANTS: dict[str, int | str] = {
     "TALLY_FORMAT": "'<I6c0'",
     "INSTANT_FORMAT": "'<I6'",
     "NETWORK_FORMAT": "'<Hc0I6'",
+    "NAME_FORMAT": "'<Hc0'",  # what it begins with
+    # What a slot begins with, and how many bytes there are in it besides texts.
+    "TIMES_FORMAT": "'<I6I6'",
+    "LEAST_SLOT": 72,
     # Beside the hashes of tokens' ids, and the ids of streams, which are hexadecimal.
     "ALL_TOKENS": "'all'",
     "CHURN": "'churn'",
@@ -100,8 +104,10 @@ def _assembled(*names: str) -> Script:
 
 
 # What each script that is about an account goes on from.
-_ACCOUNT = ("tally", "prelude")
-DECIDE = _assembled(*_ACCOUNT, "decide", "ends", "churn", "ways", "admit")
+_ACCOUNT = ("tally", "slot", "prelude")
+DECIDE = _assembled(
+    *("asked", "tally", "slot", "renew", "prelude"), *("decide", "ends", "churn", "ways", "admit")
+)
 AMEND = _assembled(*_ACCOUNT, "amend")
 RELEASE = _assembled(*_ACCOUNT, "ends", "churn", "release")
 FORGET = _assembled(*_ACCOUNT, "forget")

@@ -146,7 +146,7 @@ def test_the_scripts_travel_with_the_package() -> None:
             "lapse",
             "list",
         ),
-        *("common", "tally", "active", "ping"),
+        *("common", "asked", "tally", "slot", "renew", "active", "ping"),
         *("ends", "churn", "stop", "revoke", "revoked"),
     }
 

@@ -1,25 +1,9 @@
 -- May this stream play? decision.py in Lua: the rules, their order and their words are the same.
 --
--- ARGV: now, and what Words.arguments writes. Answers
+-- Goes on where prelude.lua ends. Answers
 -- {outcome, stream, started, playing, requested, ceiling, active, reason, by, retry_after,
 -- {conflict...}, {ended...}, next_lapse}, where ceiling is 0 for the account's limit and n for the n-th rule;
 -- or {started, active, next_lapse}: the stream that was asked about goes on, and nothing else came of it.
-
-local intent, limit = ARGV[2], tonumber(ARGV[3])
-local ttl, hold, interval = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
-local self_refreshing, guess, beat = tonumber(ARGV[7]), ARGV[8] == '1', tonumber(ARGV[9])
-local takeover, evicts_oldest = tonumber(ARGV[10]), ARGV[11] == '1'
-local silent_after, max_networks = tonumber(ARGV[12]), tonumber(ARGV[13])
-local tombstone_ms = tonumber(ARGV[14])
-local id, device, strong, network = ARGV[15], ARGV[16], tonumber(ARGV[17]), ARGV[18]
-local instance = tonumber(ARGV[19]) -- nil: an entry by token
-local stray_id, stray_device = ARGV[20], ARGV[21] -- '': none
-local label = ARGV[22]
-local jti, issued = ARGV[23], tonumber(ARGV[24]) -- issued is nil: no credential came
-local content, route = ARGV[25], ARGV[26]
-local rules = ARGV[27] -- the names of those it counts in, as a slot has them; '?': nobody knows
-local observes = ARGV[28] == '1'
-local FIRST_RULE = 29 -- from here on there are all of them: name, most, 1 if it only looks on
 
 dry = intent == 'peek'
 local may_displace = intent ~= 'resume' and intent ~= 'claim'
@@ -91,20 +75,6 @@ local function first_instance(tombstone)
   return math.max(now, tombstone[AT] + 1, tombstone[RELEASED] + 1)
 end
 
-local function renew(slot)
-  slot[SEEN] = now
-  slot[BEATS] = slot[BEATS] + beat
-  if guess then
-    pace(slot, slot[TTL], slot[HOLD], slot[INTERVAL], slot[SELF_REFRESHING])
-  else
-    pace(slot, ttl, hold, interval, self_refreshing)
-  end
-  if network ~= '' then slot[NETWORKS] = seen_here(fresh_networks(slot)) end
-  if rules ~= '?' then slot[RULES] = rules end
-  if issued then slot[JTI], slot[ISSUED] = jti, issued end
-  put(id, slot)
-end
-
 if issued and is_revoked(jti, issued) then return answer('revoked') end
 go_astray()
 local tombstone = tombstone_of(id)
@@ -120,6 +90,8 @@ end
 local mine = not over and slots[id]
 if mine then
   renew(mine)
+  if network ~= '' then mine[NETWORKS] = seen_here(fresh_networks(mine)) end
+  put(id, mine)
   if tombstone and mine[STARTED] <= tombstone[AT] then
     -- Its viewer stopped it, it kept its slot for too much churn, and is started again.
     mine[STARTED] = first_instance(tombstone)

@@ -1,6 +1,5 @@
--- One account as it is stored, and the moves that change it. Goes on where tally.lua ends.
--- This is slot.py and ledger.py in Lua. Names in capitals are constants: scripts.py defines them
--- and puts their values in their place.
+-- One account as it is stored, and the moves that change it: ledger.py in Lua. Goes on where slot.lua
+-- or renew.lua ends.
 --
 -- KEYS[1]  hash: stream id -> slot. As small as the account's limit, so that one HGETALL reads
 --          what a decision needs.
@@ -20,28 +19,7 @@ local changed = {}  -- ids whose slots are to be written
 local removed = {}  -- ids whose fields are to be deleted
 local unreadable = false -- the whole key is something else than a hash
 
--- --- The stored form ---
-
--- Gives an array of what unpack gave, if it used up all of the string.
-local function all_of(length, good, ...)
-  if not good then return nil end
-  local fields = {...}
-  if fields[#fields] == length + 1 then return fields end
-end
-
-local function decode_slot(packed)
-  return all_of(#packed, pcall(struct.unpack, SLOT_FORMAT, packed))
-end
-
-local function encode_slot(slot)
-  return struct.pack(SLOT_FORMAT,
-    slot[EXPIRES], slot[COUNTED], slot[STARTED], slot[SEEN], slot[BEATS],
-    slot[TTL], slot[HOLD], slot[INTERVAL], slot[SELF_REFRESHING], slot[STRONG],
-    #slot[DEVICE], slot[DEVICE], #slot[CONTENT], slot[CONTENT], #slot[ROUTE], slot[ROUTE],
-    #slot[LABEL], slot[LABEL], #slot[RIVAL], slot[RIVAL], #slot[NETWORKS], slot[NETWORKS],
-    #slot[RULES], slot[RULES],
-    slot[ISSUED], #slot[JTI], slot[JTI])
-end
+-- --- The stored form of the rest ---
 
 local function decode_tombstone(packed)
   local tombstone = all_of(#packed, pcall(struct.unpack, TOMBSTONE_FORMAT, packed))
@@ -191,14 +169,6 @@ local function next_lapse()
     if not first or slot[EXPIRES] < first then first = slot[EXPIRES] end
   end
   return first and first - now or 0
-end
-
--- Makes a slot live by a cadence from now on.
-local function pace(slot, ttl, hold, interval, self_refreshing)
-  slot[TTL], slot[HOLD] = ttl, hold
-  slot[INTERVAL], slot[SELF_REFRESHING] = interval, self_refreshing
-  local holds = slot[BEATS] == 0 and slot[HOLD] > 0
-  slot[EXPIRES] = now + (holds and slot[HOLD] or slot[TTL])
 end
 
 load()

@@ -122,24 +122,42 @@ class Beat:
 class Turn(Generic[Who]):
     """A request that came before, of ``who`` it is, while it is answered.
 
-    Instants are seconds of a clock that never goes back: when it came (``begun``), when the store
-    was asked (``asked``), and when that had answered (``heard``). ``body`` is what its viewer gets,
-    of ``template``; None where that is left to the walk.
+    ``trace`` is what it is known by, if that is more than its ``request_id``. Instants are seconds
+    of a clock that never goes back: when it came (``begun``), when the store was asked (``asked``),
+    and when that had answered (``heard``). ``body`` is what its viewer gets, of ``template``; None
+    where that is left to the walk.
     """
 
-    __slots__ = ("asked", "beat", "begun", "body", "heard", "request", "template", "trace", "who")
+    __slots__ = (
+        *("_trace", "asked", "beat", "begun", "body", "heard"),
+        *("request", "request_id", "template", "who"),
+    )
 
     asked: float
     heard: float
     template: Template
 
-    def __init__(self, who: Who, beat: Beat, request: bytes, trace: Trace, begun: float) -> None:
+    def __init__(  # noqa: PLR0917  # one is made at each beat, and names take longer
+        self,
+        who: Who,
+        beat: Beat,
+        request: bytes,
+        request_id: str,
+        trace: Trace | None,
+        begun: float,
+    ) -> None:
         self.who = who
         self.beat = beat
         self.request = request
-        self.trace = trace
+        self.request_id = request_id
+        self._trace = trace
         self.begun = begun
         self.body: bytes | None = None
+
+    @property
+    def trace(self) -> Trace:
+        """What it is known by."""
+        return self._trace or Trace(self.request_id)
 
 
 # Is told of a turn once the store has answered, and what it has said, if anything, to go on with.

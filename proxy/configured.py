@@ -107,8 +107,7 @@ class Configured:
 
     def begin_again(self, connection: FastConnection, data: bytes) -> bool:
         """Begin to answer what a player's request was before, byte for byte."""
-        fast = self.players.fast
-        return fast is not None and fast.begin_again(connection, data)
+        return self.players.begin_again(connection, data)
 
     def walk(self, connection: FastConnection, request: Parsed) -> bool:
         """Begin to answer one that was left."""

@@ -107,17 +107,17 @@ class Pipe(asyncio.Protocol):
     def ask(self, command: bytes) -> Call:
         """Send a command; its answer comes, or an error of ``redis_pipes.Pipes.ask``."""
         call = Call(command, self._loop)
-        self._put(call)
+        if self.lost:  # since whoever asks was given it
+            call.set_exception(RedisConnectionError(self.lost))
+        else:
+            self._put(call)
         return call
 
     def hear(self, command: bytes, heard: Callable[[object], None]) -> None:
-        """Send a command; ``heard`` is called with its answer, or one of those."""
+        """Send a command, where it is not ``lost``; ``heard`` hears its answer, or one of those."""
         self._put(Hearing(command, self._loop.time(), heard))
 
     def _put(self, call: Call | Hearing) -> None:
-        if self.lost:  # since whoever asks was given it
-            call.set_exception(RedisConnectionError(self.lost))
-            return
         if not self._unsent and self._may_write:
             self._loop.call_soon(self._send)
         self._unsent.append(call)

@@ -20,9 +20,10 @@ class ReportingStore:
         self._store = store
         self._journal = journal
         self._watch = watch
-        store.listen(self._take_in)
-        # As the store itself: it has told us when it tells who asked.
-        self.question, self.hear, self.listen = store.question, store.hear, store.listen
+        self.listeners = store.listeners
+        self.listeners.add(self._take_in, self._renewed)
+        # They are the store's own: it has told us by the time it tells whoever asked.
+        self.question, self.hear = store.question, store.hear
 
     async def start(self) -> None:
         """Get the store ready."""
@@ -43,10 +44,11 @@ class ReportingStore:
         return told
 
     def _take_in(self, question: Question, told: Told) -> None:
-        if isinstance(told, Renewal):
-            self._watch.note(question.account, told.next_lapse_ms)
-        elif isinstance(told, Decision):
+        if isinstance(told, Decision):
             self.tell(question.attempt, told)
+
+    def _renewed(self, question: Question, told: Renewal) -> None:
+        self._watch.note(question.account, told.next_lapse_ms)
 
     def tell(self, attempt: Attempt, told: Decision) -> None:
         """Tell what was decided on an attempt, unless nothing came of it."""

@@ -19,7 +19,7 @@ from proxy.admission.boundary import Observe, unobserved
 from proxy.admission.ledger import Ledger
 from proxy.admission.policy import Policy
 from proxy.admission.revocations import Revocation
-from proxy.admission.store import Heard, Listener, Manner, Question, hand_out
+from proxy.admission.store import Heard, Listeners, Manner, Question
 from proxy.model import Clock, Subject
 from proxy.streams import (
     Attempt,
@@ -70,7 +70,7 @@ class MemoryStore:
         self._policy = policy
         self._clock = clock
         self.observe = observe
-        self._listeners: list[Listener] = []
+        self.listeners = Listeners()
         self._ledgers: dict[str, Ledger] = {}
         self._due: list[tuple[int, str]] = []
 
@@ -106,10 +106,6 @@ class MemoryStore:
         )
         return Question(manner, attempt.account, playback.stream, attempt)
 
-    def listen(self, listener: Listener) -> None:
-        """Tell somebody of each answer before whoever asked."""
-        self._listeners.append(listener)
-
     def hear(self, question: Question, heard: Heard) -> bool:
         """Decide, and say so at once."""
         begun = perf_counter()
@@ -119,7 +115,7 @@ class MemoryStore:
             told = Renewal(*told)
         else:
             self.observe("decide", perf_counter() - begun, True)  # noqa: FBT003  # a callback
-        hand_out(question, told, self._listeners, heard)
+        self.listeners.tell(question, told, heard)
         return True
 
     @told

@@ -24,7 +24,7 @@ from proxy.admission.claims import Claims, Granted, unheard
 from proxy.admission.policy import OnOutage, Policy
 from proxy.admission.revocations import Revocation
 from proxy.admission.shadow import HOLDING, Shadow
-from proxy.admission.store import ASK_AGAIN, Heard, Listener, PartedStore, Question, Told
+from proxy.admission.store import ASK_AGAIN, Heard, PartedStore, Question, Told
 from proxy.admission.tally import total
 from proxy.errors import BadRequest, StoreUnavailable
 from proxy.model import Clock, Subject
@@ -75,7 +75,8 @@ class OutageGuard:
         self._mode = mode
         self._claims = Claims(primary, self._shadow, granted)
         self._breakers = Breakers(primary.parts, clock, on_change, self._claims.note)
-        primary.listen(self._take_in)
+        self.listeners = primary.listeners
+        self.listeners.add(self._take_in, self._renewed)
 
     def govern(self, policy: Policy, mode: OnOutage) -> None:
         """Decide alone by another policy and mode from now on; what is known here stays known."""
@@ -133,10 +134,6 @@ class OutageGuard:
         """Put an attempt into the store's words."""
         return self._primary.question(attempt)
 
-    def listen(self, listener: Listener) -> None:
-        """Have somebody told of each answer before whoever asked, and behind this."""
-        self._primary.listen(listener)
-
     def hear(self, question: Question, heard: Heard) -> bool:
         """Decide as the store does; not while it is away, for then ``decide`` goes on without."""
         part = question.manner.part
@@ -155,15 +152,17 @@ class OutageGuard:
         if isinstance(told, StoreUnavailable):
             breaker.note(told)
             return
-        if not breaker.is_closed:
-            breaker.note(None)
-        if told.__class__ is Renewal:
-            self._shadow.renew(question, told)
-            return
+        breaker.note(None)
         attempt = question.attempt
         if told.outcome is Outcome.ADMITTED:
             self._claims.admitted(attempt, told, part)
         self._shadow.adopt(attempt, told)
+
+    def _renewed(self, question: Question, told: Renewal) -> None:
+        breaker = self._breakers.each[question.manner.part]
+        if not breaker.is_closed:
+            breaker.note(None)
+        self._shadow.renew(question, told)
 
     async def amend(self, account: str, stream: str, cadence: Cadence) -> None:
         """Correct how long a stream's slot lives, here at least."""

@@ -31,7 +31,7 @@ from proxy.admission.keys import ClusterKeys, Keys
 from proxy.admission.policy import Policy
 from proxy.admission.revocations import Revocation, too_many
 from proxy.admission.scripts import Script
-from proxy.admission.store import ASK_AGAIN, Heard, Listener, Question, Told, hand_out
+from proxy.admission.store import ASK_AGAIN, Heard, Listeners, Question, Told
 from proxy.admission.tally import total
 from proxy.admission.words import Spoken, Words
 from proxy.errors import StoreUnavailable
@@ -70,7 +70,7 @@ class RedisStore:
     ) -> None:
         self._observe = observe
         self._now_ms = now_ms
-        self._listeners: list[Listener] = []
+        self.listeners = Listeners()
         self._place = place = parse(url, BACKGROUND_SECONDS)
         self._keys = (ClusterKeys if place.way is Way.CLUSTER else Keys)(key_prefix)
         self.parts, self.part = self._keys.parts, self._keys.part
@@ -122,10 +122,6 @@ class RedisStore:
         """Put an attempt into words."""
         return self._words.question(attempt)
 
-    def listen(self, listener: Listener) -> None:
-        """Tell somebody of each answer before whoever asked."""
-        self._listeners.append(listener)
-
     def hear(self, question: Question, heard: Heard) -> bool:
         """Decide, and tell: where Redis is connected, and its clock not replaced."""
         if self._now_ms is not None:
@@ -152,7 +148,7 @@ class RedisStore:
         # Else a connection was lost, a script forgotten: ``decide`` asks again.
         if told is not None and told.__class__ is not Renewal:
             self._observe("decide", perf_counter() - begun, told.__class__ is Decision)
-        hand_out(question, told, self._listeners, heard)
+        self.listeners.tell(question, told, heard)
 
     async def amend(self, account: str, stream: str, cadence: Cadence) -> None:
         """Correct how long a stream's slot lives, counted from now."""

@@ -14,7 +14,7 @@ from proxy.admission.packed import Remembered
 from proxy.admission.revocations import Revocation
 from proxy.errors import StoreUnavailable
 from proxy.model import Subject
-from proxy.streams import Attempt, Cadence, Decision, Ended, Lapsed, Stream
+from proxy.streams import Attempt, Cadence, Decision, Ended, Lapsed, Renewal, Stream
 
 # What can be asked of a store, as metrics call it: the protocol's methods that wait, but
 # for ``close``.
@@ -70,32 +70,48 @@ ASK_AGAIN = Lapsed((), next_lapse_ms=1)
 # tell.
 Told = Decision | StoreUnavailable | None
 Heard = Callable[[Told], None]
-# Is told of each answer, and what the question was.
-Listener = Callable[[Question, Told], None]
 
 
-def hand_out(question: Question, told: Told, listeners: Iterable[Listener], heard: Heard) -> None:
-    """Tell each listener, in turn, what was decided, and then whoever asked.
+class Listeners:
+    """Who is told of each answer, and what the question was, before whoever asked: in turn.
 
-    A bug in one of them must cost that one, and not those that come behind.
+    A bug in one of them costs that one, and not those that come behind.
     """
-    for one in listeners:
+
+    def __init__(self) -> None:
+        self._told: list[Callable[[Question, Told], None]] = []
+        self._renewed: list[Callable[[Question, Renewal], None]] = []
+
+    def add(
+        self, told: Callable[[Question, Told], None], renewed: Callable[[Question, Renewal], None]
+    ) -> None:
+        """Tell somebody from now on; of a ``Renewal``, by the second."""
+        self._told.append(told)
+        self._renewed.append(renewed)
+
+    def tell(self, question: Question, told: Told, heard: Heard) -> None:
+        """Tell them, and whoever asked."""
+        for one in self._renewed if told.__class__ is Renewal else self._told:
+            try:
+                one(question, told)  # type: ignore[arg-type]  # it is what it was looked at for
+            except Exception:
+                log.exception("an answer of the store could not be taken in")
         try:
-            one(question, told)
+            heard(told)
         except Exception:
             log.exception("an answer of the store could not be taken in")
-    try:
-        heard(told)
-    except Exception:
-        log.exception("an answer of the store could not be taken in")
 
 
 class Store(Protocol):
-    """A place that counts streams.
+    """A place that counts streams. Its ``listeners`` are told of what is heard (``hear``).
 
     Each of these raises ``StoreUnavailable`` where the store cannot be asked; nothing else, unless
     it says so.
     """
+
+    @property
+    def listeners(self) -> Listeners:
+        """Who is told of what is heard."""
 
     async def start(self) -> None:
         """Get ready, so that the first request need not wait for it."""
@@ -111,9 +127,6 @@ class Store(Protocol):
 
     def question(self, attempt: Attempt) -> Question:
         """Put an attempt into words, for ``hear``; good until the policy changes."""
-
-    def listen(self, listener: Listener) -> None:
-        """Have somebody told of each answer that is heard, before whoever asked."""
 
     def hear(self, question: Question, heard: Heard) -> bool:
         """Decide as ``decide`` does, and call ``heard`` as soon as it is known.

@@ -9,7 +9,7 @@ once, when somebody looks, would keep everybody waiting.
 from collections.abc import Sequence
 from math import inf
 from operator import sub
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from proxy.telemetry.exemplars import EVERY_S, Exemplified
 from proxy.telemetry.tallies import Counts, OnCount, Times
@@ -28,6 +28,18 @@ class Part(NamedTuple):
     times: Exemplified | Times
     since: int
     until: int
+
+
+class Noted(Protocol):
+    """A beat, by its first instants, and what it is known by."""
+
+    begun: float
+    asked: float
+    heard: float
+
+    @property
+    def trace(self) -> Trace:
+        """What it is known by, which takes some time to say."""
 
 
 class BeatTally:
@@ -52,18 +64,18 @@ class BeatTally:
         # What is an exemplar: one a second, and what takes longer than any since.
         self._due, self._longest = -inf, -inf
 
-    def note(self, begun: float, asked: float, heard: float, done: float, trace: Trace) -> None:
+    def note(self, beat: Noted, done: float) -> None:
         """Count a beat, by its instants."""
-        instants = self._instants
+        instants, begun = self._instants, beat.begun
         if not instants:
             self._told(self)
-        instants += (begun, asked, heard, done)
+        instants += (begun, beat.asked, beat.heard, done)
         if self._at_once is not None:
             count, seconds = self._at_once
             count.inc()
-            seconds.observe(done - begun, done, trace)
+            seconds.observe(done - begun, done, None)  # where it is shared, nobody sees exemplars
         if done - begun > self._longest or done >= self._due:
-            self._offer(trace)
+            self._offer(beat.trace)
         if len(instants) >= MANY * len(INSTANTS):
             self.settle()
 

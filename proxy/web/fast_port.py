@@ -127,21 +127,31 @@ class FastPort:
             known.tail = tail(self._cors.headers(headers))
         elif known.tail is None:
             return False
-        trace = Trace(new_id()) if headers is None else self._trace(connection, headers)
+        trace = None if headers is None else self._trace(connection, headers)
+        request_id = new_id() if trace is None else trace.request_id
         if isinstance(known, Refusal):
-            self._count_refusal(known, trace, begun)
+            self._count_refusal(known, trace or Trace(request_id), begun)
             known.head = known.head or head(known.reply.status, known.reply.headers)
-            reply = self._written(known.head, b"", b"", trace, known.tail, known.reply.body)
+            body = known.reply.body
+            reply = b"%b%b%b%d\r\nDate: %b\r\n\r\n%b" % (
+                known.head,
+                request_id.encode(),
+                known.tail,
+                len(body),
+                self._date(),
+                body,
+            )
             connection.answered(reply)
             return True
-        self._in_flight.begin()
-        if self._beats.answer(Turn(connection, known, request, trace, begun), self._answered):
+        self._in_flight.number += 1
+        turn = Turn(connection, known, request, request_id, trace, begun)
+        if self._beats.answer(turn, self._answered):
             return True
-        self._in_flight.end()
+        self._in_flight.number -= 1
         return False
 
     def _answered(self, turn: Turn[FastConnection], told: Decision | None) -> None:
-        self._in_flight.end()
+        self._in_flight.number -= 1
         connection = turn.who
         if connection.transport is None:
             self._count_left(turn, told)
@@ -163,8 +173,16 @@ class FastPort:
         beat = turn.beat
         try:
             before, after = manifest_head(turn.template.content_type, told.active, told.limit)
-            stream, tail = told.stream.encode(), beat.tail or b""
-            return self._written(before, stream, after, turn.trace, tail, body)
+            return b"%b%b%b%b%b%d\r\nDate: %b\r\n\r\n%b" % (
+                before,
+                told.stream.encode(),
+                after,
+                turn.request_id.encode(),
+                beat.tail or b"",
+                len(body),
+                self._date(),
+                body,
+            )
         except Exception:
             log.exception("a beat could not be answered", route=beat.key.route)
             return None
@@ -206,7 +224,7 @@ class FastPort:
         """Count a request that was answered as usual, in all that it counts in."""
         beat, done = turn.beat, perf_counter()
         tally = self._metrics.beat(beat.key.route, beat.kind)
-        tally.note(turn.begun, turn.asked, turn.heard, done, turn.trace)
+        tally.note(turn, done)
         if self._access_log.share and self._access_log.draw():
             self._log(turn, "ok", 200, done - turn.begun)
 
@@ -258,17 +276,3 @@ class FastPort:
                 stream=None,
                 seconds=now - begun,
             )
-
-    def _written(  # noqa: PLR0917  # the parts of a reply, in their order
-        self, before: bytes, stream: bytes, after: bytes, trace: Trace, tail: bytes, body: bytes
-    ) -> bytes:
-        return b"%b%b%b%b%b%d\r\nDate: %b\r\n\r\n%b" % (
-            before,
-            stream,
-            after,
-            trace.request_id.encode(),
-            tail,
-            len(body),
-            self._date(),
-            body,
-        )

@@ -4,7 +4,11 @@ from proxy.telemetry.metrics import Metrics
 
 
 class InFlight:
-    """Counts them, and shows the number in the metrics."""
+    """Counts them, and shows the number in the metrics.
+
+    What is over within a moment may be counted in ``number`` itself: it is shown with what changes
+    next.
+    """
 
     def __init__(self, metrics: Metrics) -> None:
         self.number = 0

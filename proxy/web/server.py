@@ -80,6 +80,10 @@ def player_server(handle: Handler, fast_path: FastPath) -> PlayerServer:
     )
 
 
+def _never(_connection: FastConnection, _data: bytes, /) -> bool:
+    return False
+
+
 class PlayerPort:
     """Answers every request on the players' port.
 
@@ -107,6 +111,7 @@ class PlayerPort:
         plainly: bool = True,
     ) -> None:
         self.fast = fast
+        self.begin_again = fast.begin_again if fast else _never
         self._gateway = gateway
         self._api = api
         self._steering = steering

@@ -1,6 +1,7 @@
 """Beats are counted by one note each: it comes to what counting all of it would have come to."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 import pytest
 from hypothesis import given
@@ -17,6 +18,16 @@ from tests.telemetry.test_exemplars import exemplars
 BOUNDS = (0.001, 0.01, 0.1)
 # Instants of a beat, each some time after the one before.
 spans = st.lists(st.sampled_from([0.0, 0.0005, 0.001, 0.005, 0.05, 5.0]), min_size=4, max_size=4)
+
+
+@dataclass
+class Beat:
+    """One that took so long, in its parts."""
+
+    begun: float
+    asked: float
+    heard: float
+    trace: Trace = field(default_factory=lambda: Trace("a"))
 
 
 class Told:
@@ -62,7 +73,7 @@ def test_noted_beats_come_to_what_they_would_have_come_to_one_by_one(
     for number, (begun, asked, heard, done) in enumerate(instants(beats)):
         if number in looked:
             noted.shown()
-        noted.beats.note(begun, asked, heard, done, Trace("a"))
+        noted.beats.note(Beat(begun, asked, heard, Trace("a")), done)
         counted.count.inc()
         counted.whole.observe(done - begun, done, Trace("a"))
         counted.rest.observe(done - heard, done, Trace("a"))
@@ -72,22 +83,22 @@ def test_noted_beats_come_to_what_they_would_have_come_to_one_by_one(
 def test_many_are_handed_on_before_anybody_looks() -> None:
     told = Told()
     for _ in range(MANY + 1):
-        told.beats.note(0.0, 0.0, 0.0, 0.0, Trace("a"))
+        told.beats.note(Beat(0.0, 0.0, 0.0, Trace("a")), 0.0)
     assert len(told.beats._instants) == len(INSTANTS)
     assert told.shown()["beats_total", ""] == MANY + 1
 
 
 def test_the_slowest_and_one_a_second_are_exemplars() -> None:
     told = Told()
-    told.beats.note(0.0, 0.0, 0.0, 0.0001, Trace("first"))
-    told.beats.note(0.0, 0.0, 0.0, 0.0001, Trace("alike"))
-    told.beats.note(0.0, 0.0, 0.04, 0.05, Trace("slow"))
-    told.beats.note(0.0, 0.0, 0.0, 0.0001, Trace("quick"))
+    told.beats.note(Beat(0.0, 0.0, 0.0, Trace("first")), 0.0001)
+    told.beats.note(Beat(0.0, 0.0, 0.0, Trace("alike")), 0.0001)
+    told.beats.note(Beat(0.0, 0.0, 0.04, Trace("slow")), 0.05)
+    told.beats.note(Beat(0.0, 0.0, 0.0, Trace("quick")), 0.0001)
     assert told.ids("whole") == ["first", "slow"]
     assert told.ids("rest") == ["first", "slow"]
-    told.beats.note(EVERY_S, EVERY_S, EVERY_S, EVERY_S + 0.05, Trace("next"))
+    told.beats.note(Beat(EVERY_S, EVERY_S, EVERY_S, Trace("next")), EVERY_S + 0.05)
     assert told.ids("whole") == ["first", "next"]
-    told.beats.note(EVERY_S + 0.05, 0.0, 0.0, EVERY_S + 0.0501, Trace("quick"))
+    told.beats.note(Beat(EVERY_S + 0.05, 0.0, 0.0, Trace("quick")), EVERY_S + 0.0501)
     assert told.ids("whole") == ["first", "next"]
 
 
@@ -100,6 +111,6 @@ def test_what_must_not_be_lost_is_counted_at_once() -> None:
         Exemplified(Tallies(CollectorRegistry(), shared=True).times(seconds, BOUNDS, at_once=True)),
     )
     beats = BeatTally([told.count], [], told.tallies.counted, at_once=at_once)
-    beats.note(0.0, 0.0, 0.0, 0.05, Trace("a"))
+    beats.note(Beat(0.0, 0.0, 0.0, Trace("a")), 0.05)
     assert child._value.get() == 1
     assert seconds._sum.get() == pytest.approx(0.05)

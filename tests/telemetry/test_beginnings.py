@@ -162,7 +162,7 @@ def test_no_series_says_when_another_began(accept: str) -> None:
 
 async def test_what_can_be_asked_of_a_store_is_known_by_name_and_measured_in_memory() -> None:
     asked = {name for name in vars(Store) if not name.startswith("_")}
-    assert set(OPERATIONS) == asked - {"close", "question", "listen", "hear"}
+    assert set(OPERATIONS) == asked - {"close", "question", "listeners", "hear"}
     async with Stack() as stack:
         serve_channels(stack.origin, "one")
         calls = series(stack.service.metrics, "playgate_store_seconds_count", "op")

@@ -13,6 +13,7 @@ from proxy.trace import Trace
 from tests.conftest import Tell
 from tests.support.playlists import serve_channels
 from tests.support.stack import Stack
+from tests.telemetry.test_beat_tally import Beat
 
 ONE = "/live/one/master.m3u8"
 TIMES = 20_000
@@ -45,7 +46,7 @@ def test_what_a_beat_counts_is_told(tell: Tell) -> None:
 
     def usual() -> None:
         now = perf_counter()
-        metrics.beat("live", Kind.CHILD).note(now - 0.004, now - 0.003, now - 0.001, now, TRACE)
+        metrics.beat("live", Kind.CHILD).note(Beat(now - 0.004, now - 0.003, now - 0.001), now)
 
     def walked() -> None:
         for phase in ("auth", "store", "rewrite"):

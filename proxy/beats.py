@@ -45,6 +45,8 @@ ONCE = 4
 NAME_BYTES = 16
 # Places of tickets in requests that are told apart.
 MAX_PLACES = 4096
+# Instants at which tickets expire, or tokens.
+MAX_INSTANTS = 4096
 
 Who = TypeVar("Who")
 
@@ -94,7 +96,7 @@ class Beat:
 
     __slots__ = (
         *("_habits", "changes", "expires_at", "guide", "key"),
-        *("kind", "question", "tail", "ticket"),
+        *("kind", "question", "tail", "ticket", "used"),
     )
 
     def __init__(
@@ -103,13 +105,14 @@ class Beat:
         self.kind = visit.kind
         self.key = visit.key
         self.question = question
-        self.expires_at = visit.walker.credential.expires_at
+        self.expires_at = _instant(visit.walker.credential.expires_at)
         self.ticket = ticket
         self.guide = None if ticket else Guide(visit.walker)
         # Of the heads of its replies, what whoever sends them has found to be the same for all.
         self.tail: bytes | None = None
         self._habits = learned.habits(visit.key.content, question.stream)
         self.changes = learned.changes
+        self.used = False
 
     def is_still_asked_so(self, learned: Learned) -> bool:
         """Tell whether nothing of what was learned since makes its question another."""
@@ -184,6 +187,7 @@ class Beats:
         self._holds = holds
         self._learned = learned
         self._kept: Keeping[bytes, Beat] = Keeping(size)
+        self._find = self._kept.find
         self._came = Seen(ONCE * size)
 
     def keep(self, wording: bytes, visit: Visit, template: Template) -> None:
@@ -191,7 +195,7 @@ class Beats:
         if not wording:
             return
         name = named(wording)
-        known, is_led = self._kept.get(name), template.refreshes_by_location
+        known, is_led = self._find(name), template.refreshes_by_location
         if not self._came.before(name) or (known and (known.guide or not is_led)):
             return
         if not self._kept.make_place(name):
@@ -206,9 +210,10 @@ class Beats:
 
     def find(self, name: bytes) -> Beat | None:
         """Give what a request comes to, by its name, if it may still."""
-        beat = self._kept.get(name)
+        beat = self._find(name)
         if beat is None:
             return None
+        beat.used = True
         guide, learned = beat.guide, self._learned
         is_valid = (
             beat.expires_at > self._now()
@@ -293,3 +298,4 @@ def _place(request: bytes, ticket: bytes) -> slice | None:
 
 # They are alike, and the same for many.
 _slice = lru_cache(MAX_PLACES)(slice)
+_instant = lru_cache(MAX_INSTANTS)(float)

@@ -7,17 +7,26 @@ still there, and what nobody asks for any more is gone in the end.
 """
 
 from array import array
-from collections import OrderedDict
 from collections.abc import Callable, Hashable
+from itertools import islice
 from random import getrandbits
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 MARK = 0xFFFF_FFFF  # of a name's hash, what tells it from others in its row
 ROW_BITS = 3
 ROW = 1 << ROW_BITS
+# Things that are looked at, at most, to find one that was not used.
+LOOKED_AT = 8
+
+
+class Marked(Protocol):
+    """A thing that is kept; whoever uses it marks it as ``used``."""
+
+    used: bool
+
 
 K = TypeVar("K", bound=Hashable)
-V = TypeVar("V")
+V = TypeVar("V", bound=Marked)
 
 
 def one_of_sixteen() -> bool:
@@ -26,41 +35,52 @@ def one_of_sixteen() -> bool:
 
 
 class Keeping(Generic[K, V]):
-    """Keeps ``size`` things at most. ``chance`` is asked about each newcomer once it is full."""
+    """Keeps ``size`` things at most. ``chance`` is asked about each newcomer once it is full.
+
+    ``find`` gives what is kept by a name, or None. A thing gives way once it was not used since the
+    others were looked at: to keep all in the order of their last use would cost each use more than
+    a mark does, and each thing some memory.
+    """
 
     def __init__(self, size: int, chance: Callable[[], bool] = one_of_sixteen) -> None:
         self._size = size
         self._chance = chance
-        self._things: OrderedDict[K, V] = OrderedDict()
+        self._things: dict[K, V] = {}
+        self.find: Callable[[K], V | None] = self._things.get
 
     def __len__(self) -> int:
         """How many things there are."""
         return len(self._things)
 
-    def get(self, key: K) -> V | None:
-        """Give a thing that is kept."""
-        thing = self._things.get(key)
-        if thing is not None:
-            self._things.move_to_end(key)
-        return thing
-
     def put(self, key: K, thing: V) -> None:
-        """Keep a thing, in place of what is longest unused; or not, where there is no room."""
+        """Keep a thing, in place of one that was not used; or not, where there is no room."""
         if self.make_place(key):
             self._things[key] = thing
 
     def make_place(self, key: K) -> bool:
-        """Make room for a thing, by what is longest unused; False where it is not let in."""
+        """Make room for a thing, by one that was not used; False where it is not let in."""
         if key in self._things or len(self._things) < self._size:
             return True
         if not self._chance():
             return False
-        self._things.popitem(last=False)
+        self._let_one_go()
         return True
 
     def drop(self, key: K) -> None:
         """Keep a thing no longer."""
         self._things.pop(key, None)
+
+    def _let_one_go(self) -> None:
+        """Let go of the first that was not used; those before it go to the end, marks taken off."""
+        things = self._things
+        first = list(islice(things, LOOKED_AT))
+        for key in first:
+            thing = things.pop(key)
+            if not thing.used:
+                return
+            thing.used = False
+            things[key] = thing
+        del things[first[0]]
 
 
 class Seen:

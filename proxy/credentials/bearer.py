@@ -68,6 +68,15 @@ class Carrier:
     verify: Callable[[str], Token]
 
 
+@dataclass(slots=True)
+class Verified:
+    """A token that verified, by keys of that edition."""
+
+    token: Token
+    edition: Edition
+    used: bool = False
+
+
 class Credentials:
     """Turns a request into the verified credential it came with."""
 
@@ -85,7 +94,7 @@ class Credentials:
         self._sources = sources
         self._verify_cat = verify_cat
         self._looking = 0
-        self._verified: Keeping[bytes, tuple[Token, Edition]] = Keeping(MAX_VERIFIED)
+        self._verified: Keeping[bytes, Verified] = Keeping(MAX_VERIFIED)
         self._carriers = tuple(
             carrier for place in sources.order for carrier in self._carriers_in(place)
         )
@@ -158,11 +167,12 @@ class Credentials:
             TokenInvalid, TokenExpired: as they say.
         """
         name = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
-        known = self._verified.get(name)
-        if known is not None and self.still_valid(*known):
-            return known[0]
+        known = self._verified.find(name)
+        if known is not None and self.still_valid(known.token, known.edition):
+            known.used = True
+            return known.token
         token = self._verifier.verify(text)
-        self._verified.put(name, (token, self.edition))
+        self._verified.put(name, Verified(token, self.edition))
         return token
 
     def ticket_of(self, request: Request) -> Ticket | None:

@@ -58,6 +58,8 @@ def manner_args(
 def own_args(attempt: Attempt) -> tuple[str | int, ...]:
     """Write what is an attempt's own, as ``decide.lua`` takes it behind the policy."""
     playback, stray = attempt.playback, attempt.playback.stray
+    if stray is not None and stray.stream == playback.stream:
+        stray = None  # it is where it would go
     return (
         playback.stream,
         playback.device,

@@ -14,6 +14,9 @@ from proxy.model import Reply
 
 # How long a refusal is given again (seconds): as long as the shortest Retry-After.
 MEMORY_SECONDS = 1.0
+# How long it is given for while one asks anew (seconds): several times what that takes. A player
+# that hammers on many connections would ask on all of them in one moment.
+UNDER_WAY_SECONDS = 0.1
 # The first of a row that is given again: more than a person tries in such a time.
 HAMMERING = 5
 # Requests that are remembered, at some 2 KiB each.
@@ -27,8 +30,9 @@ MAX_BODY = 8192
 class Refusal:
     """What a request was told, by what it is counted, and how often lately.
 
-    ``at`` is when it was told, in seconds of a clock that never goes back. ``head`` and ``tail``
-    are what whoever sends it has found to be the same each time.
+    ``at`` is when it was told, in seconds of a clock that never goes back; ``is_asked`` whether
+    somebody asks anew since. ``head`` and ``tail`` are what whoever sends it has found to be the
+    same each time.
     """
 
     reply: Reply
@@ -39,6 +43,7 @@ class Refusal:
     rule: str
     at: float = 0.0
     times: int = 0
+    is_asked: bool = False
     head: bytes = b""
     tail: bytes | None = None
 
@@ -64,11 +69,15 @@ class Refusals:
             self._pop(next(iter(self._refusals)))
 
     def find(self, name: bytes, now: float) -> Refusal | None:
-        """Give what a request is to be told again, if it is."""
+        """Give what a request is to be told again, if it is; else it is taken to be asked anew."""
         refusal = self._refusals.get(name) if self._refusals else None
         if refusal is None or refusal.times < HAMMERING - 1:
             return None
-        return refusal if now - refusal.at < MEMORY_SECONDS else None
+        past = now - refusal.at - MEMORY_SECONDS
+        if past < 0 or (refusal.is_asked and past < UNDER_WAY_SECONDS):
+            return refusal
+        refusal.is_asked = True
+        return None
 
     def forget(self, account: str) -> None:
         """Answer an account's requests anew: there may be room."""

@@ -18,7 +18,15 @@ import pytest
 from proxy.model import Reply
 from proxy.streams import Decision, Outcome, Pace
 from proxy.web.fast_path import FastConnection, Told
-from proxy.web.refusals import HAMMERING, MAX_BODY, MAX_REMEMBERED, Refusal, Refusals
+from proxy.web.refusals import (
+    HAMMERING,
+    MAX_BODY,
+    MAX_REMEMBERED,
+    MEMORY_SECONDS,
+    UNDER_WAY_SECONDS,
+    Refusal,
+    Refusals,
+)
 from proxy.web.server import KEEPALIVE_SECONDS
 from tests.support.loop_clock import LoopClock
 from tests.support.origin import HLS
@@ -599,6 +607,22 @@ def test_refusals_are_bounded_and_forgotten_by_account() -> None:
     for number in range(7):
         refusals.forget(f"account-{number}")
     assert (refusals._refusals, refusals._names) == ({}, {})
+
+
+def test_one_asks_anew_and_the_others_are_told_the_same_meanwhile() -> None:
+    def told() -> Refusal:
+        return Refusal(Reply(429), "alice", "live", "entry", "stream_limit", "")
+
+    refusals, name, late = Refusals(), b"name", MEMORY_SECONDS + UNDER_WAY_SECONDS
+    for _ in range(HAMMERING):
+        refusals.note(name, told(), 0.0)
+    assert refusals.find(name, MEMORY_SECONDS / 2)
+    assert not refusals.find(name, MEMORY_SECONDS)
+    assert refusals.find(name, late - 0.01)
+    assert not refusals.find(name, late), "whoever asked has heard nothing"
+    refusals.note(name, told(), late)
+    assert refusals.find(name, late + MEMORY_SECONDS / 2)
+    assert not refusals.find(name, late + MEMORY_SECONDS)
 
 
 async def test_a_refusal_that_lists_many_streams_is_not_remembered(taken: Taken) -> None:

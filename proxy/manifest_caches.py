@@ -92,6 +92,10 @@ class ManifestCaches:
         # the others, a few low-latency channels would drive all of them out.
         self._reloads = self._micro_cache(ttl, MAX_RELOADS, MAX_RELOAD_BYTES)
 
+    def peek(self, key: ManifestKey) -> Manifest | None:
+        """Give a manifest if it is fresh; whoever uses it has to count that."""
+        return (self._reloads if key.blocking else self._all).peek(key)
+
     def of(self, key: ManifestKey) -> MicroCache[ManifestKey, Manifest]:
         """Give the cache that a manifest is in."""
         return self._reloads if key.blocking else self._all

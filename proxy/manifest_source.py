@@ -67,6 +67,7 @@ class ManifestSource:
         self._keepalive = keepalive
         self._private = credentials.private_params | {CMCD_PARAM}
         self._caches = caches
+        self.at_hand = caches.peek  # as ``fresh``, for whoever counts that
         self._learned = learned
         # The same for all who ask for the same, so that a look-up need not compare it.
         self._keys = lru_cache(MAX_TEMPLATES)(_key)
@@ -82,10 +83,6 @@ class ManifestSource:
         if manifest is not None:
             self._metrics.cache_lookup(CacheResult.HIT)
         return manifest
-
-    def at_hand(self, key: ManifestKey) -> Manifest | None:
-        """Do the same for whoever counts that."""
-        return self._caches.of(key).peek(key)
 
     async def manifest(self, route: Route, request: Request, key: ManifestKey) -> Manifest:
         """Give the manifest a request names.

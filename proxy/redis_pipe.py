@@ -164,12 +164,13 @@ class Pipe(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Hand out the answers there are."""
         self._read_at = self._loop.time()
+        next_answer, next_call = self._reader.gets, self._sent.popleft
         try:
             self._reader.feed(data)
-            while (answer := self._reader.gets()) is not NOTHING:
+            while (answer := next_answer()) is not NOTHING:
                 if answer.__class__ is PushNotification:
                     continue  # RESP3: nobody's answer
-                call = self._sent.popleft()
+                call = next_call()
                 if isinstance(answer, HiredisError):
                     self._refused(call, str(answer))
                 elif call.waits:

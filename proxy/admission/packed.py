@@ -35,18 +35,19 @@ _kind = lru_cache(MAX_KINDS)(_Kind)
 class Remembered:
     """One slot, packed, and how often it was renewed since, alike each time.
 
-    Who renews it by the same attempt again need only say so (``beat``), as long as its instance is
-    ``renewable_ms``: until somebody looks at the slot, or changes it.
+    Who renews it by the same attempt again need only note when (``seen_ms``), and whether that was
+    one of its ``beats``, as long as its instance is ``renewable_ms``: until somebody looks at the
+    slot, or changes it.
     """
 
-    __slots__ = ("_beats", "_kind", "_packed", "_seen_ms", "renewable_ms", "stream")
+    __slots__ = ("_kind", "_packed", "beats", "renewable_ms", "seen_ms", "stream")
 
     def __init__(self, slot: Slot) -> None:
         self.stream = slot.stream
         self.renewable_ms = 0
         self._kind = _kind_of(slot)
         self._packed = dumps((*_own(slot), *_lately(slot)))
-        self._beats = self._seen_ms = 0
+        self.beats = self.seen_ms = 0
 
     def takes(self, slot: Slot) -> bool:
         """Remember the slot as it is now, if who renewed it may go on so; else False.
@@ -58,7 +59,7 @@ class Remembered:
         if not self.renewable_ms or own != self._read()[: len(own)] or _kind_of(slot) != self._kind:
             return False
         self._packed = dumps((*own, *_lately(slot)))
-        self._beats = self._seen_ms = 0
+        self.beats = self.seen_ms = 0
         return True
 
     def slot(self) -> Slot:
@@ -97,12 +98,7 @@ class Remembered:
             kind.limit,
             kind.rule,
         )
-        return slot.beaten(self._beats, self._seen_ms) if self._seen_ms else slot
-
-    def beat(self, now_ms: int, *, counts: bool) -> None:
-        """Count a renewal by the same attempt; ``counts``: it was a beat."""
-        self._seen_ms = now_ms
-        self._beats += counts
+        return slot.beaten(self.beats, self.seen_ms) if self.seen_ms else slot
 
     def _read(self) -> tuple[Any, ...]:
         # What was written here, and has never left the process.

@@ -48,7 +48,8 @@ class Shadow(MemoryStore):
         """Take in that a stream goes on, of which that is asked again and again."""
         slot = question.slot
         if slot is not None and slot.renewable_ms == told.started_ms:
-            slot.beat(round(self._clock() * 1000), counts=question.manner.beat)
+            slot.seen_ms = round(self._clock() * 1000)
+            slot.beats += question.manner.beat
             return
         attempt = question.attempt
         self.adopt(attempt, told)

@@ -80,9 +80,17 @@ class FastConnection(HeldConnection):
 
     def _passes_by(self, data: bytes) -> bool:
         """Begin to answer what came if it is known by its bytes, and nothing else is under way."""
-        if self._pending or self._queue or not self._is_between:
-            return False
-        if not self._is_idle() or not self._may_begin():
+        idle = self._idle
+        if (
+            self._pending
+            or self._queue
+            or not self._is_between
+            # As ``_is_idle``; at each beat, and so without a call.
+            or idle is None
+            or idle.done()
+            or self._theirs
+            or not self._may_begin()
+        ):
             return False
         self._pending, self._passed = True, data
         try:
@@ -129,8 +137,6 @@ class FastConnection(HeldConnection):
             self._queue.popleft()
             if self._parser is not None:
                 self._parser.message_consumed()
-        if self._manager is not None:
-            self._manager.requests_count += 1
         if self._close:  # asked for meanwhile
             self.force_close()
             return

@@ -34,7 +34,7 @@ class HeldConnection(RequestHandler, ABC):
         "_queue",
         "_theirs",
         "_uneven",
-        "_whose",
+        "whose",
     )
 
     def __init__(self, manager: web.Server, **options: Any) -> None:
@@ -48,13 +48,18 @@ class HeldConnection(RequestHandler, ABC):
         self._uneven = False
         self._queue: deque[Any] = deque()
         self._client: tuple[str, str] | None = None
-        self._whose = b""
+        self.whose = b""  # the client, as it is written down before what it says: in two lines
         super().__init__(manager, **options)
         self._theirs = self._messages
 
     @abstractmethod
     def _go_on(self) -> None:
         """Answer what is in the queue, or hand it over."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin."""
+        super().connection_made(transport)
+        self.whose = "{}\n{}\n".format(*self.client).encode()
 
     @property
     def _waiter(self) -> asyncio.Future[None] | None:
@@ -78,13 +83,6 @@ class HeldConnection(RequestHandler, ABC):
             address = peer[0] if isinstance(peer, tuple) else peer
             self._client = str(address or ""), "https" if self.ssl_context else "http"
         return self._client
-
-    @property
-    def whose(self) -> bytes:
-        """The same, as it is written down before what comes from there: in two lines."""
-        if not self._whose:
-            self._whose = "{}\n{}\n".format(*self.client).encode()
-        return self._whose
 
     def is_busy(self) -> bool:
         """Tell whether a request is under way, or has come."""

@@ -70,7 +70,7 @@ class Refusals:
 
     def find(self, name: bytes, now: float) -> Refusal | None:
         """Give what a request is to be told again, if it is; else it is taken to be asked anew."""
-        refusal = self._refusals.get(name) if self._refusals else None
+        refusal = self._refusals.get(name)
         if refusal is None or refusal.times < HAMMERING - 1:
             return None
         past = now - refusal.at - MEMORY_SECONDS

@@ -17,6 +17,9 @@ ROW_BITS = 3
 ROW = 1 << ROW_BITS
 # Things that are looked at, at most, to find one that was not used.
 LOOKED_AT = 8
+# Names that are taken from the front of a dictionary at a time: to find it, Python passes all
+# places whose things have gone from there, which may become more than there are things.
+AT_A_TIME = 1024
 
 
 class Marked(Protocol):
@@ -46,6 +49,7 @@ class Keeping(Generic[K, V]):
         self._size = size
         self._chance = chance
         self._things: dict[K, V] = {}
+        self._first: list[K] = []  # those that are looked at next, the first one last
         self.find: Callable[[K], V | None] = self._things.get
 
     def __len__(self) -> int:
@@ -72,15 +76,19 @@ class Keeping(Generic[K, V]):
 
     def _let_one_go(self) -> None:
         """Let go of the first that was not used; those before it go to the end, marks taken off."""
-        things = self._things
-        first = list(islice(things, LOOKED_AT))
-        for key in first:
-            thing = things.pop(key)
-            if not thing.used:
+        things, looked_at = self._things, 0
+        while True:
+            if not self._first:
+                self._first = list(islice(things, AT_A_TIME))[::-1]
+            key = self._first.pop()
+            thing = things.pop(key, None)
+            if thing is None:
+                continue  # it was dropped meanwhile
+            looked_at += 1
+            if not thing.used or looked_at == LOOKED_AT:
                 return
             thing.used = False
             things[key] = thing
-        del things[first[0]]
 
 
 class Seen:

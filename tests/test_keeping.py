@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
+from statistics import median
+from time import process_time
 
 from proxy.keeping import LOOKED_AT, Keeping, Seen
 
@@ -73,6 +75,32 @@ def test_few_are_looked_at_however_many_were_used() -> None:
     kept.put(1_000, Thing(1_000))
     marks_off = sum(not thing.used for number in range(1_000) if (thing := kept.find(number)))
     assert marks_off == LOOKED_AT - 1
+
+
+def test_what_was_dropped_is_not_looked_at() -> None:
+    kept = of(LOOKED_AT, lambda: True)
+    for number in range(LOOKED_AT + 1):
+        kept.put(number, Thing(number))
+    for number in range(1, LOOKED_AT):
+        kept.drop(number)
+        kept.put(-number, Thing(-number, used=True))
+    kept.put(LOOKED_AT + 1, Thing(LOOKED_AT + 1))
+    assert len(kept) == LOOKED_AT
+    assert kept.find(LOOKED_AT) is None
+    assert all(kept.find(-number) for number in range(1, LOOKED_AT))
+
+
+def test_to_let_one_go_takes_no_longer_for_all_that_went_before() -> None:
+    kept = of(20_000, lambda: True)
+    for number in range(20_000):
+        kept.put(number, Thing(number))
+    took = []
+    for start in range(20_000, 100_000, 2_000):
+        begun = process_time()
+        for number in range(start, start + 2_000):
+            kept.put(number, Thing(number))
+        took.append(process_time() - begun)
+    assert median(took) < 3 * min(took)
 
 
 def test_where_more_is_asked_for_in_turn_than_there_is_room_for_most_of_what_is_kept_is_found() -> (

@@ -165,9 +165,12 @@ class Tallies(Collector):
 
     def settle(self) -> None:
         """Hand on all that was counted, and how things are now."""
-        self._soon = False
-        for tally in self._open:  # which may become more meanwhile
-            tally.settle()
+        self._soon = True  # what is handed on to another tally is so below
+        try:
+            for tally in self._open:  # which may become more meanwhile
+                tally.settle()
+        finally:
+            self._soon = False
         self._open.clear()
         for times in self._times:
             times.settle()

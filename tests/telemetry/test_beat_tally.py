@@ -1,7 +1,10 @@
 """Beats are counted by one note each: it comes to what counting all of it would have come to."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -114,3 +117,35 @@ def test_what_must_not_be_lost_is_counted_at_once() -> None:
     beats.note(Beat(0.0, 0.0, 0.0, Trace("a")), 0.05)
     assert child._value.get() == 1
     assert seconds._sum.get() == pytest.approx(0.05)
+
+
+SHARED = """
+import asyncio, sys
+from pathlib import Path
+from proxy.model import Kind
+from proxy.telemetry.metrics import Metrics
+from proxy.telemetry.shared_metrics import SharedMetrics
+from proxy.telemetry.tallies import Tallies
+from tests.telemetry.test_beat_tally import Beat
+
+shared = SharedMetrics(Path(sys.argv[1]))
+with shared.joined():
+    metrics = Metrics("1.0", (), None, shared)
+settled, settle = [], Tallies.settle
+Tallies.settle = lambda tallies: (settled.append(tallies), settle(tallies))
+
+async def beats():
+    for _ in range(5):
+        metrics.beat("live", Kind.CHILD).note(Beat(0.0, 0.001, 0.002), 0.003)
+        for _ in range(5):
+            await asyncio.sleep(0)
+
+asyncio.run(beats())
+labels = {"route": "live", "result": "renewed"}
+print(len(settled), shared.registry.get_sample_value("playgate_admissions_total", labels))
+"""
+
+
+def test_where_it_is_shared_it_is_handed_on_after_its_turn_and_once(tmp_path: Path) -> None:
+    told = subprocess.check_output([sys.executable, "-c", SHARED, str(tmp_path)], text=True)
+    assert told.split() == ["5", "5.0"]

@@ -160,13 +160,18 @@ class FastPort:
                 self._undo(turn.beat, told)
             return
         reply = None if turn.body is None or told is None else self._reply(turn, told, turn.body)
+        # Were its number lost by a bug, its client would still be owed an answer.
         if reply is not None:
-            self._count(turn)
-            connection.answered(reply)
+            try:
+                self._count(turn)
+            finally:
+                connection.answered(reply)
             return
-        self._count_left(turn, told)
         beat = turn.beat
-        connection.left(told and Told(told, lambda: self._undo(beat, told)))
+        try:
+            self._count_left(turn, told)
+        finally:
+            connection.left(told and Told(told, lambda: self._undo(beat, told)))
 
     def _reply(self, turn: Turn[Any], told: Decision, body: bytes) -> bytes | None:
         """Write a reply; None where that fails, by a bug: the usual path may do better."""

@@ -503,7 +503,11 @@ async def connections(stack: Stack, number: int) -> bool:
 
 @pytest.mark.parametrize(
     "broken",
-    ["proxy.web.heads.manifest_headers", "proxy.telemetry.journal.Journal.decided"],
+    [
+        "proxy.web.heads.manifest_headers",
+        "proxy.telemetry.journal.Journal.decided",
+        "proxy.telemetry.beat_tally.BeatTally.note",
+    ],
 )
 async def test_a_bug_costs_the_request_it_hits_and_no_other(
     redis: RedisServer, broken: str, monkeypatch: pytest.MonkeyPatch

@@ -98,7 +98,7 @@ def rule_args(policy: Policy) -> tuple[str | int, ...]:
 # LookupError, which the store's boundary takes for what it is: not an answer.
 def decision(answer: Any, asked: str, limit: int, rule: str, policy: Policy) -> Decision:
     """Read the answer of ``decide.lua`` on a stream of who may have so many, by a rule."""
-    if len(answer) == GOES_ON:
+    if answer.__class__ is list and len(answer) == GOES_ON:
         started_ms, active, lapse_ms = map(int, answer)
         told = (Outcome.RENEWED, asked, started_ms, active, limit, rule, active, active)
         # One is made at each beat, and this takes a third of the time of the class's own way.

@@ -364,9 +364,17 @@ async def test_closing_is_quiet_whatever_happened(server: RedisServer) -> None:
     await store.close()
 
 
-async def test_an_answer_that_no_script_gives_is_none_and_ends_no_connection() -> None:
-    """A number where a text belongs: whoever listens hears of nothing, as after a lost answer."""
-    answer = b"*13\r\n$7\r\nrenewed\r\n:5\r\n" + b":0\r\n" * 11
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"*13\r\n$7\r\nrenewed\r\n:5\r\n" + b":0\r\n" * 11,  # a number where a text belongs
+        b"*3\r\n:1\r\n:1\r\n$-1\r\n",
+        b"$3\r\nyes\r\n",  # as long as what is told of a stream that goes on
+        b":3\r\n",
+    ],
+)
+async def test_an_answer_that_no_script_gives_is_none_and_ends_no_connection(answer: bytes) -> None:
+    """Whoever listens hears of nothing, as after a lost answer."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         parts = hiredis.Reader()

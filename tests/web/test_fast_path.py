@@ -187,6 +187,7 @@ async def test_a_beat_counts_as_on_the_usual_path(store: dict[str, str]) -> None
             "playgate_request_seconds_count": {**route, "kind": "child"},
             "playgate_admissions_total": {**route, "result": "renewed"},
             "playgate_manifest_cache_total": {"result": "hit"},
+            "playgate_store_seconds_count": {"op": "decide"},
             "playgate_in_flight_requests": {},
             **{f"playgate_phase_seconds_count.{phase}": {"phase": phase} for phase in PHASES},
         }

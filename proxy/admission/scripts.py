@@ -65,6 +65,8 @@ _CONSTANTS: dict[str, int | str] = {
     "FAR_MS": tally.FAR_MS,
     "LATE_MS": tally.LATE_MS,
     "LINGER_MS": ledger.LINGER_MS,
+    # A year: no slot lives so long without a beat.
+    "NEVER_MS": 31_536_000_000,
     # An hour: longer than a caller's own clock may stand still beside the server's.
     "SPARE_MS": 3_600_000,
     "MAX_CHURN": ledger.MAX_CHURN,

@@ -203,3 +203,14 @@ async def test_the_key_lives_as_long_as_the_account_s_last_stream(
         for _ in range(6):
             await both.decide(attempt(A, beat=True))
             both.now_ms += 6_000
+
+
+@pytest.mark.parametrize("garbage", [b"\x7f" * 80, b"x" * 80, b"\xff" * 200])
+async def test_what_is_no_slot_beside_it_is_looked_at_in_full(
+    redis_server: RedisServer, garbage: bytes
+) -> None:
+    async with twins(redis_server, policy()) as both:
+        await both.decide(attempt(A))
+        for store in both.stores:
+            await both.redis.hset(store._keys.of(ACCOUNT)[0], B, garbage)
+        assert (await both.decide(attempt(A, beat=True))).active == 1

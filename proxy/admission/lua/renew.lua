@@ -26,10 +26,11 @@ local function usual_beat()
     if stored[i] == id then
       mine = decode_slot(packed)
     else
-      -- A newcomer that is provisional names its rival.
+      -- What is no slot has no such times. A newcomer that is provisional names its rival.
       if #packed < LEAST_SLOT or packed:find(id, 1, true) then return nil end
       local expires, counted = struct.unpack(TIMES_FORMAT, packed)
-      if expires <= now then return nil end
+      if expires <= now or expires > now + NEVER_MS then return nil end
+      if counted < expires or counted > expires + FAR_LATE_MS then return nil end
       first = first and math.min(first, expires) or expires
       latest = math.max(latest, expires, counted)
     end

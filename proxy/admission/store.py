@@ -85,7 +85,7 @@ class Listeners:
     def add(
         self, told: Callable[[Question, Told], None], renewed: Callable[[Question, Renewal], None]
     ) -> None:
-        """Tell somebody from now on; of a ``Renewal``, by the second."""
+        """Tell somebody from now on; a ``Renewal`` is told to the second alone."""
         self._told.append(told)
         self._renewed.append(renewed)
 

@@ -238,7 +238,7 @@ class FastPort:
         begun, asked, heard, trace = turn.begun, turn.asked, turn.heard, turn.trace
         self._auth.observe(asked - begun, asked, trace)
         self._store.observe(heard - asked, heard, trace)
-        if isinstance(told, Renewal):  # else somebody has told
+        if isinstance(told, Renewal):  # the rest was counted by who listens to the store
             self._metrics.store.times("decide").observe(heard - asked)
             self._metrics.streams.renewals(turn.beat.key.route).inc()
 

@@ -27,9 +27,9 @@ from tests.admission.samples import ACCOUNT, FILM, LIVE, TTL, attempt, policy
 from tests.support.redis_server import RedisServer
 
 USUAL = scripts.DECIDE
-SHORTCUT = "if told then return told end"
+SHORTCUT = "if renewal then return renewal end"
 assert USUAL.text.count(SHORTCUT) == 1
-TEXT = USUAL.text.replace(SHORTCUT, "").replace("local told = usual_beat()", "")
+TEXT = USUAL.text.replace(SHORTCUT, "").replace("local renewal = usual_beat()", "")
 WHOLE = Script(TEXT, sha1(TEXT.encode(), usedforsecurity=False).hexdigest())
 # As long as ids are: one that stands in another slot's texts might be its rival, and is not usual.
 A, B, C, D = (name * 24 for name in "abcd")

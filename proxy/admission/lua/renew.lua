@@ -56,5 +56,5 @@ local function usual_beat()
   return {mine[STARTED], #stored / 2, math.min(first or expires, expires) - now}
 end
 
-local told = usual_beat()
-if told then return told end
+local renewal = usual_beat()
+if renewal then return renewal end

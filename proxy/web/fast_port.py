@@ -99,9 +99,14 @@ class FastPort:
 
         It is known by its ``wording``; that is empty where it is not to be known.
         """
-        return bool(wording) and self._begin(
-            connection, named(wording), said(wording), request.headers
-        )
+        if not wording:
+            return False
+        name = named(wording)
+        if self._begin(connection, name, said(wording), request.headers):
+            return True
+        # Only here: what is found in neither way was looked for in both.
+        self._refusals.asked(name)
+        return False
 
     def begin_again(self, connection: FastConnection, data: bytes) -> bool:
         """Do the same for what is, byte for byte, a request that was answered here before."""

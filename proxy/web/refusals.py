@@ -69,15 +69,20 @@ class Refusals:
             self._pop(next(iter(self._refusals)))
 
     def find(self, name: bytes, now: float) -> Refusal | None:
-        """Give what a request is to be told again, if it is; else it is taken to be asked anew."""
+        """Give what a request is to be told again, if it is."""
         refusal = self._refusals.get(name)
         if refusal is None or refusal.times < HAMMERING - 1:
             return None
         past = now - refusal.at - MEMORY_SECONDS
         if past < 0 or (refusal.is_asked and past < UNDER_WAY_SECONDS):
             return refusal
-        refusal.is_asked = True
         return None
+
+    def asked(self, name: bytes) -> None:
+        """Take note that what a request is to be told is asked anew."""
+        refusal = self._refusals.get(name)
+        if refusal is not None:
+            refusal.is_asked = True
 
     def forget(self, account: str) -> None:
         """Answer an account's requests anew: there may be room."""

@@ -622,12 +622,31 @@ def test_one_asks_anew_and_the_others_are_told_the_same_meanwhile() -> None:
     for _ in range(HAMMERING):
         refusals.note(name, told(), 0.0)
     assert refusals.find(name, MEMORY_SECONDS / 2)
-    assert not refusals.find(name, MEMORY_SECONDS)
+    for _ in range(2):  # by its bytes, and then parsed
+        assert not refusals.find(name, MEMORY_SECONDS)
+    refusals.asked(name)
     assert refusals.find(name, late - 0.01)
     assert not refusals.find(name, late), "whoever asked has heard nothing"
     refusals.note(name, told(), late)
     assert refusals.find(name, late + MEMORY_SECONDS / 2)
     assert not refusals.find(name, late + MEMORY_SECONDS)
+
+
+async def test_of_many_connections_that_repeat_a_refused_request_one_asks_anew(
+    taken: Taken, redis: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = {"url": redis.url, "timeout": "10s", "key_prefix": secrets.token_hex(8)}
+    async with running(store=store) as stack, Wire(stack) as one, Wire(stack) as other:
+        target = f"{ENTRY}?token={stack.token(limit=0)}"
+        await beaten(one, target, times=HAMMERING)
+        before = taken.answered, store_calls(stack)
+        assert before[0]
+        monkeypatch.setattr("proxy.web.refusals.MEMORY_SECONDS", 0.0)
+        monkeypatch.setattr("proxy.web.refusals.UNDER_WAY_SECONDS", 3600.0)
+        async with asked(stack, redis, one, target):
+            assert {status(reply) for reply in await beaten(other, target)} == {429}
+        assert status(await one.reply()) == 429
+        assert (taken.answered, store_calls(stack)) == (before[0] + 3, before[1] + 1)
 
 
 async def test_a_refusal_that_lists_many_streams_is_not_remembered(taken: Taken) -> None:

@@ -23,7 +23,8 @@ from typing import Any, TypeVar
 from proxy import attendance
 from proxy.admit import Admission
 from proxy.attendance import Held, UntilSent
-from proxy.beats import Beats, Visit
+from proxy.beat import Visit
+from proxy.beats import Beats
 from proxy.conditions import is_conditional, not_modified
 from proxy.errors import (
     MethodNotAllowed,

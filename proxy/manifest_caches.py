@@ -94,7 +94,7 @@ class ManifestCaches:
 
     def peek(self, key: ManifestKey) -> Manifest | None:
         """Give a manifest if it is fresh; whoever uses it has to count that."""
-        return (self._reloads if key.blocking else self._all).peek(key)
+        return self.of(key).peek(key)
 
     def of(self, key: ManifestKey) -> MicroCache[ManifestKey, Manifest]:
         """Give the cache that a manifest is in."""

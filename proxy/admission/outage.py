@@ -17,39 +17,18 @@ parts is away by parts: what one does not answer is nothing to accounts that lie
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 
+from proxy.admission.alone import Alone
 from proxy.admission.breaker import Breaker, Breakers, OnChange, untold
 from proxy.admission.claims import Claims, Granted, unheard
 from proxy.admission.policy import OnOutage, Policy
 from proxy.admission.revocations import Revocation
-from proxy.admission.shadow import HOLDING, Shadow
+from proxy.admission.shadow import Shadow
 from proxy.admission.store import ASK_AGAIN, Heard, PartedStore, Question, Told
 from proxy.admission.tally import total
 from proxy.errors import BadRequest, StoreUnavailable
 from proxy.model import Clock, Subject
-from proxy.streams import (
-    Attempt,
-    Cadence,
-    Decision,
-    Ended,
-    Intent,
-    Lapsed,
-    Outcome,
-    Renewal,
-    Stream,
-)
-
-# What is said of a stream or a credential because it passed here before.
-KNOWN = frozenset({Outcome.RENEWED, Outcome.ENDED, Outcome.REVOKED})
-
-
-def _alone(policy: Policy, mode: OnOutage) -> Policy:
-    """Give the policy for a time without the store.
-
-    Open means that no rule is asked; slots keep the names of theirs for when it is over.
-    """
-    return replace(policy, rules=()) if mode is OnOutage.OPEN else policy
+from proxy.streams import Attempt, Cadence, Decision, Ended, Lapsed, Outcome, Renewal, Stream
 
 
 class OutageGuard:
@@ -71,8 +50,8 @@ class OutageGuard:
         granted: Granted = unheard,
     ) -> None:
         self._primary = primary
-        self._shadow = Shadow(_alone(policy, mode), clock)
-        self._mode = mode
+        self._shadow = Shadow(policy, clock)
+        self._alone = Alone(self._shadow, policy, mode)
         self._claims = Claims(primary, self._shadow, granted)
         self._breakers = Breakers(primary.parts, clock, on_change, self._claims.note)
         self.listeners = primary.listeners
@@ -80,8 +59,7 @@ class OutageGuard:
 
     def govern(self, policy: Policy, mode: OnOutage) -> None:
         """Decide alone by another policy and mode from now on; what is known here stays known."""
-        self._shadow.govern(_alone(policy, mode))
-        self._mode = mode
+        self._alone.govern(policy, mode)
 
     @property
     def available(self) -> bool:
@@ -124,7 +102,7 @@ class OutageGuard:
         try:
             told = await breaker.ask(lambda: store.decide(attempt))
         except StoreUnavailable:
-            return self._decide_alone(attempt)
+            return self._alone.decide(attempt)
         if told.outcome is Outcome.ADMITTED:
             self._claims.admitted(attempt, told, part)
         self._shadow.adopt(attempt, told)
@@ -185,7 +163,7 @@ class OutageGuard:
                 lambda: self._primary.release(account, stream, instance_ms)
             )
         except StoreUnavailable:
-            self._insist()
+            self._alone.insist()
             return await self._shadow.release(account, stream, instance_ms)
         await self._shadow.release(account, stream, instance_ms)
         return ended
@@ -262,7 +240,7 @@ class OutageGuard:
                 lambda: self._primary.is_revoked(subject), reads=True
             )
         except StoreUnavailable:
-            self._insist()
+            self._alone.insist()
             return await self._shadow.is_revoked(subject)
 
     async def streams(self, account: str) -> tuple[Stream, ...]:
@@ -276,7 +254,7 @@ class OutageGuard:
                 lambda: self._primary.streams(account), reads=True
             )
         except StoreUnavailable:
-            self._insist()
+            self._alone.insist()
             return await self._shadow.streams(account)
 
     async def active(self) -> Mapping[str, int]:
@@ -295,24 +273,3 @@ class OutageGuard:
 
     def _breaker(self, account: str) -> Breaker:
         return self._breakers.each[self._primary.part(account)]
-
-    def _decide_alone(self, attempt: Attempt) -> Decision:
-        if self._mode is OnOutage.CLOSED:
-            # Look before anything is noted: the answer may be that there is none.
-            expected = self._shadow.rule(replace(attempt, intent=Intent.PEEK))
-            if expected.outcome not in KNOWN:
-                raise StoreUnavailable
-        # A slot that is not known here may well be there, in the store.
-        unchecked = {Outcome.RENEWED, Outcome.ABSENT}
-        told = None if self._mode is OnOutage.OPEN else self._shadow.rule(attempt)
-        has_ticket = attempt.playback.instance_ms is not None
-        if not told or (told.outcome is Outcome.REFUSED and has_ticket):
-            unchecked |= HOLDING
-            told = self._shadow.let_in(attempt)
-        outcome = Outcome.UNCHECKED if told.outcome in unchecked else told.outcome
-        return told._replace(outcome=outcome)
-
-    def _insist(self) -> None:
-        """Without the store there is no answer, in closed mode."""
-        if self._mode is OnOutage.CLOSED:
-            raise StoreUnavailable

@@ -20,11 +20,11 @@ class AccessLog:
     """Logs a share of all requests: 1 is all of them, 0 none."""
 
     def __init__(self, share: float = 0.0) -> None:
-        self.share = share
+        self._share = share
 
     def draw(self) -> bool:
         """Tell whether this request is one of those that are logged."""
-        return self.share > 0 and random() < self.share  # noqa: S311  # no secret
+        return self._share > 0 and random() < self._share  # noqa: S311  # no secret
 
     def note(self, notes: Notes, seconds: float) -> None:
         """Log a request of which all is known that will be."""

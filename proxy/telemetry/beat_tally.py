@@ -73,8 +73,8 @@ class BeatTally:
         if self._at_once is not None:
             count, seconds = self._at_once
             count.inc()
-            seconds.observe(done - begun, done, None)  # where it is shared, nobody sees exemplars
-        if done - begun > self._longest or done >= self._due:
+            seconds.observe(done - begun, done, None)  # no exemplars: nobody sees them there
+        elif done - begun > self._longest or done >= self._due:
             self._offer(beat.trace)
         if len(instants) >= MANY * len(INSTANTS):
             self.settle()

@@ -17,7 +17,8 @@ from typing import Any
 import structlog
 from multidict import MultiMapping
 
-from proxy.beats import Beat, Beats, Turn, named, said
+from proxy.beat import Beat, Turn
+from proxy.beats import Beats, named, said
 from proxy.conditions import CONDITIONS
 from proxy.errors import PlaygateError, StreamEnded, StreamLimit
 from proxy.gateway import Gateway
@@ -46,6 +47,10 @@ PARTIAL = frozenset(name.lower().encode() for name in ("Range", "Upgrade", *COND
 MAX_TARGET = 4096
 # Of what is looked up by its bytes alone, which are hashed for nothing where it is not known.
 MAX_BYTES = 16 * 1024
+
+# A reply in one piece: its head up to the request's id, around a stream's; the id and the rest of
+# the head, with the body's length and the date; the body.
+REPLY = b"%b%b%b%b%b%d\r\nDate: %b\r\n\r\n%b"
 
 UNRECORDED = NoSpans()
 
@@ -138,8 +143,10 @@ class FastPort:
             self._count_refusal(known, trace or Trace(request_id), begun)
             known.head = known.head or head(known.reply.status, known.reply.headers)
             body = known.reply.body
-            reply = b"%b%b%b%d\r\nDate: %b\r\n\r\n%b" % (
+            reply = REPLY % (
                 known.head,
+                b"",
+                b"",
                 request_id.encode(),
                 known.tail,
                 len(body),
@@ -183,7 +190,7 @@ class FastPort:
         beat = turn.beat
         try:
             before, after = manifest_head(turn.template.content_type, told.active, told.limit)
-            return b"%b%b%b%b%b%d\r\nDate: %b\r\n\r\n%b" % (
+            return REPLY % (
                 before,
                 told.stream.encode(),
                 after,
@@ -235,7 +242,7 @@ class FastPort:
         beat, done = turn.beat, perf_counter()
         tally = self._metrics.beat(beat.key.route, beat.kind)
         tally.note(turn, done)
-        if self._access_log.share and self._access_log.draw():
+        if self._access_log.draw():
             self._log(turn, "ok", 200, done - turn.begun)
 
     def _count_left(self, turn: Turn[Any], told: Decision | None) -> None:

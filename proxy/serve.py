@@ -203,6 +203,8 @@ class Service:
         """Take no more players' requests, and wait until those under way are answered and sent."""
         if self._doors is None:
             return
+        if self.health.draining:  # nobody goes on with the sockets
+            await self._doors.take_no_more()
         waiting = await self._doors.close()
         self._server.pre_shutdown()
         await asyncio.gather(*map(self._take, waiting))

@@ -1,15 +1,18 @@
 """The sockets on which a port accepts connections, some of them for a while only."""
 
+import asyncio
 import socket
 import ssl
 from collections.abc import Collection
 
 from aiohttp import web
 
-from proxy.web.sockets import Sockets, queued
+from proxy.web.sockets import Sockets, queued, take_no_more
 
 # Connections that may wait to be accepted on each.
 BACKLOG = 1024
+# Until connections are made that had begun (seconds): a round trip to whoever balances.
+HANDSHAKE_SECONDS = 0.01
 
 
 class Doors:
@@ -43,6 +46,12 @@ class Doors:
             )
             await site.start()
             self._open[place] = site
+
+    async def take_no_more(self) -> None:
+        """Have no connection begin any more, in this process or another; accept what has begun."""
+        for one in self._sockets:
+            take_no_more(one)
+        await asyncio.sleep(HANDSHAKE_SECONDS)
 
     async def close(self) -> Sockets:
         """Accept no more. Gives the connections that had been made and waited for it.

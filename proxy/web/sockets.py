@@ -1,11 +1,25 @@
 """Sockets to listen on, and what is left on one that is about to be closed."""
 
+import contextlib
+import ctypes
 import os
 import socket
+import struct
 from collections.abc import Iterable, Iterator, Sequence
 
 Sockets = tuple[socket.socket, ...]
 Given = Iterable[socket.socket]
+
+# Linux's option for a filter of packets, which Python has no name for, and a filter that drops
+# those that ask for a connection (classic BPF; each instruction is a code, two jumps, a number).
+SO_ATTACH_FILTER = 26
+NO_MORE = (
+    (0x30, 0, 0, 13),  # load the octet of flags (RFC 9293 §3.1),
+    (0x54, 0, 0, 0x12),  # of them SYN and ACK;
+    (0x15, 0, 1, 0x02),  # where it is SYN alone,
+    (0x06, 0, 0, 0),  # drop the packet,
+    (0x06, 0, 0, 0xFFFFFFFF),  # or else take all of it
+)
 
 
 def bound(host: str, port: int, *, number: int = 1, given: Given = ()) -> Sockets:
@@ -51,6 +65,19 @@ def queued(listening: socket.socket) -> Iterator[socket.socket]:
             return
         connection.setblocking(False)  # noqa: FBT003  # the standard library's
         yield connection
+
+
+def take_no_more(listening: socket.socket) -> None:
+    """Have the system leave new connections alone, and finish those that it is making.
+
+    A connection that is made between the last ``queued`` and the end of the socket is reset,
+    however soon that follows. Who is left alone hears nothing, asks again after a second, and
+    learns that nobody listens. For good: the socket is the same for all processes that have it.
+    """
+    filter_ = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *one) for one in NO_MORE))
+    program = struct.pack("HP", len(NO_MORE), ctypes.addressof(filter_))
+    with contextlib.suppress(OSError):  # another system than Linux closes as well as it can
+        listening.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, program)
 
 
 def _fits(given: socket.socket, family: int, address: Sequence[object]) -> bool:

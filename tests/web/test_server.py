@@ -22,6 +22,8 @@ from proxy.serve import Service
 from proxy.settings.load import from_mapping
 from proxy.telemetry import event_stream
 from proxy.web.connections import SEND_SECONDS
+from proxy.web.doors import Doors
+from proxy.web.sockets import Sockets
 from proxy.web.stalls import LOOKS
 from tests.settings.samples import minimal
 from tests.support import poll
@@ -132,6 +134,9 @@ async def test_a_client_that_reads_slowly_is_served_to_the_end(loop_clock: LoopC
 
 # --- The end of the process ---
 
+# States of a connection, as Linux numbers them.
+ESTABLISHED, SYN_SENT = 1, 2
+
 
 @asynccontextmanager
 async def draining(stack: Stack) -> AsyncIterator[asyncio.Task[None]]:
@@ -196,6 +201,39 @@ async def test_a_proxy_that_drains_takes_no_connection_and_says_that_it_is_not_r
         assert not stop.done()
         stack.service.hurry()
         await elapsed(stop)
+
+
+def connecting(port: int) -> tuple[socket.socket, int]:
+    """Begin a connection; its state is known at once, for loopback has no way to go (tcp_info)."""
+    one = socket.socket()
+    one.setblocking(False)
+    one.connect_ex(("127.0.0.1", port))
+    return one, one.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0]
+
+
+async def test_nobody_is_let_believe_to_be_connected_to_a_port_that_is_about_to_be_closed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What is made after the last look at what waits is reset, with the request that was sent."""
+    states: list[int] = []
+    close = Doors.close
+
+    async def observed(doors: Doors) -> Sockets:
+        one, state = connecting(port)
+        states.append(state)
+        try:
+            return await close(doors)
+        finally:
+            one.close()
+
+    monkeypatch.setattr(Doors, "close", observed)
+    async with Stack() as stack:
+        port = stack.service.port
+        before, state = connecting(port)
+        assert state == ESTABLISHED
+        before.close()
+        await stack.service.stop()
+        assert states[0] == SYN_SENT
 
 
 async def read_on(reader: asyncio.StreamReader) -> bytes:

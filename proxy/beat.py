@@ -58,36 +58,37 @@ class Guide:
         return template, self._ticket
 
 
-class Beat:
+class Beat(Question):
     """A request that may come again, and what is kept of it from one time to the next.
 
+    It is its question to the store: there is one of each, and each object takes some bytes more.
     ``ticket`` is where its ticket stands in it; for all but those, there is a ``guide``.
     ``changes`` is how much had been ``learned`` when its question was last found good.
     """
 
     __slots__ = (
         *("_habits", "changes", "expires_at", "guide", "key"),
-        *("kind", "question", "tail", "ticket", "used"),
+        *("kind", "tail", "ticket", "used"),
     )
 
     def __init__(
         self, visit: Visit, question: Question, ticket: slice | None, learned: Learned
     ) -> None:
+        super().__init__(question.manner, question.account, question.stream, question.own)
         self.kind = visit.kind
         self.key = visit.key
-        self.question = question
         self.expires_at = _instant(visit.walker.credential.expires_at)
         self.ticket = ticket
         self.guide = None if ticket else Guide(visit.walker)
         # Of the heads of its replies, what whoever sends them has found to be the same for all.
         self.tail: bytes | None = None
-        self._habits = learned.habits(visit.key.content, question.stream)
+        self._habits = learned.habits(visit.key.content, self.stream)
         self.changes = learned.changes
         self.used = False
 
     def is_still_asked_so(self, learned: Learned) -> bool:
         """Tell whether nothing of what was learned since makes its question another."""
-        if self._habits != learned.habits(self.key.content, self.question.stream):
+        if self._habits != learned.habits(self.key.content, self.stream):
             return False
         self.changes = learned.changes
         return True

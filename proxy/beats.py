@@ -37,8 +37,9 @@ from proxy.walker import Walkers
 # (a viewer zaps, a player puts its measurements into the query), and none of those takes a place
 # from one that does.
 ONCE = 4
-# A cryptographic hash: who found two requests with one name could be given another's manifest.
-NAME_BYTES = 16
+# A cryptographic hash: who found two requests with one name could be given another's manifest. One
+# byte more would take sixteen, with what Python keeps of each and how it rounds them up.
+NAME_BYTES = 15
 # Places of tickets in requests that are told apart.
 MAX_PLACES = 4096
 
@@ -109,22 +110,21 @@ class Beats:
         False, and it is not, where there is more to be waited for than the store.
         """
         beat = turn.beat
-        question = beat.question
         manifest = self._source.at_hand(beat.key)
         if manifest is None or manifest.template is None:
             return False
         turn.template = manifest.template
-        if not self._holds.may_take(question.account, question.manner.limit):
+        if not self._holds.may_take(beat.account, beat.manner.limit):
             return False
         turn.asked = perf_counter()
-        if self._admission.store.hear(question, partial(self._heard, turn, answered)):
+        if self._admission.store.hear(beat, partial(self._heard, turn, answered)):
             return True
-        self._holds.give_back(question.account)
+        self._holds.give_back(beat.account)
         return False
 
     def _heard(self, turn: Turn[Who], answered: Answered[Who], told: Told) -> None:
         turn.heard = perf_counter()
-        self._holds.give_back(turn.beat.question.account)
+        self._holds.give_back(turn.beat.account)
         if isinstance(told, Renewal):
             try:
                 self._serve(turn, told)

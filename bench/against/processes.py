@@ -74,7 +74,10 @@ class Process:
         return tree_cpu(self._process.pid)[1]
 
     def memory(self) -> int:
-        """Give the memory in use, in bytes; what processes share is counted once among them."""
+        """Give the memory in use, in bytes; what processes share is counted once among them.
+
+        Without that of files, which comes and goes with whoever else runs the same programs.
+        """
         return sum(_proportional_set(pid) for pid in _tree(self._process.pid))
 
 
@@ -135,12 +138,10 @@ def _stat(pid: int) -> list[str]:
 
 def _proportional_set(pid: int) -> int:
     try:
-        text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
     except OSError:
         return 0
-    return (
-        next(int(line.split()[1]) for line in text.splitlines() if line.startswith("Pss:")) * 1024
-    )
+    return next(int(line.split()[1]) for line in lines if line.startswith("Pss_Anon:")) * 1024
 
 
 def poll_pause() -> None:

@@ -234,13 +234,17 @@ class MemoryStore:
         """Give an account's ledger; None where nothing is remembered of it."""
         return self._ledgers.get(account)
 
+    def _drop(self, account: str) -> None:
+        """Remember an account no longer."""
+        del self._ledgers[account]
+
     def _forget(self, now_ms: int) -> None:
         for _ in range(SWEEP):
             if not self._due or self._due[0][0] > now_ms:
                 return
             _, account = heappop(self._due)
-            needed_until_ms = (self._known(account) or NOTHING).forgotten_at()
+            needed_until_ms = self._ledgers[account].forgotten_at()
             if needed_until_ms <= now_ms:
-                del self._ledgers[account]
+                self._drop(account)
             else:
                 heappush(self._due, (needed_until_ms, account))

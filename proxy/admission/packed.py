@@ -2,16 +2,17 @@
 
 As the rules read it, a slot is some ten Python objects, half a kilobyte. Here what many streams
 have in common is one object for all of them, and the rest is written down in one piece, which is
-read again when somebody looks.
+read again when somebody looks. That of most streams that play on is written down already, in the
+question that renews them, which is kept anyway.
 """
 
-from collections.abc import ItemsView, Iterator, MutableMapping, ValuesView
+from collections.abc import Callable, ItemsView, Iterator, MutableMapping, ValuesView
 from functools import lru_cache
 from marshal import dumps, loads
 from typing import Any, NamedTuple, cast
 
-from proxy.admission.slot import Slot
-from proxy.streams import Cadence
+from proxy.admission.slot import Slot, opened
+from proxy.streams import Attempt, Cadence
 
 # Kinds of streams that are told apart in memory; others have one each for themselves.
 MAX_KINDS = 16_384
@@ -31,22 +32,28 @@ class _Kind(NamedTuple):
 
 _kind = lru_cache(MAX_KINDS)(_Kind)
 
+# Gives what a question asks, by an account and what is the question's own (``store.Manner``).
+Said = Callable[[str, Any], Attempt]
+
 
 class Remembered:
     """One slot, packed, and how often it was renewed since, alike each time.
 
     Who renews it by the same attempt again need only note when (``seen_ms``), and whether that was
     one of its ``beats``, as long as its instance is ``renewable_ms``: until somebody looks at the
-    slot, or changes it.
+    slot, or changes it. Where it is all that a question says, those two are all there is to note.
     """
 
-    __slots__ = ("_kind", "_packed", "beats", "renewable_ms", "seen_ms", "stream")
+    __slots__ = ("_kind", "_own", "beats", "renewable_ms", "seen_ms", "stream")
 
     def __init__(self, slot: Slot) -> None:
         self.stream = slot.stream
         self.renewable_ms = 0
-        self._kind = _kind_of(slot)
-        self._packed = dumps((*_own(slot), *_lately(slot)))
+        self._write(slot)
+
+    def _write(self, slot: Slot) -> None:
+        self._kind: _Kind | Said = _kind_of(slot)
+        self._own: Any = dumps((*_own(slot), *_lately(slot)))
         self.beats = self.seen_ms = 0
 
     def takes(self, slot: Slot) -> bool:
@@ -55,16 +62,26 @@ class Remembered:
         They may where it is as before but for the time: a stream has a playlist for each of its
         tracks, and each of them is refreshed.
         """
-        own = _own(slot)
-        if not self.renewable_ms or own != self._read()[: len(own)] or _kind_of(slot) != self._kind:
+        if not self.renewable_ms:
             return False
-        self._packed = dumps((*own, *_lately(slot)))
-        self.beats = self.seen_ms = 0
+        known = self.slot()
+        if _own(slot) != _own(known) or _kind_of(slot) != _kind_of(known):
+            return False
+        self._write(slot)
         return True
+
+    def lean_on(self, said: Said, own: Any) -> None:
+        """Have what it is be told by a question that renews it, if it is all that this says."""
+        slot = self.slot()
+        if slot == _told_by(said, own, slot.beats, slot.seen_ms):
+            self._kind, self._own = said, own
+            self.beats, self.seen_ms = slot.beats, slot.seen_ms
 
     def slot(self) -> Slot:
         """Give the slot with all its renewals."""
         kind = self._kind
+        if not isinstance(kind, _Kind):
+            return _told_by(kind, self._own, self.beats, self.seen_ms)
         (
             started_ms,
             device,
@@ -102,7 +119,15 @@ class Remembered:
 
     def _read(self) -> tuple[Any, ...]:
         # What was written here, and has never left the process.
-        return cast("tuple[Any, ...]", loads(self._packed))  # noqa: S302  # nosec B302  # see above
+        return cast("tuple[Any, ...]", loads(self._own))  # noqa: S302  # nosec B302  # see above
+
+
+def _told_by(said: Said, own: Any, beats: int, seen_ms: int) -> Slot:
+    """Give the slot of a stream that is renewed by a question, on one network all the time."""
+    attempt = said("", own)
+    playback = attempt.playback
+    slot = opened(attempt, playback, playback.instance_ms or 0, seen_ms)
+    return slot.beaten(beats - slot.beats, seen_ms)
 
 
 def _kind_of(slot: Slot) -> _Kind:

@@ -57,6 +57,7 @@ class Shadow(MemoryStore):
         slot = question.slot = slots.find(told.stream) if slots else None
         if slots is not None and slot is not None:
             slot.renewable_ms = told.started_ms
+            slot.lean_on(question.manner.attempt, question.own)
             # The same texts, kept once.
             question.account, question.stream = slots.account, slot.stream
 
@@ -103,6 +104,11 @@ class Shadow(MemoryStore):
         if slots is not None:
             slots.look()
         return ledger
+
+    def _drop(self, account: str) -> None:
+        """Remember an account no longer, whose renewals are not only counted from now on."""
+        self._known(account)
+        super()._drop(account)
 
     def _slots(self, account: str) -> PackedSlots | None:
         ledger = self._ledgers.get(account)

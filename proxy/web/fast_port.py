@@ -270,8 +270,8 @@ class FastPort:
             kind=beat.kind,
             outcome=outcome,
             status=status,
-            account=beat.question.account,
-            stream=beat.question.stream,
+            account=beat.account,
+            stream=beat.stream,
             seconds=seconds,
         )
 

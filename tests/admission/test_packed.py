@@ -1,19 +1,26 @@
 """Slots in little memory are the same slots, and renewals that are counted the same renewals."""
 
+import gc
+from collections.abc import Callable
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from proxy.admission.keys import Keys
+from proxy.admission.ledger import LINGER_MS
 from proxy.admission.packed import PackedSlots
 from proxy.admission.shadow import Shadow
 from proxy.admission.slot import Slot, opened
 from proxy.admission.store import Manner, Question
-from proxy.streams import Attempt, Cadence, Outcome, Renewal
-from tests.admission.samples import ACCOUNT, FILM, LIVE, attempt, policy
+from proxy.admission.words import Words
+from proxy.streams import Attempt, Cadence, Decision, Outcome, Renewal
+from tests.admission.samples import ACCOUNT, FILM, LIVE, TTL, attempt, policy
 
 START_MS = 1_700_000_000_000
 NETWORKS = 2
+ADMITTED = Decision(Outcome.ADMITTED, "z", START_MS, 1, 2, "default", 1, 1)
 
 texts = st.text(max_size=8)
 instants = st.integers(START_MS, START_MS + 10**9)
@@ -83,15 +90,28 @@ def asked(one: Attempt) -> Question:
     return Question(manner, one.account, playback.stream, one)
 
 
-@given(st.sampled_from([LIVE, FILM]), st.booleans(), st.lists(st.integers(0, 1), max_size=9))
+in_words = Words(Keys("playgate"), policy()).question
+
+
+@pytest.mark.parametrize("ask", [asked, in_words])
+@given(
+    st.sampled_from([LIVE, FILM]),
+    st.booleans(),
+    st.sampled_from([None, START_MS]),
+    st.lists(st.integers(0, 1), max_size=9),
+)
 def test_renewals_come_to_the_same_as_if_each_was_taken_in(
-    cadence: Cadence, beat: bool, by: list[int]
+    ask: Callable[[Attempt], Question],
+    cadence: Cadence,
+    beat: bool,
+    instance_ms: int | None,
+    by: list[int],
 ) -> None:
     """By two playlists of a stream, say."""
-    one = attempt("a", cadence=cadence, beat=beat)
-    questions, clocked = (asked(one), asked(replace(one))), Clocked()
+    one = attempt("a", cadence=cadence, beat=beat, instance_ms=instance_ms)
+    questions, clocked = (ask(one), ask(replace(one))), Clocked()
     slot = opened(one, one.playback, START_MS, START_MS + 4_000)
-    clocked.renew(asked(one))  # nothing was known of it before
+    clocked.renew(ask(one))  # nothing was known of it before
     for number in by:
         clocked.renew(questions[number])
         slot = slot.renewed(one, NETWORKS, clocked.now_ms)
@@ -100,23 +120,96 @@ def test_renewals_come_to_the_same_as_if_each_was_taken_in(
     assert not any(clocked.counts(question) for question in questions)
 
 
-def test_what_says_something_else_is_taken_in() -> None:
-    live, clocked = asked(attempt("a")), Clocked()
-    for other in (
-        attempt("a", network="elsewhere"),
-        attempt("a", cadence=FILM),
-        attempt("a", jti="one", issued_ms=1),
-        attempt("a", limit=7),
-    ):
-        for question in (live, asked(other), live):
-            clocked.renew(question)
-            slot = clocked.shadow.holds(ACCOUNT, "a")
-            assert slot is not None
-            said = question.attempt
-            assert (slot.here, slot.cadence) == (said.playback.network, said.cadence)
-            assert (slot.jti, slot.limit) == (said.jti, said.limit)
-            clocked.renew(question)
-            assert clocked.counts(question)
+@pytest.mark.parametrize("ask", [asked, in_words])
+def test_what_a_question_says_is_not_written_down_besides(
+    ask: Callable[[Attempt], Question],
+) -> None:
+    question, clocked = ask(attempt("a", beat=True, instance_ms=START_MS)), Clocked()
+    for _ in range(3):
+        clocked.renew(question)
+        assert any(one is question.own for one in gc.get_referents(question.slot))
+    once_more = ask(replace(question.attempt, limit=7))
+    clocked.renew(once_more)
+    assert any(one is once_more.own for one in gc.get_referents(once_more.slot))
+
+
+@pytest.mark.parametrize("ask", [asked, in_words])
+def test_what_a_question_does_not_say_is_written_down(
+    ask: Callable[[Attempt], Question],
+) -> None:
+    """That it was seen elsewhere as well, say, which is forgotten there after a while."""
+    here, there = (
+        ask(attempt("a", beat=True, instance_ms=START_MS, network=network)) for network in "ht"
+    )
+    clocked = Clocked()
+    for question in (here, there, there, here):
+        clocked.renew(question)
+    slot = clocked.shadow.holds(ACCOUNT, "a")
+    assert slot is not None
+    assert slot.networks == (("h", clocked.now_ms), ("t", clocked.now_ms - 4_000))
+
+
+@pytest.mark.parametrize("ask", [asked, in_words])
+def test_an_account_that_plays_on_is_looked_through_and_goes_on_being_counted_only(
+    ask: Callable[[Attempt], Question],
+) -> None:
+    question, clocked = ask(attempt("a", beat=True, instance_ms=START_MS)), Clocked()
+    clocked.renew(question)
+    for number in range(TTL // 4_000 + LINGER_MS // 4_000 + 2):
+        clocked.renew(question)
+        # Some are looked through whenever somebody comes.
+        clocked.shadow.adopt(attempt("z", account=f"other {number}"), ADMITTED)
+        assert clocked.counts(question)
+    slot = clocked.shadow.holds(ACCOUNT, "a")
+    assert slot is not None
+    assert slot.seen_ms == clocked.now_ms
+
+
+@pytest.mark.parametrize("ask", [asked, in_words])
+def test_an_account_that_was_forgotten_is_remembered_with_its_next_renewal(
+    ask: Callable[[Attempt], Question],
+) -> None:
+    question, clocked = ask(attempt("a", beat=True, instance_ms=START_MS)), Clocked()
+    for _ in range(3):
+        clocked.renew(question)
+    clocked.now_ms += TTL + LINGER_MS + 1
+    for number in range(3):
+        clocked.shadow.adopt(attempt("z", account=f"other {number}"), ADMITTED)
+    assert ACCOUNT not in clocked.shadow.accounts()
+    clocked.renew(question)
+    assert clocked.shadow.holds(ACCOUNT, "a") is not None
+
+
+OTHERS = {
+    "elsewhere": attempt("a", network="elsewhere"),
+    "by another tempo": attempt("a", cadence=FILM),
+    "with another token": attempt("a", jti="one", issued_ms=1),
+    "within another limit": attempt("a", limit=7),
+}
+
+
+@pytest.mark.parametrize("is_looked_at", [True, False])
+@pytest.mark.parametrize("ask", [asked, in_words])
+@pytest.mark.parametrize("other", OTHERS.values(), ids=OTHERS)
+def test_what_says_something_else_is_taken_in(
+    other: Attempt, ask: Callable[[Attempt], Question], *, is_looked_at: bool
+) -> None:
+    clocked = Clocked()
+    one, another = (
+        ask(replace(one, playback=replace(one.playback, instance_ms=START_MS)))
+        for one in (attempt("a"), other)
+    )
+    for question in (one, another, one):
+        clocked.renew(question)
+        if is_looked_at:
+            assert clocked.shadow.holds(ACCOUNT, "a")
+        clocked.renew(question)
+        assert clocked.counts(question)
+    slot = clocked.shadow.holds(ACCOUNT, "a")
+    assert slot is not None
+    said = one.attempt
+    assert (slot.here, slot.cadence) == (said.playback.network, said.cadence)
+    assert (slot.jti, slot.limit) == (said.jti, said.limit)
 
 
 def test_another_instance_is_taken_in() -> None:

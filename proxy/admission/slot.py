@@ -70,7 +70,7 @@ class Slot:
             stream=self.stream,
             expires_ms=now_ms + _span_ms(cadence, beats),
             started_ms=self.started_ms,
-            seen_ms=now_ms,
+            seen_ms=self._seen_again(now_ms),
             beats=beats,
             cadence=cadence,
             device=self.device,
@@ -99,7 +99,15 @@ class Slot:
         if networks:
             networks = ((self.here, now_ms), *_fresh(networks[1:], self.cadence, now_ms))
         expires_ms = now_ms + _span_ms(self.cadence, beats)
-        return replace(self, beats=beats, seen_ms=now_ms, expires_ms=expires_ms, networks=networks)
+        seen_ms = self._seen_again(now_ms)
+        return replace(self, beats=beats, seen_ms=seen_ms, expires_ms=expires_ms, networks=networks)
+
+    def _seen_again(self, now_ms: int) -> int:
+        """Give when it was seen, if not by its start: later, also in the same millisecond.
+
+        By that is told whether anybody else came, where the start is undone (``Ledger.forget``).
+        """
+        return max(now_ms, self.started_ms + 1)
 
     def claim(self, account: str) -> Attempt:
         """Give what claims this slot in another store, displacing nobody: no beat, and no news."""

@@ -972,13 +972,17 @@ def test_only_the_instance_that_could_not_be_served_is_forgotten(
     assert again.outcome is (Outcome.ADMITTED if started_ms == START_MS else Outcome.RENEWED)
 
 
+@pytest.mark.parametrize("after", [0, 1])
 @pytest.mark.parametrize("kept", [False, True])
 def test_a_slot_in_which_somebody_was_heard_of_since_is_not_forgotten(
-    build: Build, *, kept: bool
+    build: Build, after: int, *, kept: bool
 ) -> None:
-    """But by who kept it, for that is heard of in the same way."""
+    """But by who kept it, for that is heard of in the same way.
+
+    Two of one player's requests may well come in the same millisecond.
+    """
     house = build()
     house.watch("a")
-    house.ask(attempt("a"), after=1)
+    house.ask(attempt("a"), after=after)
     house.forget("a", START_MS, kept=kept)
     assert house.playing() == ([] if kept else ["a"])

@@ -5,7 +5,8 @@
 
 -- Takes in a sign of life, but for the network it came from.
 local function renew(slot)
-  slot[SEEN] = now
+  -- Later than its start, also in the same millisecond: forget.lua tells by that whether anybody came.
+  slot[SEEN] = math.max(now, slot[STARTED] + 1)
   slot[BEATS] = slot[BEATS] + beat
   if guess then
     pace(slot, slot[TTL], slot[HOLD], slot[INTERVAL], slot[SELF_REFRESHING])

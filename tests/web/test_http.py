@@ -65,6 +65,9 @@ async def test_ranges_of_a_manifest_add_up_to_it(stack: Stack) -> None:
     assert start.headers["Content-Range"] == f"bytes 0-9/{len(whole.body)}"
     beyond = await stack.ask(entry, Range=f"bytes={len(whole.body)}-")
     assert (beyond.status, beyond.headers["Content-Range"]) == (416, f"bytes */{len(whole.body)}")
+    for wanted in ("bytes=10-", f"bytes={len(whole.body)}-"):
+        again = await stack.ask(entry, Range=wanted, If_Range='"whatever it was"')
+        assert (again.status, len(again.body)) == (200, len(whole.body))
 
 
 async def test_a_personalised_manifest_is_stored_by_nobody(stack: Stack) -> None:

@@ -48,6 +48,7 @@ def links(tickets: Tickets) -> Links:
         public_host="tv.example",
         origin_hosts=frozenset({"origin:8000"}),
         param="_sid",
+        private=frozenset({"token", "_sid"}),
         place=lambda _: place,
         to_public=lambda path: path,
         seal=tickets.sealer(CONTENT),

@@ -226,6 +226,7 @@ class ManifestSource:
                 for origin in self._upstreams[route.name].origins
             ),
             param=self._credentials.ticket_param,
+            private=self._credentials.private_params,
             place=place,
             to_public=route.public,
             seal=self._credentials.tickets.sealer(key.content),

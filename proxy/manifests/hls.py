@@ -19,7 +19,8 @@ text. Of all else, only an origin's host is replaced by ours.
 
 Variables (EXT-X-DEFINE) that the playlist itself defines are put in wherever a URI is rewritten.
 Imported ones and query parameters are known to the player alone: a segment below a folder that is
-certain still gets its ticket, anything else is left as it is.
+certain still gets its ticket, anything else is left as it is. A query parameter that carries a
+credential is no variable, but an empty text.
 
 A playlist that is no playlist is refused whole, with the line where it breaks.
 """
@@ -165,7 +166,7 @@ class _Compiler:
             self._awaited = self._at
             self._place_variant(value, position)
         elif tag == DEFINE:
-            self._read_definition(value)
+            self._read_definition(value, position)
         else:
             self._read_timing(tag, value)
 
@@ -175,10 +176,16 @@ class _Compiler:
         except ValueError as error:
             raise self._broken(str(error)) from error
 
-    def _read_definition(self, value: bytes) -> None:
+    def _read_definition(self, value: bytes, position: int) -> None:
         given = {name: text for name, text, _ in self._attributes(value)}
         if b"NAME" in given and b"VALUE" in given:
             self._variables[_text(given[b"NAME"])] = _text(given[b"VALUE"])
+        param = given.get(b"QUERYPARAM", b"")
+        if _text(param) in self._links.private:
+            # Put into a link, a credential would get to whoever the link leads to.
+            end = position + len(value.rstrip(b" \t\r"))
+            self._builder.replace(position, end, b'NAME="%s",VALUE=""' % param)
+            self._variables[_text(param)] = ""
 
     def _attributes(self, value: bytes) -> list[tuple[bytes, bytes, int]]:
         """Give each attribute's name, its text without quotes, and where that begins."""

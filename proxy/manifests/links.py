@@ -36,6 +36,7 @@ class Links:
         origin_hosts: host and port of each origin, in lower case, as the configuration spells
             them. Absolute URLs to them become public paths.
         param: the query parameter that carries tickets.
+        private: the query parameters that carry credentials, that one included.
         place: what serves a canonical public path; None where no route of ours does.
         to_public: gives the public path of an origin's path.
         seal: gives the short URL-safe text that ties a ticket to a manifest's scope, to a
@@ -50,6 +51,7 @@ class Links:
     public_host: str
     origin_hosts: frozenset[str]
     param: str
+    private: frozenset[str]
     place: Callable[[str], Place | None]
     to_public: Callable[[str], str]
     seal: Callable[[str], str]

@@ -205,13 +205,32 @@ def test_variables_are_followed_where_their_values_are_known(uri: str, expected:
 #EXT-X-DEFINE:NAME="blank",VALUE=" //evil.example/s.ts"
 #EXT-X-DEFINE:NAME="spaced",VALUE=" b.ts "
 #EXT-X-DEFINE:IMPORT="imported"
-#EXT-X-DEFINE:QUERYPARAM="token"
+#EXT-X-DEFINE:QUERYPARAM="any"
 #EXT-X-TARGETDURATION:1
 #EXTINF:1
 {uri}
 """
     left = uri if expected.startswith("https:") else expected
     assert rendered(text).split("\n")[-2] == left
+
+
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+@pytest.mark.parametrize("param", ["token", "_sid"])
+def test_no_variable_has_a_credential_for_its_value(param: str, line_end: str) -> None:
+    """It would get to the origin, or to anybody whom a link names."""
+    playlist = f"""\
+#EXTM3U
+#EXT-X-DEFINE:QUERYPARAM="{param}"
+#EXT-X-DEFINE:QUERYPARAM="any"
+#EXT-X-TARGETDURATION:1
+#EXTINF:1
+b.ts?{{${param}}}
+#EXTINF:1
+//elsewhere/{{$any}}/{{${param}}}
+"""
+    known = playlist.replace(f'QUERYPARAM="{param}"', f'NAME="{param}",VALUE=""')
+    linked = known.replace(f"b.ts?{{${param}}}", "b.ts?_sid=[/live/a/].T")
+    assert rendered(playlist.replace("\n", line_end)) == linked.replace("\n", line_end)
 
 
 @pytest.mark.parametrize(

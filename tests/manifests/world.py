@@ -64,6 +64,7 @@ def links(
         public_host=PUBLIC,
         origin_hosts=frozenset({ORIGIN, "origin-b"}),
         param="_sid",
+        private=frozenset({"token", "_sid"}),
         place=place,
         to_public=lambda path: strip_prefix + path,
         seal=lambda scope: f"[{scope}]",

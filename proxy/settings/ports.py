@@ -51,11 +51,12 @@ class ListenSettings(Section):
     )
     fast_path: bool = Field(
         default=True,
-        description="Whether what is asked again is answered on a shorter path.",
+        description="Whether what is asked again is answered on a shorter path. Without it, a "
+        "player that hammers after its refusal has the store asked each time.",
     )
     fast_path_size: Annotated[int, Field(ge=1, le=1_000_000), integer_text] = Field(
         65_536,
-        description="Requests that the shorter path knows, at some 0.9 KiB each: all that viewers "
+        description="Requests that the shorter path knows, at some 0.6 KiB each: all that viewers "
         "ask again and again. What it does not know takes several times as much of a processor.",
     )
     drain_timeout: Annotated[Duration, at_most("1h")] = Field(

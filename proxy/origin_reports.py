@@ -1,4 +1,9 @@
-"""What the origin room reports, told to all who want to know: metrics and spans."""
+"""What the origin room reports, told to all who want to know: metrics, spans and the log.
+
+The log hears of an origin that goes down and is back, and not of each attempt.
+"""
+
+import structlog
 
 from proxy.origin.exchange import Asked, Result
 from proxy.telemetry.metrics import Metrics
@@ -7,6 +12,8 @@ from proxy.trace import Trace
 
 # How an attempt went that was over before its answer began, as nobody waited for it any more.
 ABANDONED = "abandoned"
+
+log = structlog.get_logger("playgate")
 
 
 class OriginReports:
@@ -20,9 +27,19 @@ class OriginReports:
         """Follow one attempt."""
         return AttemptReport(asked, trace, self._metrics, self._spans)
 
-    def up(self, origin: str, *, healthy: bool) -> None:
-        """Note whether an origin is in use."""
-        self._metrics.origins.up(origin, healthy)
+    def seen(self, origin: str) -> None:
+        """Show an origin as one that is in use."""
+        self._metrics.origins.up(origin, True)  # noqa: FBT003  # a callback
+
+    def down(self, origin: str, cause: str) -> None:
+        """Show and log that it is given up, and why."""
+        self._metrics.origins.up(origin, False)  # noqa: FBT003  # a callback
+        log.warning("an origin is down", origin=origin, cause=cause)
+
+    def back(self, origin: str) -> None:
+        """Show and log that it is in use again."""
+        self._metrics.origins.up(origin, True)  # noqa: FBT003  # a callback
+        log.info("an origin is back", origin=origin)
 
 
 class AttemptReport:

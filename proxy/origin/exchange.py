@@ -1,7 +1,7 @@
 """One answer from an origin, from its header to its last byte, and the one report made of it.
 
 Every exception of the HTTP client becomes one of the error tree here and nowhere else. An error's
-``detail`` never names the origin; the exception it was raised from does, for the log.
+``detail`` never names the origin; why it failed is in the exception it was raised from (``cause``).
 """
 
 import asyncio
@@ -16,6 +16,7 @@ from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
 
 from proxy.errors import OriginError, OriginInvalid, OriginTimeout, OriginUnreachable
+from proxy.origin.cause import cause
 from proxy.origin.freshness import Freshness, freshness
 from proxy.origin.headers import Fields, Validators, first
 from proxy.origin.health import Health, HealthObserver
@@ -24,6 +25,8 @@ from proxy.trace import Trace
 from proxy.values import value
 
 BROKE_OFF = "The origin's answer broke off."
+# Said to operators of an origin that another has outdone.
+OUTDONE = "no answer while another origin had one"
 
 
 class Result(StrEnum):
@@ -124,7 +127,8 @@ class Attempt:
         self._health = health
         self._watch = watch
         self._open = True
-        self._is_no_good = False
+        # Why the answer is no good that came, or did not in time, for as long as none is blamed.
+        self._no_good: str | None = None
 
     def answered(self, status: int) -> None:
         """Report an answer that came whole."""
@@ -140,23 +144,26 @@ class Attempt:
         """
         match error:
             case OriginInvalid():
-                self._is_no_good |= self._report(Result.INVALID, status)
+                if self._report(Result.INVALID, status):
+                    self._no_good = cause(error)
                 return
             case OriginTimeout():
                 news = self._report(Result.TIMEOUT, status) and not self._held
             case _:
                 news = self._report(Result.ERROR, status)
         if news:
-            self._health.failed(self.origin)
+            self._health.failed(self.origin, cause(error))
 
     def outdone(self) -> None:
         """Hear that another origin had a good answer, and this one none, or none so far.
 
         Then it is no longer the channel that is to blame.
         """
-        if self._report(Result.TIMEOUT, None) or self._is_no_good:
-            self._is_no_good = False
-            self._health.failed(self.origin)
+        if self._report(Result.TIMEOUT, None):
+            self._no_good = OUTDONE
+        if self._no_good is not None:
+            self._health.failed(self.origin, self._no_good)
+            self._no_good = None
 
     def abandoned(self, status: int) -> None:
         """Report an answer whose rest nobody waits for; of the origin's health it says nothing."""
@@ -168,7 +175,8 @@ class Attempt:
 
     def _report_status(self, status: int) -> bool:
         news = self._report(Result.ERROR if status >= 500 else Result.OK, status)
-        self._is_no_good |= news and status >= 500
+        if news and status >= 500:
+            self._no_good = f"status {status}"
         return news
 
     def _report(self, result: Result | None, status: int | None) -> bool:

@@ -27,10 +27,16 @@ class _Record:
 
 
 class HealthObserver(Protocol):
-    """Hears of each origin when it is first seen, and whenever its health changes."""
+    """Hears of each origin (by its name) when it is first seen, and when its health changes."""
 
-    def up(self, origin: str, *, healthy: bool) -> None:
-        """Note that an origin (by its name) is now in use, or skipped."""
+    def seen(self, origin: str) -> None:
+        """Note that an origin is in use."""
+
+    def down(self, origin: str, cause: str) -> None:
+        """Note that it is skipped from now on, and in a few words why."""
+
+    def back(self, origin: str) -> None:
+        """Note that it is in use again."""
 
 
 class Health:
@@ -77,20 +83,20 @@ class Health:
         was_down = self.is_down(origin)
         self._record(origin).failures = 0
         if was_down:
-            self._observer.up(origin.name, healthy=True)
+            self._observer.back(origin.name)
 
-    def failed(self, origin: Origin) -> None:
+    def failed(self, origin: Origin, cause: str) -> None:
         """Note a failure; further ones of an origin that is down say nothing new."""
         if self.is_down(origin):
             return
         self._record(origin).failures += 1
         if self.is_down(origin):
-            self._observer.up(origin.name, healthy=False)
+            self._observer.down(origin.name, cause)
             self.went_down(origin)
 
     def _record(self, origin: Origin) -> _Record:
         record = self._records.get(origin)
         if record is None:
             record = self._records[origin] = _Record()
-            self._observer.up(origin.name, healthy=True)
+            self._observer.seen(origin.name)
         return record

@@ -15,11 +15,19 @@ import structlog
 from aiohttp import web
 from multidict import CIMultiDict
 
-from proxy.errors import BadRequest, InternalError, Overloaded, PlaygateError, StreamLimit
+from proxy.errors import (
+    BadRequest,
+    InternalError,
+    OriginUnreachable,
+    Overloaded,
+    PlaygateError,
+    StreamLimit,
+)
 from proxy.gateway import READING, Gateway
 from proxy.manifest_source import STEERING_PATH
 from proxy.manifests.kinds import is_manifest_path
 from proxy.model import Reply, Request
+from proxy.origin.cause import cause
 from proxy.origin.headers import is_loop
 from proxy.telemetry.access_log import AccessLog
 from proxy.telemetry.journal import Journal
@@ -271,6 +279,7 @@ class PlayerPort:
             account=account,
             stream=notes.playback.stream if notes.playback else None,
             rule=rule,
+            cause=cause(error) if isinstance(error, OriginUnreachable) else None,
         )
 
 

@@ -30,13 +30,20 @@ class Observed:
     asked: list[str] = field(default_factory=list)
     asked_again: list[str] = field(default_factory=list)  # of these
     healthy: dict[str, bool] = field(default_factory=dict)
+    causes: list[str] = field(default_factory=list)  # of those that went down
 
     def watch(self, asked: Asked, trace: Trace) -> "Watched":
         assert asked.route == "live"
         return Watched(self, asked, trace)
 
-    def up(self, origin: str, *, healthy: bool) -> None:
-        self.healthy[origin] = healthy
+    def seen(self, origin: str) -> None:
+        self.healthy[origin] = True
+
+    def down(self, origin: str, cause: str) -> None:
+        self.healthy[origin] = False
+        self.causes.append(cause)
+
+    back = seen
 
 
 @dataclass

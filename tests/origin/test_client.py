@@ -333,7 +333,7 @@ async def test_an_origin_that_went_down_while_nobody_knew_what_to_ask_it_is_prob
     both = upstream(origin.url, other.url)
     client.keep(both.origins)
     for _ in range(FAILURES):
-        client._health.failed(both.origins[0])
+        client._health.failed(both.origins[0], "refused")
     assert not client._probing._tasks
     asked = len(origin.requests)
     await client.fetch(both, PLAYLIST, viewer())
@@ -423,7 +423,7 @@ async def test_who_waits_for_an_origin_that_holds_it_waits_no_more_once_it_is_do
     fetch = asyncio.create_task(client.fetch(both, PLAYLIST, viewer(), hold=60))
     await until(lambda: bool(held.requests))
     for _ in range(FAILURES):
-        client._health.failed(both.origins[0])
+        client._health.failed(both.origins[0], "refused")
     # It would be held for a minute more before it is silent.
     loop_clock.passes(both.config.timeout * SILENT)
     async with asyncio.timeout(30):

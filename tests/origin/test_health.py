@@ -16,12 +16,18 @@ class World:
     def __post_init__(self) -> None:
         self.health = Health(self)
 
-    def up(self, origin: str, *, healthy: bool) -> None:
-        self.told.append((origin, healthy))
+    def seen(self, origin: str) -> None:
+        self.told.append((origin, True))
+
+    def down(self, origin: str, cause: str) -> None:
+        assert cause == "refused"
+        self.told.append((origin, False))
+
+    back = seen
 
     def fail(self, origin: Origin, times: int = FAILURES) -> None:
         for _ in range(times):
-            self.health.failed(origin)
+            self.health.failed(origin, "refused")
 
 
 def test_origins_take_turns() -> None:
@@ -112,7 +118,7 @@ def test_whatever_happens_an_origin_of_the_route_is_chosen_and_a_healthy_one_if_
     for step, value in steps:
         match step, value:
             case "fail", Origin() as origin:
-                world.health.failed(origin)
+                world.health.failed(origin, "refused")
                 row[origin] += 1
             case "succeed", Origin() as origin:
                 world.health.succeeded(origin)

@@ -7,7 +7,9 @@ from collections.abc import AsyncIterator
 import jwt
 import pytest
 from aiohttp import web
+from structlog.testing import capture_logs
 
+from proxy.origin.health import FAILURES
 from proxy.streams import Attempt, Decision
 from tests.support.loop_clock import LoopClock
 from tests.support.origin import HLS
@@ -117,6 +119,33 @@ async def test_the_origins_own_errors_pass_through_and_cost_no_slot(stack: Stack
     stack.origin.answers[ENTRY] = web.Response(status=503, text="busy")
     assert (await stack.watch(ENTRY)).status == 503
     assert await active(stack) == 0
+
+
+async def test_of_an_origin_that_goes_down_the_log_has_its_name_and_the_cause(
+    stack: Stack,
+) -> None:
+    with capture_logs() as logs:
+
+        async def is_back() -> bool:
+            return any(one["event"] == "an origin is back" for one in logs)
+
+        await stack.origin.__aexit__(None, None, None)
+        for _ in range(2 * FAILURES):
+            assert (await stack.watch(ENTRY)).code == "origin_unreachable"
+        await stack.origin.__aenter__()
+        await until(is_back, "an origin that answers again is used")
+    told = [one for one in logs if one["event"].startswith("an origin")]
+    assert told == [
+        {
+            "event": "an origin is down",
+            "log_level": "warning",
+            "origin": stack.origin.url,
+            "cause": "connection refused",
+        },
+        {"event": "an origin is back", "log_level": "info", "origin": stack.origin.url},
+    ]
+    refused = [one["cause"] for one in logs if one["event"] == "refused"]
+    assert refused == ["connection refused"] * 2 * FAILURES
 
 
 async def test_an_origin_that_fails_again_and_again_ends_nobodys_playback(stack: Stack) -> None:

@@ -12,8 +12,8 @@ from typing import Annotated
 
 from pydantic import PlainSerializer, PlainValidator, ValidationInfo, WithJsonSchema
 
-# Keys and certificate chains are a few KiB.
-MAX_FILE_SIZE = 256 * 1024
+# Keys and certificate chains are a few KiB; all authorities that a system trusts, a quarter of one.
+MAX_FILE_SIZE = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ def load_file(name: object, info: ValidationInfo) -> LoadedFile:
     except OSError as error:
         raise ValueError(f"cannot be read: {error.strerror}") from None
     if len(content) > MAX_FILE_SIZE:
-        raise ValueError("cannot be read: the file is larger than any key")
+        raise ValueError("cannot be read: the file is larger than 1 MiB")
     found[path.absolute()] = digest(content)
     if not content.strip():
         raise ValueError("the file is empty")

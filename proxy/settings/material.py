@@ -5,6 +5,7 @@ and how to come by what belongs there. Nothing of the material is ever part of a
 """
 
 import re
+import ssl
 from pathlib import Path
 
 from cryptography import x509
@@ -149,6 +150,18 @@ def read_certificate(pem: bytes) -> x509.Certificate:
         return x509.load_pem_x509_certificate(pem)
     except KEY_ERRORS:
         raise ValueError(_instead(pem, CERTIFICATE)) from None
+
+
+def check_authorities(file: LoadedFile) -> None:
+    """See that a file has certificates by which others can be told to be good.
+
+    Raises:
+        ValueError: it is something else, or damaged.
+    """
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(file.path)
+    except OSError:
+        raise ValueError(_instead(file.content, CERTIFICATE)) from None
 
 
 def _instead(pem: bytes, wanted: str) -> str:

@@ -1,15 +1,24 @@
 """The URL of the store: this process, one Redis, one that sentinels watch, or a cluster.
 
 It is checked down to its options, so that no client library meets a surprise, and no message
-repeats it or a part of it: it may hold passwords.
+repeats it or a part of it: it may hold passwords. A file that it names is tried on like others, and
+its path counts from the configuration's folder, too: what is kept has it in full.
 """
 
 import re
 from typing import Annotated
-from urllib.parse import SplitResult, parse_qsl, unquote_plus, urlsplit
+from urllib.parse import SplitResult, parse_qsl, quote, unquote_plus, urlsplit
 
-from pydantic import AfterValidator, Secret
+from pydantic import (
+    AfterValidator,
+    Secret,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
 
+from proxy.settings.files import load_file
+from proxy.settings.material import check_authorities
 from proxy.settings.types import MASK
 from proxy.settings.urls import VISIBLE, parse_authority
 
@@ -18,8 +27,9 @@ MEMORY = "memory://"
 # ours, or would change under our feet what a request waits for.
 PROTOCOL = {"protocol": re.compile(r"[23]")}
 DATABASE = {"db": re.compile(r"[0-9]{1,5}")}
+AUTHORITIES = "ssl_ca_certs"
 TLS_OPTIONS = {
-    "ssl_ca_certs": re.compile(r".+"),
+    AUTHORITIES: re.compile(r".+"),
     "ssl_cert_reqs": re.compile(r"none|optional|required"),
     "ssl_check_hostname": re.compile(r"true|false"),
 }
@@ -135,4 +145,28 @@ def _check_undivided(url: SplitResult) -> None:
         raise ValueError(f"must have no path, for a cluster has one database; {ENCODE}")
 
 
-StoreLocation = Annotated[StoreUrl, AfterValidator(check_store_url)]
+def _with_files(
+    value: object, handler: ValidatorFunctionWrapHandler, info: ValidationInfo
+) -> StoreUrl:
+    """Find the files of a URL; one that is in force already has found them."""
+    secret: StoreUrl = handler(value)
+    if isinstance(value, StoreUrl):
+        return secret
+    place, question, query = secret.get_secret_value().partition("?")
+    options = (_with_file(option, info) for option in query.split("&"))
+    return StoreUrl(f"{place}{question}{'&'.join(options)}")
+
+
+def _with_file(option: str, info: ValidationInfo) -> str:
+    name, _, value = option.partition("=")
+    if unquote_plus(name) != AUTHORITIES:
+        return option
+    try:
+        file = load_file(unquote_plus(value), info)
+        check_authorities(file)
+    except ValueError as error:
+        raise ValueError(f"{AUTHORITIES}: {error}") from None
+    return f"{AUTHORITIES}={quote(str(file.path))}"
+
+
+StoreLocation = Annotated[StoreUrl, AfterValidator(check_store_url), WrapValidator(_with_files)]

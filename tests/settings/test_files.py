@@ -44,7 +44,7 @@ def test_an_empty_and_a_huge_file_are_refused(tmp_path: Path) -> None:
     (tmp_path / "empty").write_text("\n")
     (tmp_path / "huge").write_bytes(b"x" * (MAX_FILE_SIZE + 1))
     assert secret_error(tmp_path, "empty") == "the file is empty"
-    assert secret_error(tmp_path, "huge") == "cannot be read: the file is larger than any key"
+    assert secret_error(tmp_path, "huge") == "cannot be read: the file is larger than 1 MiB"
 
 
 def test_a_certificate_and_its_key_are_tried_on(tmp_path: Path) -> None:

@@ -1,8 +1,14 @@
+from pathlib import Path
+
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from proxy.redis_client import client
 from proxy.redis_place import Way, parse
+from proxy.settings.load import ConfigError, from_mapping
+from proxy.settings.reload import ConfigFile
 from proxy.settings.store_url import StoreUrl, check_store_url
+from tests.settings.samples import MINIMAL, certificate, minimal, pem
 
 STORES = [
     "memory://",
@@ -133,3 +139,61 @@ def test_a_place_is_read_from_its_url() -> None:
     place = parse("rediss+cluster://:p@a:1,b", 1)
     assert (place.way, place.nodes, place.is_tls) == (Way.CLUSTER, (("a", 1), ("b", 6379)), True)
     assert place.options["password"] == "p"
+
+
+@pytest.mark.parametrize("folder", ["certs", "a folder, 100% odd & more"])
+def test_the_authorities_file_of_a_url_counts_from_the_configurations_folder(
+    tmp_path: Path, folder: str
+) -> None:
+    base = tmp_path / folder
+    base.mkdir()
+    ca = base / "ca.pem"
+    ca.write_text(certificate(ec.generate_private_key(ec.SECP256R1())))
+    url = "rediss+sentinel://:p%40w@a,b/m/0?protocol=3&ssl_ca_certs=ca.pem&db=2"
+    store = from_mapping(minimal(store={"url": url}), base).store
+    place = parse(store.url.get_secret_value(), 1)
+    for options in (place.options, place.of_sentinels):
+        assert options["ssl_ca_certs"] == str(ca)
+    assert (place.options["password"], place.options["db"]) == ("p@w", 2)
+
+
+PRIVATE = ec.generate_private_key(ec.SECP256R1())
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (None, "cannot be read: no such file, counted from the configuration's folder"),
+        ("", "the file is empty"),
+        ("nothing", "is not a certificate in PEM form, which begins with -----BEGIN CERTIFICATE"),
+        (pem(PRIVATE), "holds a private key; here belongs a certificate"),
+        (certificate(PRIVATE)[:200], "holds a certificate that is damaged"),
+    ],
+    ids=["missing", "empty", "text", "a key", "cut off"],
+)
+def test_one_that_cannot_be_used_is_told_with_its_line_and_its_option(
+    tmp_path: Path, content: str | None, why: str
+) -> None:
+    file = ConfigFile(tmp_path / "c.yaml", {})
+    url = "rediss://:canary@h/0?ssl_ca_certs=ca.pem"
+    file.path.write_text(f"{MINIMAL}store:\n  url: {url}\n")
+    if content is not None:
+        (tmp_path / "ca.pem").write_text(content)
+    with pytest.raises(ConfigError) as caught:
+        file.load()
+    assert str(caught.value).startswith(f"{file.path}:13: store.url: ssl_ca_certs: {why}")
+    assert not {"canary", "ca.pem"} & set(str(caught.value).split())
+
+
+def test_it_is_watched_and_one_of_a_store_in_force_is_not_looked_for_again(tmp_path: Path) -> None:
+    file = ConfigFile(tmp_path / "c.yaml", {})
+    for name in ("old", "new"):
+        (tmp_path / f"{name}.pem").write_text(certificate(PRIVATE))
+    file.path.write_text(f"{MINIMAL}store: {{url: 'rediss://h/0?ssl_ca_certs=old.pem'}}\n")
+    running = file.load()
+    assert file.found[tmp_path / "old.pem"] is not None
+    (tmp_path / "old.pem").unlink()
+    file.path.write_text(f"{MINIMAL}store: {{url: 'rediss://h/0?ssl_ca_certs=new.pem'}}\n")
+    found = file.reread(running)
+    assert [change.key for change in found.needs_restart] == ["store.url"]
+    assert found.settings.store == running.store

@@ -15,7 +15,7 @@ from pydantic import AfterValidator, SecretStr
 from pydantic.fields import FieldInfo
 
 from proxy.settings import patterns, store_url, types
-from proxy.settings.effective import json_schema
+from proxy.settings.effective import schema_of_values
 from proxy.settings.files import LoadedFile
 from proxy.settings.key_sets import MARKERS
 from proxy.settings.problems import sections_of
@@ -91,7 +91,7 @@ class Group:
 
 def groups() -> tuple[Group, ...]:
     """Give all keys, in the order of the file; a list's entries are ``name[]``."""
-    return tuple(_groups("", "", (Settings,), json_schema()))
+    return tuple(_groups("", "", (Settings,), schema_of_values()))
 
 
 def _groups(

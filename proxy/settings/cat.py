@@ -5,7 +5,7 @@ from importlib.util import find_spec
 from pydantic import Field, ValidationInfo, field_validator
 
 from proxy.settings.section import Section, idle
-from proxy.settings.types import ParameterName, TokenName
+from proxy.settings.types import Flag, ParameterName, TokenName
 
 OTHER_HEADERS = {"authorization", "cookie", "dash-if-ietf-token"}
 
@@ -13,7 +13,7 @@ OTHER_HEADERS = {"authorization", "cookie", "dash-if-ietf-token"}
 class CatSettings(Section):
     """Common Access Tokens (CTA-5007)."""
 
-    enabled: bool = Field(
+    enabled: Flag = Field(
         default=False, description="Look for them; needs the extra: pip install 'playgate[cat]'."
     )
     query_param: ParameterName = Field("CAT", description="The query parameter's name.")

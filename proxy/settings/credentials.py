@@ -21,7 +21,7 @@ from proxy.settings.section import (
 from proxy.settings.signing import UriSigningSettings
 from proxy.settings.types import (
     Duration,
-    Lifetime,
+    Flag,
     NonEmpty,
     ParameterName,
     Secret,
@@ -31,6 +31,7 @@ from proxy.settings.types import (
     distinct,
     not_empty,
     one_or_many,
+    within_a_year,
 )
 
 # Tickets are signed with HS256 and accounts hashed with HMAC-SHA-256 (RFC 7518 §3.2); in bytes.
@@ -97,7 +98,7 @@ class AuthSettings(Section):
     issuer: Issuers | None = Field(
         None, description="The `iss` every token must have, one or several; null: not looked at."
     )
-    account_per_issuer: bool = Field(
+    account_per_issuer: Flag = Field(
         default=False,
         description="Whether equal names of two issuers are two accounts, each known to operators"
         " as `<iss> <name>`; false: they are one.",
@@ -235,7 +236,7 @@ class TicketSettings(Section):
         description="Signs tickets and hashes account names: at least 32 bytes, the same on all"
         " proxies. A new one ends all playbacks and forgets all counts.",
     )
-    ttl: Annotated[Lifetime, at_least("2m")] = Field(
+    ttl: Annotated[Duration, at_least("2m"), within_a_year] = Field(
         12 * 3600.0, description="The longest one playback may last."
     )
     param: ParameterName = Field("_sid", description="The query parameter that carries it.")

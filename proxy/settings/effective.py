@@ -11,12 +11,18 @@ from typing import Any
 import yaml
 from pydantic.json_schema import GenerateJsonSchema
 
+from proxy.settings.environment import VARIABLE
 from proxy.settings.problems import sections_of
 from proxy.settings.schema import Settings
 from proxy.settings.section import Section
+from proxy.settings.types import FLAG, INTEGER, NUMBER
 
 # Alternatives of which one is given: the others are left out rather than shown as null.
 ALTERNATIVES = ("secret", "public_key", "private_key")
+# The definition that stands in for every value a variable may come to.
+ANY_VARIABLE = "EnvironmentVariable"
+# The texts that are as good as the value they spell.
+SPELLED = {"boolean": FLAG, "integer": INTEGER, "number": NUMBER}
 
 
 def effective(settings: Settings) -> str:
@@ -67,10 +73,52 @@ class _Schema(GenerateJsonSchema):
 
 
 def json_schema() -> dict[str, Any]:
-    """Give the JSON Schema (draft 2020-12) of the configuration file.
+    """Give the JSON Schema (draft 2020-12) of the configuration file as it is written.
 
-    It describes values after environment variables were put in.
+    It takes whatever form the file takes: a text with a variable in it for any value, one that
+    spells a number, a section left empty.
     """
+    schema = schema_of_values()
+    for section in (schema, *schema["$defs"].values()):
+        section["properties"] = {
+            name: _as_written(value) for name, value in section["properties"].items()
+        }
+        if "required" not in section:
+            section["type"] = [section["type"], "null"]
+    schema["$defs"][ANY_VARIABLE] = {
+        "description": "A text with an environment variable in it.",
+        "type": "string",
+        "pattern": VARIABLE.pattern,
+    }
+    return schema
+
+
+def _as_written(value: dict[str, Any]) -> dict[str, Any]:
+    """Take the texts as well that may stand in a value's place."""
+    match value:
+        case {"anyOf": kinds}:
+            written = map(_as_written, kinds)
+            flat = [each for kind in written for each in kind.get("anyOf", (kind,))]
+            return {**value, "anyOf": [each for i, each in enumerate(flat) if each not in flat[:i]]}
+        case {"type": "array", "items": items}:
+            return {**value, "items": _as_written(items)}
+        case {"type": "object", "additionalProperties": named}:
+            return {**value, "additionalProperties": _as_written(named)}
+        case {"type": "string"} if not {"enum", "pattern"} & value.keys():
+            return value
+        case {"type": str(kind)} if kind != "null":
+            about: dict[str, Any] = {
+                name: value[name] for name in ("description", "default") if name in value
+            }
+            kinds = [{name: each for name, each in value.items() if name not in about}]
+            if kind in SPELLED:
+                kinds.append({"type": "string", "pattern": f"^(?:{SPELLED[kind].pattern})$"})
+            return {**about, "anyOf": [*kinds, {"$ref": f"#/$defs/{ANY_VARIABLE}"}]}
+    return value
+
+
+def schema_of_values() -> dict[str, Any]:
+    """Give the JSON Schema of what the file comes to, with environment variables put in."""
     schema = Settings.model_json_schema(schema_generator=_Schema)
     definitions = schema["$defs"] | {Settings.__name__: schema}
     for section in _all_sections(Settings):

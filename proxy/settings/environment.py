@@ -13,7 +13,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import count
 
-REFERENCE = re.compile(r"\$\$\{|\$\{(?:([A-Za-z_][A-Za-z0-9_]*)(?::-([^{}]*))?\})?")
+VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^{}]*))?\}")
+# The same, what stands for ``${``, and what begins a variable and is none.
+REFERENCE = re.compile(rf"\$\$\{{|{VARIABLE.pattern}|\$\{{")
 # A reference as a whole, well-formed or not; one with a name never spans lines.
 SHIELDED = re.compile(r"\$?\$\{[^{}\n]*\}|\$\$\{")
 # A character that Unicode keeps free of meaning, so that only we use it: U+E000, plain or escaped.

@@ -22,7 +22,7 @@ from proxy.algorithms import PublicKeyAlgorithm
 from proxy.settings.files import FileSetting, LoadedFile
 from proxy.settings.keys import AuthKey, Issuers
 from proxy.settings.section import Section, conflict, conflicts, details
-from proxy.settings.types import Duration, at_least, at_most, distinct, not_empty
+from proxy.settings.types import Duration, Flag, at_least, at_most, distinct, not_empty
 from proxy.settings.urls import DocumentUrl, is_safe
 
 
@@ -42,7 +42,7 @@ class KeySetSettings(Section):
 class KeySetUrl(KeySetSettings):
     """A key set that its issuer publishes at a URL."""
 
-    allow_http: bool = Field(
+    allow_http: Flag = Field(
         default=False,
         description="Whether jwks_url may be plain http beyond this machine: for networks on which"
         " nobody else could answer.",

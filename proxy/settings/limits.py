@@ -6,7 +6,7 @@ checked against the rest of the configuration in ``schema``.
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema, field_validator
 from pydantic_core import InitErrorDetails
@@ -20,7 +20,7 @@ from proxy.settings.types import (
     NonEmpty,
     StreamCount,
     distinct,
-    integer_choice,
+    integer_text,
     not_empty,
     one_or_many,
 )
@@ -46,46 +46,22 @@ def _claim_value(value: object) -> object:
     return value
 
 
-def _claim_values(value: object) -> object:
-    return value if isinstance(value, list | tuple) else (value,)
-
-
 def _claims(value: object) -> object:
     if not isinstance(value, Mapping):
         raise ValueError("must be claims with the values to have, as in {tier: [gold, silver]}")  # noqa: TRY004  # for pydantic
     return value
 
 
-def _one_or_many_of(item: dict[str, Any]) -> WithJsonSchema:
-    return WithJsonSchema({"anyOf": [item, {"type": "array", "items": item, "minItems": 1}]})
-
-
-Names = Annotated[
-    tuple[NonEmpty, ...], not_empty, distinct, one_or_many, _one_or_many_of({"type": "string"})
-]
-Patterns = Annotated[
-    tuple[Pattern, ...],
-    not_empty,
-    distinct,
-    one_or_many,
-    _one_or_many_of({"type": "string", "pattern": "^/"}),
-]
+Names = Annotated[tuple[NonEmpty, ...], not_empty, distinct, one_or_many]
+Patterns = Annotated[tuple[Pattern, ...], not_empty, distinct, one_or_many]
 Class = Literal["tv", "console", "tablet", "mobile", "desktop", "other"]
-DeviceClasses = Annotated[
-    tuple[Class, ...],
-    not_empty,
-    distinct,
-    one_or_many,
-    _one_or_many_of({"type": "string", "enum": list(get_args(Class))}),
+DeviceClasses = Annotated[tuple[Class, ...], not_empty, distinct, one_or_many]
+ClaimValue = Annotated[
+    NonEmpty,
+    BeforeValidator(_claim_value),
+    WithJsonSchema({"type": ["string", "integer", "boolean"]}),
 ]
-ClaimValue = Annotated[NonEmpty, BeforeValidator(_claim_value)]
-ClaimValues = Annotated[
-    tuple[ClaimValue, ...],
-    not_empty,
-    distinct,
-    BeforeValidator(_claim_values),
-    _one_or_many_of({"type": ["string", "integer", "boolean"]}),
-]
+ClaimValues = Annotated[tuple[ClaimValue, ...], not_empty, distinct, one_or_many]
 
 
 class WhereSettings(Section):
@@ -141,7 +117,7 @@ class LimitSettings(Section):
     mode: Mode = Field(
         "enforce", description="observe: limits and rules count and report, and refuse nothing."
     )
-    status: Annotated[Literal[429, 409, 403], integer_choice] = Field(
+    status: Annotated[Literal[429, 409, 403], integer_text] = Field(
         429, description="The status of a `stream_limit` refusal."
     )
 

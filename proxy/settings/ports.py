@@ -12,6 +12,7 @@ from proxy.settings.tls import TlsSettings
 from proxy.settings.types import (
     BearerToken,
     Duration,
+    Flag,
     Network,
     Port,
     at_most,
@@ -49,7 +50,7 @@ class ListenSettings(Section):
         description="Requests served at once; the next one gets 503 `overloaded`. The last eighth "
         "is for streams that play already.",
     )
-    fast_path: bool = Field(
+    fast_path: Flag = Field(
         default=True,
         description="Whether what is asked again is answered on a shorter path. Without it, a "
         "player that hammers after its refusal has the store asked each time.",

@@ -17,8 +17,6 @@ from proxy.spelling import shown, unknown
 # What pydantic finds by itself, in our words. {names} are filled from the error's context.
 MESSAGES = {
     "missing": "is required",
-    "bool_parsing": "must be true or false",
-    "bool_type": "must be true or false",
     "greater_than_equal": "must be at least {ge}",
     "less_than_equal": "must be at most {le}",
     "string_too_long": "must have at most {max_length} characters",

@@ -31,6 +31,7 @@ from proxy.settings.streams import (
 )
 from proxy.settings.telemetry import EventSettings, LogSettings, hidden, without_redis
 from proxy.settings.tracing import TracingSettings
+from proxy.settings.types import Flag
 
 
 class Settings(Section):
@@ -75,7 +76,7 @@ class Settings(Section):
     tracing: TracingSettings = Field(
         default_factory=TracingSettings, description="Whether spans of requests are recorded."
     )
-    watch: bool = Field(
+    watch: Flag = Field(
         default=False, description="Reload when this file changes, or one that it names."
     )
 

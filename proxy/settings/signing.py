@@ -9,7 +9,7 @@ from proxy.settings.files import FileSetting
 from proxy.settings.keys import exclusive
 from proxy.settings.material import check_unguessable, material, read_private, read_secret
 from proxy.settings.section import Section, idle
-from proxy.settings.types import ParameterName, Secret
+from proxy.settings.types import Flag, ParameterName, Secret
 
 # A key is as long as the cipher it is for (RFC 7518 §4.4, §5); in bytes. With dir that depends on
 # the token's `enc`: A128GCM; A256GCM or A128CBC-HS256; A256CBC-HS512.
@@ -92,7 +92,7 @@ def _lengths(algorithm: str) -> str:
 class UriSigningSettings(Section):
     """Signed URIs (RFC 9246)."""
 
-    enabled: bool = Field(
+    enabled: Flag = Field(
         default=False, description="Look for the tokens of signed URIs, under a name of their own."
     )
     param: ParameterName = Field(

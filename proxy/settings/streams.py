@@ -9,19 +9,20 @@ from proxy.settings.section import Section, conflict, idle
 from proxy.settings.store_url import MEMORY, StoreLocation, StoreUrl
 from proxy.settings.types import (
     Duration,
+    Flag,
     KeyPrefix,
-    Lifetime,
     TokenName,
     at_least,
     at_most,
     duration_text,
     integer_text,
     number_text,
+    within_a_year,
 )
 
 # Nothing that plays asks more often than once in a second or so: with a shorter life, a stream
 # would have no slot most of the time, and nobody would ever be at the limit.
-SlotLife = Annotated[Lifetime, at_least("1s")]
+SlotLife = Annotated[Duration, at_least("1s"), within_a_year]
 
 
 class StoreSettings(Section):
@@ -68,7 +69,7 @@ class StreamSettings(Section):
     max_hold: SlotLife = Field(
         4 * 3600.0, description="The longest a silent on-demand stream holds its slot."
     )
-    keepalive: bool = Field(
+    keepalive: Flag = Field(
         default=True,
         description="Have on-demand players report through content steering, as they can.",
     )
@@ -96,7 +97,7 @@ class IdentitySettings(Section):
     device_header: TokenName | None = Field(
         None, description="A request header that names the device, where the token does not."
     )
-    jti_per_playback: bool = Field(
+    jti_per_playback: Flag = Field(
         default=False, description="The issuer gives each playback a token of its own (`jti`)."
     )
 

@@ -7,7 +7,7 @@ from pydantic_core import InitErrorDetails
 
 from proxy.settings.section import Section, conflict, idle
 from proxy.settings.store_url import MEMORY, StoreUrl
-from proxy.settings.types import integer_text
+from proxy.settings.types import Flag, integer_text, number_text
 
 
 class EventSettings(Section):
@@ -25,7 +25,7 @@ class EventSettings(Section):
         10_000,
         description="Events held while Redis is slow or away; more are dropped and counted.",
     )
-    keepalive: bool = Field(
+    keepalive: Flag = Field(
         default=False,
         description="Renew slots by the entries of the stream <store.key_prefix>:keepalive.",
     )
@@ -46,10 +46,8 @@ class LogSettings(Section):
     level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="The least severe entries written."
     )
-    access_sample: float = Field(
+    access_sample: Annotated[float, Field(ge=0, le=1), number_text] = Field(
         0.0,
-        ge=0,
-        le=1,
         description="The share of requests that get an entry of their own, drawn by lot: 1 is all.",
     )
 

@@ -5,6 +5,7 @@ from importlib.util import find_spec
 from pydantic import Field, field_validator
 
 from proxy.settings.section import Section
+from proxy.settings.types import Flag
 
 # What the extra brings.
 NEEDED = ("opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http")
@@ -13,7 +14,7 @@ NEEDED = ("opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http")
 class TracingSettings(Section):
     """Spans of requests, by OpenTelemetry."""
 
-    enabled: bool = Field(
+    enabled: Flag = Field(
         default=False,
         description="Record spans, as the OTEL_* environment variables say; needs the extra:"
         " pip install 'playgate[otel]'.",

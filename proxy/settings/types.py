@@ -10,17 +10,21 @@ import re
 from collections.abc import Hashable, Mapping
 from decimal import Decimal
 from ipaddress import ip_network
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import (
     AfterValidator,
     BeforeValidator,
     Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
     PlainSerializer,
     SecretStr,
     StringConstraints,
     WithJsonSchema,
 )
+from pydantic_core import CoreSchema
+from pydantic_core.core_schema import no_info_before_validator_function
 
 from proxy.settings.material import ANOTHER, check_unguessable
 from proxy.settings.section import conflict, conflicts
@@ -34,6 +38,7 @@ DURATION = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,3})?)(ms|s|m|h|d)")
 BYTES = {"GiB": 2**30, "GB": 10**9, "MiB": 2**20, "MB": 10**6, "KiB": 2**10, "KB": 10**3, "B": 1}
 SIZE = re.compile(r"([0-9]{1,15})(B|KB|MB|GB|KiB|MiB|GiB)?")
 INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,17})")
+FLAG = re.compile(r"true|True|TRUE|false|False|FALSE")
 NUMBER = re.compile(r"[-+]?[0-9]{1,9}(?:\.[0-9]{1,9})?")
 # A token of RFC 9110 §5.6.2: what header and cookie names are made of.
 TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}")
@@ -109,6 +114,19 @@ def parse_integer(value: object) -> int:
     if isinstance(value, str) and INTEGER.fullmatch(value):
         return int(value)
     raise ValueError("must be a whole number")
+
+
+def parse_flag(value: object) -> bool:
+    """Take true or false, or a text that spells it as a file may.
+
+    Raises:
+        ValueError: anything else, such as ``on`` or 1.
+    """
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str) and FLAG.fullmatch(value):
+        return value.lower() == "true"
+    raise ValueError("must be true or false")
 
 
 def parse_number(value: object) -> float:
@@ -198,14 +216,25 @@ def _network(text: str) -> str:
     raise ValueError(f"an address inside a network; write {network}")
 
 
-def _number_of_digits(value: object) -> object:
-    return int(value) if isinstance(value, str) and INTEGER.fullmatch(value) else value
-
-
 def _as_list(value: object) -> object:
     if isinstance(value, Mapping):
         raise ValueError("must be one value or a list of them")  # noqa: TRY004  # for pydantic
     return value if isinstance(value, list | tuple) else [value]
+
+
+class _OneOrMany:
+    """Takes one item for a list of it, and says so in the schema."""
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return no_info_before_validator_function(_as_list, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, core: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        many = handler(core)
+        return {"anyOf": [many["items"], many]}
 
 
 def _bearer(secret: SecretStr) -> SecretStr:
@@ -227,7 +256,8 @@ Duration = Annotated[
 ]
 # A year: instants are milliseconds since the epoch that Lua holds as doubles, and nothing that
 # lives longer than this is a lifetime of anything here.
-Lifetime = Annotated[Duration, at_least("1ms"), at_most("366d")]
+within_a_year = at_most("366d")
+Lifetime = Annotated[Duration, at_least("1ms"), within_a_year]
 Size = Annotated[
     int,
     BeforeValidator(parse_size),
@@ -238,6 +268,7 @@ Size = Annotated[
 ]
 number_text = BeforeValidator(parse_number)
 integer_text = BeforeValidator(parse_integer)
+Flag = Annotated[bool, BeforeValidator(parse_flag)]
 # 0 lets the system choose a free one.
 Port = Annotated[int, Field(ge=0, le=65535), integer_text]
 # More streams than any account has, few enough to be listed in one refusal; the same bound as on
@@ -249,10 +280,8 @@ Secret = Annotated[
     PlainSerializer(lambda _: MASK, return_type=str, when_used="json"),
 ]
 BearerToken = Annotated[Secret, AfterValidator(_bearer)]
-# Around a Literal of numbers: the text of one is as good.
-integer_choice = BeforeValidator(_number_of_digits)
 # Around a tuple of texts: one text alone is as good.
-one_or_many = BeforeValidator(_as_list)
+one_or_many = _OneOrMany()
 distinct = AfterValidator(_distinct)
 not_empty = AfterValidator(_not_empty)
 NonEmpty = Annotated[str, StringConstraints(min_length=1, max_length=1024)]

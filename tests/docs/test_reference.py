@@ -15,6 +15,7 @@ from handbook.reference import EXAMPLES, PAGE, current, page
 from proxy.settings.effective import json_schema
 from proxy.settings.load import ConfigError
 from proxy.settings.reload import ConfigFile
+from tests.settings.editors import complaints
 from tests.settings.samples import Pair, certificate, minimal, pem
 from tests.support.good_secrets import secret
 from tests.support.stack import merged
@@ -203,6 +204,23 @@ def test_an_example_is_good_and_needs_a_restart_if_that_is_said(
     changed = [*reread.changed, *reread.needs_restart]
     assert changed, "an example is another value than the default"
     assert bool(reread.needs_restart) == (key.restart.split()[0].strip(",;") in ("yes", "to"))
+
+
+def in_variables(value: object) -> object:
+    """Give a value with a variable in place of each scalar."""
+    match value:
+        case dict():
+            return {key: in_variables(inner) for key, inner in value.items()}
+        case list():
+            return [in_variables(inner) for inner in value]
+    return "${NAME}"
+
+
+@pytest.mark.parametrize("name", KEYS)
+def test_an_example_is_good_for_editors_and_so_are_variables(name: str) -> None:
+    beside = merged(minimal(), BESIDE.get(name, {}))
+    for value in (VALUES[name], in_variables(VALUES[name])):
+        assert complaints(put(beside, name, value)) == []
 
 
 def too_much() -> Iterator[tuple[str, str, object]]:

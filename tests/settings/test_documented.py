@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.serialization import (
 from jwt.algorithms import OKPAlgorithm
 
 from proxy.settings.load import load
+from tests.settings.editors import as_an_editor_reads, complaints
 from tests.support.good_secrets import secret
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -57,11 +58,15 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize(("page", "block"), shown())
-def test_a_configuration_in_the_documentation_is_good(page: str, block: str, files: Path) -> None:
+def test_a_configuration_in_the_documentation_is_good_for_us_and_for_editors(
+    page: str, block: str, files: Path
+) -> None:
     sections = re.findall(r"^(\w+):", block, re.MULTILINE)
     missing = (text for key, text in REST.items() if key not in sections)
     if "  keys:" not in block:
         block = block.replace("auth:\n", f"auth:\n  {KEYS}\n")
+    text = block + "".join(missing)
     file = files / page
-    file.write_text(block + "".join(missing))
+    file.write_text(text)
     load(file, SECRETS)
+    assert complaints(as_an_editor_reads(text)) == []

@@ -1,4 +1,3 @@
-import re
 from pathlib import Path
 from typing import Any
 
@@ -197,7 +196,8 @@ def test_the_schema_explains_every_key_and_refuses_others() -> None:
         # What is said of a section may stand at its definition.
         assert {**resolved(schema, value), **value}.get("description"), key
     assert schema["additionalProperties"] is False
-    assert all(part["additionalProperties"] is False for part in schema["$defs"].values())
+    sections = [part for part in schema["$defs"].values() if "properties" in part]
+    assert all(part["additionalProperties"] is False for part in sections)
     assert schema["required"] == ["auth", "tickets", "routes"]
 
 
@@ -217,11 +217,3 @@ def test_the_schemas_defaults_are_the_settings_own() -> None:
                     here = next(item for item in here if part in item)
                 here = here[part]
             assert value["default"] == here, key
-
-
-def test_the_schemas_patterns_accept_what_is_written() -> None:
-    schema = json_schema()
-    ttl = all_keys(schema, schema)["streams.ttl"]
-    assert ttl["type"] == "string"
-    assert re.search(ttl["pattern"], ttl["default"])
-    assert not re.search(ttl["pattern"], "30")

@@ -57,7 +57,14 @@ MISTAKES = {
     ),
     "duration of nothing": (
         "streams: {ttl: 0s}",
-        ["c.yaml:12: streams.ttl: must be at least 1ms"],
+        ["c.yaml:12: streams.ttl: must be at least 1s"],
+    ),
+    "time of nothing": (
+        "origin: {timeout: 0s, connect_timeout: 0s}",
+        [
+            "c.yaml:12: origin.timeout: must be at least 1ms",
+            "c.yaml:12: origin.connect_timeout: must be at least 1ms",
+        ],
     ),
     "size that is none": (
         "origin: {max_manifest: big}",
@@ -70,6 +77,10 @@ MISTAKES = {
     "choice among numbers": (
         "limits: {status: 503}",
         ["c.yaml:12: limits.status: must be 429, 409 or 403"],
+    ),
+    "choice among numbers, with a fraction": (
+        "limits: {status: 429.0}",
+        ["c.yaml:12: limits.status: must be a whole number"],
     ),
     "port beyond the last": (
         "listen: {port: 65536}",
@@ -98,6 +109,18 @@ MISTAKES = {
     "text where true or false belongs": (
         "identity: {jti_per_playback: perhaps}",
         ["c.yaml:12: identity.jti_per_playback: must be true or false"],
+    ),
+    "text that is true elsewhere": (
+        "watch: on",
+        ["c.yaml:12: watch: must be true or false"],
+    ),
+    "share that is no number": (
+        "log: {access_sample: .nan}",
+        ["c.yaml:12: log.access_sample: must be a number"],
+    ),
+    "share that is nothing": (
+        "log: {access_sample: null}",
+        ["c.yaml:12: log.access_sample: must be a number"],
     ),
     "factor that would lose slots": (
         "streams: {live_ttl_factor: 0.5}",
@@ -266,6 +289,10 @@ CHANGES = {
             "      secret: 0123456789abcdef0123456789abcdef": "",
         },
         ["c.yaml:2: auth.keys: must have at least one item"],
+    ),
+    "tickets for no time": (
+        {"tickets:": "tickets:\n  ttl: 0s"},
+        ["c.yaml:7: tickets.ttl: must be at least 2m"],
     ),
     "ticket secret too short": (
         {"  secret: fedcba9876543210fedcba9876543210": "  secret: short"},

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from proxy.settings.types import (
     duration_text,
     parse_duration,
+    parse_flag,
     parse_integer,
     parse_number,
     parse_size,
@@ -90,6 +91,17 @@ def test_a_size_written_reads_as_itself(size: int) -> None:
 def test_what_is_no_whole_number_is_refused(value: object) -> None:
     with pytest.raises(ValueError, match="must be a whole number"):
         parse_integer(value)
+
+
+@pytest.mark.parametrize("text", ["true", "True", "TRUE", "false", "False", "FALSE"])
+def test_true_and_false_may_be_texts_as_a_file_spells_them(text: str) -> None:
+    assert parse_flag(text) is (text.lower() == "true")
+
+
+@pytest.mark.parametrize("value", ["on", "yes", "1", 1, 0, 1.0, "", "true ", "tRUE", None])
+def test_nothing_else_is_true_or_false(value: object) -> None:
+    with pytest.raises(ValueError, match="must be true or false"):
+        parse_flag(value)
 
 
 @pytest.mark.parametrize("value", [True, "inf", "nan", float("nan"), float("inf"), 10**400, "1e9"])

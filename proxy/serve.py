@@ -212,11 +212,19 @@ class Service:
         log.info("draining", at_most=at_most)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(at_most):
-                while self._server.connections and not self._hurried.is_set():  # noqa: ASYNC110  # aiohttp tells nobody when the last one goes
-                    await asyncio.sleep(DRAIN_CHECK_SECONDS)
+                if self._inner.certificate:
+                    # Who has not shaken hands yet is no connection, and may be as late as others.
+                    await self._unless_hurried(LATE_SECONDS)
+                while self._server.connections and not self._hurried.is_set():
+                    await self._unless_hurried(DRAIN_CHECK_SECONDS)
         for connection in self._server.connections:
             if connection.transport is not None:
                 connection.transport.abort()
+
+    async def _unless_hurried(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._hurried.wait()
 
     async def _take(self, connection: socket.socket) -> None:
         """Take a connection that was made before the port was closed."""

@@ -6,6 +6,7 @@ the process is started anew; the rest of the file is put in force all the same, 
 a good configuration together with what was kept.
 """
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -152,8 +153,9 @@ class ConfigFile:
         return Problem(str(self.path), self._source.line(at), dotted(at), message)
 
     def doubts(self, settings: Settings) -> tuple[Problem, ...]:
-        """Give what is hardly meant so in the settings that were made of it last."""
-        return tuple(self.problem(f"warning: {why}", *at) for at, why in doubts(settings))
+        """Give what is hardly meant so in the settings that were made of it last, as of now."""
+        found = doubts(settings, time.time())
+        return tuple(self.problem(f"warning: {why}", *at) for at, why in found)
 
     def forget(self) -> None:
         """Take what was found for not found, since it was not put to use."""

@@ -1,6 +1,7 @@
 """The certificate of the player port, tried on while the configuration is loaded."""
 
 import ssl
+from datetime import datetime
 from pathlib import Path
 
 from pydantic import Field, ValidationInfo, field_validator
@@ -19,6 +20,14 @@ class TlsSettings(Section):
     key: FileSetting | None = Field(
         None, validate_default=True, description="The certificate's private key, unencrypted."
     )
+
+    @property
+    def life(self) -> tuple[datetime, datetime] | None:
+        """From when to when the certificate is valid, in UTC; None where there is none."""
+        if self.cert is None:
+            return None
+        cert = read_certificate(self.cert.content)
+        return cert.not_valid_before_utc, cert.not_valid_after_utc
 
     @field_validator("cert")
     @classmethod

@@ -75,18 +75,22 @@ def pem(key: PrivateKey, password: str | None = None) -> str:
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption).decode()
 
 
-def certificate(key: ec.EllipticCurvePrivateKey) -> str:
-    """A self-signed certificate for a key, in PEM form."""
+def certificate(
+    key: ec.EllipticCurvePrivateKey,
+    begin: datetime | None = None,
+    life: timedelta = timedelta(days=7),
+) -> str:
+    """A self-signed certificate for a key, in PEM form; valid from now on if nothing is said."""
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "playgate.test")])
-    now = datetime.now(UTC)
+    begin = begin or datetime.now(UTC)
     return (
         x509.CertificateBuilder()
         .subject_name(name)
         .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now)
-        .not_valid_after(now + timedelta(days=1))
+        .not_valid_before(begin)
+        .not_valid_after(begin + life)
         .sign(key, SHA256())
         .public_bytes(Encoding.PEM)
         .decode()

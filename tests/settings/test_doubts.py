@@ -1,16 +1,20 @@
 """What is accepted and told of, because it is hardly meant so."""
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from proxy.settings.doubts import doubts
 from proxy.settings.load import from_mapping
 from proxy.settings.problems import dotted
 from proxy.settings.reload import ConfigFile
-from tests.settings.samples import MINIMAL, minimal
+from tests.settings.samples import MINIMAL, certificate, minimal, pem
 from tests.support.good_secrets import secret
 
+BEGIN = datetime(2030, 1, 1, 12, tzinfo=UTC)
+NOW = BEGIN.timestamp()
 ROUTE = {"name": "live", "path": "/live", "origins": ["http://origin:8000"]}
 TICKETS = {"secret": secret("tickets"), "ttl": "10m"}
 
@@ -65,14 +69,52 @@ DOUBTS: dict[str, tuple[dict[str, object], str, str, dict[str, object]]] = {
 def test_what_is_hardly_meant_so_is_doubted(
     over: dict[str, object], key: str, part: str, meant: dict[str, object]
 ) -> None:
-    [(at, why)] = doubts(from_mapping(minimal(**over)))
+    [(at, why)] = doubts(from_mapping(minimal(**over)), NOW)
     assert dotted(at) == key
     assert part in why
-    assert list(doubts(from_mapping(minimal(**meant)))) == []
+    assert list(doubts(from_mapping(minimal(**meant)), NOW)) == []
 
 
 def test_defaults_are_beyond_doubt() -> None:
-    assert list(doubts(from_mapping(minimal()))) == []
+    assert list(doubts(from_mapping(minimal()), NOW)) == []
+
+
+PRIVATE = ec.generate_private_key(ec.SECP256R1())
+LIFE = timedelta(days=90)
+
+
+def with_certificate(folder: Path, begin: datetime, life: timedelta = LIFE) -> dict[str, object]:
+    """Put a certificate there; give what names it."""
+    (folder / "cert.pem").write_text(certificate(PRIVATE, begin, life))
+    (folder / "key.pem").write_text(pem(PRIVATE))
+    return {"tls": {"cert": "cert.pem", "key": "key.pem"}}
+
+
+@pytest.mark.parametrize(
+    ("since", "why"),
+    [
+        (-timedelta(seconds=1), "is not valid before 2030-01-01 12:00 UTC, and players refuse it"),
+        (timedelta(), None),
+        (LIFE - timedelta(days=3), None),
+        (LIFE - timedelta(days=3, seconds=-1), "expires at 2030-04-01 12:00 UTC, and players"),
+        (LIFE, "has expired at 2030-04-01 12:00 UTC, and players refuse it: renew it"),
+    ],
+)
+def test_a_certificate_that_players_refuse_or_will_within_days_is_doubted(
+    tmp_path: Path, since: timedelta, why: str | None
+) -> None:
+    settings = from_mapping(minimal(listen=with_certificate(tmp_path, BEGIN)), tmp_path)
+    told = list(doubts(settings, (BEGIN + since).timestamp()))
+    assert [dotted(at) for at, _ in told] == ["listen.tls.cert"] * (why is not None)
+    assert [text.startswith(why) for _, text in told if why] == [True] * len(told)
+
+
+def test_one_that_has_expired_is_told_with_its_line(tmp_path: Path) -> None:
+    with_certificate(tmp_path, datetime.now(UTC) - timedelta(days=9), timedelta(days=8))
+    file = ConfigFile(tmp_path / "c.yaml", {})
+    file.path.write_text(MINIMAL + "listen:\n  tls:\n    cert: cert.pem\n    key: key.pem\n")
+    [told] = map(str, file.doubts(file.load()))
+    assert told.startswith(f"{file.path}:14: listen.tls.cert: warning: has expired at ")
 
 
 def test_a_doubt_is_told_with_its_line(tmp_path: Path) -> None:

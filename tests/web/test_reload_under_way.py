@@ -7,6 +7,7 @@ import ssl
 import threading
 import weakref
 from collections.abc import AsyncIterator, Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin
@@ -282,6 +283,22 @@ async def test_the_watch_reads_again_what_was_given_up(
 
 
 # --- The certificate ----------------------------------------------------------------------------
+
+
+async def test_one_that_has_expired_is_taken_and_told_of(tmp_path: Path) -> None:
+    private = ec.generate_private_key(ec.SECP256R1())
+    (tmp_path / "cert.pem").write_text(certificate(private))
+    (tmp_path / "key.pem").write_text(pem(private))
+    async with Stack(
+        folder=tmp_path, listen={"tls": {"cert": "cert.pem", "key": "key.pem"}}
+    ) as stack:
+        long_ago = datetime.now(UTC) - timedelta(days=9)
+        (tmp_path / "cert.pem").write_text(certificate(private, long_ago))
+        with capture_logs() as logs:
+            assert (await stack.reload()).json["result"] == "reloaded"
+    [doubts] = [one["doubts"] for one in logs if "doubts" in one]
+    assert len(doubts) == 1
+    assert "listen.tls.cert: warning: has expired at " in doubts[0]
 
 
 async def test_a_renewed_certificate_is_shown_to_whoever_comes_next(tmp_path: Path) -> None:

@@ -9,6 +9,9 @@ import threading
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
+import structlog
+
+from proxy import signals
 from proxy.background import Repeated
 from proxy.configured import Heard, unheard
 from proxy.serve import Service
@@ -24,6 +27,14 @@ COLLECTED_AFTER = (10_000, 20)
 
 # For how long what cannot be broken off may keep a process that has done everything (seconds).
 LINGER_SECONDS = 0.5
+
+# Signals that would end the process, and what they are for: nothing that it does.
+OTHERS = {
+    signal.SIGUSR1: "logs that are files, to be opened anew; these go to stderr",
+    signal.SIGUSR2: "the master of several --workers, to start another version beside it",
+}
+
+log = structlog.get_logger("playgate")
 
 
 @contextlib.asynccontextmanager
@@ -61,8 +72,9 @@ async def run(
 ) -> None:
     """Serve until SIGTERM or SIGINT, then drain until done, or told a second time.
 
-    SIGHUP reloads, where the settings came from a ``file``. ``ready`` is called once both ports are
-    open. Who is told to stop before that starts no further.
+    SIGHUP reloads, where the settings came from a ``file``; one that came during the start does so
+    after it. ``ready`` is called once both ports are open. Who is told to stop before that starts
+    no further.
 
     Raises:
         ConfigError: a port could not be opened.
@@ -77,6 +89,9 @@ async def run(
             service.hurry()
         stop.set()
 
+    def explain(name: signal.Signals) -> None:
+        log.warning("this signal does nothing here", signal=name.name, meant_for=OTHERS[name])
+
     async def reload() -> None:
         """Reload once for all signals that came meanwhile."""
         await hung_up.wait()
@@ -88,6 +103,9 @@ async def run(
         loop.add_signal_handler(name, told)
     if file is not None:
         loop.add_signal_handler(signal.SIGHUP, hung_up.set)
+    for name in OTHERS:
+        loop.add_signal_handler(name, explain, name)
+    signals.release()
     reloads = Repeated("reloads", reload)
     async with lifetime(service, stop, require_store=require_store) as started:
         if not started:

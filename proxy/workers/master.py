@@ -20,6 +20,7 @@ from gunicorn.arbiter import Arbiter
 from gunicorn.errors import HaltServer
 from gunicorn.sock import BaseSocket
 
+from proxy import signals
 from proxy.opening import certificate_refused, port_opened
 from proxy.playback.device import warm_up
 from proxy.settings.load import ConfigError
@@ -60,6 +61,11 @@ class Master(Arbiter):
         # What a new master is started by (SIGUSR2): this very command, and not its first word as
         # Python understood it.
         self.START_CTX["args"] = [sys.executable, *sys.orig_argv[1:]]
+
+    def init_signals(self) -> None:
+        """Hear signals, those too that came during the start."""
+        super().init_signals()
+        signals.release()
 
     # --- Workers ---
 
@@ -178,6 +184,7 @@ def serve_by_workers(wanted: Wanted) -> NoReturn:
         port_opened(admin, place, given=given.operators),
     )
     given.close_all_but(ports)
+    signals.hold_all()
     folder = Folder(given.folder) if given.folder else Folder.made()
     metrics = SharedMetrics(folder.path)
     metrics.fold()

@@ -197,7 +197,7 @@ class Configured:
             raise ConfigError((Problem("configuration", None, "auth.keys", reason),))
 
     def _note_names(self) -> None:
-        """Have metrics and health be about the keys, origins and routes there are."""
+        """Have metrics and health be about the keys, origins, routes and certificate there are."""
         self.metrics.keys.watch(
             {
                 source.name: WatchedKeys(source.alarming_age, source.rules.refresh)
@@ -208,6 +208,7 @@ class Configured:
         self.metrics.origins.watch(wiring.origin_names(self.config.settings))
         self.metrics.streams.watch_routes(route.name for route in self.config.settings.routes)
         self.metrics.expect(expected(self.config.settings))
+        self.metrics.config.certificates(wiring.expiries(self.config.settings))
         self._origins.keep(wiring.all_origins(self.config.settings))
 
     def _store_well(self, available: bool) -> None:  # noqa: FBT001  # a callback

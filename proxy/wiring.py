@@ -74,6 +74,14 @@ def all_origins(settings: Settings) -> frozenset[Origin]:
     return frozenset(Origin.parse(url) for route in settings.routes for url in route.origins)
 
 
+def expiries(settings: Settings) -> dict[str, float]:
+    """Give when the player port's certificate expires (seconds since the epoch), by its file."""
+    tls = settings.listen.tls
+    if tls.cert is None or tls.life is None:
+        return {}
+    return {tls.cert.name: tls.life[1].timestamp()}
+
+
 def origin_names(settings: Settings) -> frozenset[str]:
     """Give what they are called in metrics."""
     return frozenset(origin.name for origin in all_origins(settings))

@@ -1,8 +1,14 @@
-"""What is measured of the configuration: when it was loaded, and how its reloads went."""
+"""What is measured of the configuration: when it was loaded, and how its reloads went.
 
+And until when its certificate is good, which nobody might look at before players refuse it.
+"""
+
+from collections.abc import Mapping
 from math import inf
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
+
+from proxy.telemetry.named_gauge import NamedGauge
 
 # How a reload can go. Unchanged: the file is good, and what it says is in force already or needs a
 # restart. Failed: it is not good, and what was in force stays so.
@@ -37,9 +43,27 @@ class ConfigMetrics:
         for result in RESULTS:
             self._reloads.labels(result)
 
+        self._expiry = NamedGauge(
+            "playgate_tls_certificate_expiry_timestamp_seconds",
+            "When the certificate of the player port expires.",
+            "file",
+            registry,
+            mode="livemin",
+            shared=shared,
+        )
+        self._certificates: Mapping[str, float] = {}
+
     def loaded(self, timestamp: float) -> None:
         """Note when the running configuration was loaded (seconds since the epoch)."""
         self._loaded.set(timestamp)
+
+    def certificates(self, expiries: Mapping[str, float]) -> None:
+        """Show when these expire, by their files (seconds since the epoch), and no others."""
+        for gone in self._certificates.keys() - expiries.keys():
+            self._expiry.drop(gone)
+        for file, expiry in expiries.items():
+            self._expiry.set(file, expiry)
+        self._certificates = dict(expiries)
 
     def reload(self, result: str) -> None:
         """Count a reload; ``result`` is one of ``RESULTS``."""

@@ -5,6 +5,7 @@ import gc
 import os
 import ssl
 import threading
+import time
 import weakref
 from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime, timedelta
@@ -292,10 +293,15 @@ async def test_one_that_has_expired_is_taken_and_told_of(tmp_path: Path) -> None
     async with Stack(
         folder=tmp_path, listen={"tls": {"cert": "cert.pem", "key": "key.pem"}}
     ) as stack:
+        expiry = "playgate_tls_certificate_expiry_timestamp_seconds"
+        assert (sample(stack, expiry, file="cert.pem") or 0) > time.time()
         long_ago = datetime.now(UTC) - timedelta(days=9)
-        (tmp_path / "cert.pem").write_text(certificate(private, long_ago))
+        (tmp_path / "old.pem").write_text(certificate(private, long_ago, timedelta(days=1)))
         with capture_logs() as logs:
-            assert (await stack.reload()).json["result"] == "reloaded"
+            tls = {"cert": "old.pem", "key": "key.pem"}
+            assert (await stack.reload(listen={"tls": tls})).json["result"] == "reloaded"
+        assert sample(stack, expiry, file="cert.pem") is None
+        assert sample(stack, expiry, file="old.pem") == int(long_ago.timestamp()) + 86400
     [doubts] = [one["doubts"] for one in logs if "doubts" in one]
     assert len(doubts) == 1
     assert "listen.tls.cert: warning: has expired at " in doubts[0]

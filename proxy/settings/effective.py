@@ -12,13 +12,16 @@ import yaml
 from pydantic.json_schema import GenerateJsonSchema
 
 from proxy.settings.environment import VARIABLE
+from proxy.settings.keys import AuthKey
 from proxy.settings.problems import sections_of
 from proxy.settings.schema import Settings
 from proxy.settings.section import Section
 from proxy.settings.types import FLAG, INTEGER, NUMBER
 
 # Alternatives of which one is given: the others are left out rather than shown as null.
-ALTERNATIVES = ("secret", "public_key", "private_key")
+ALTERNATIVES = tuple(
+    f"{name}{form}" for name in ("secret", "public_key", "private_key") for form in ("", "_file")
+)
 # The definition that stands in for every value a variable may come to.
 ANY_VARIABLE = "EnvironmentVariable"
 # The texts that are as good as the value they spell.
@@ -33,24 +36,37 @@ def effective(settings: Settings) -> str:
 def effective_mapping(settings: Settings) -> dict[str, Any]:
     """Give the configuration in force as plain values, defaults included and secrets masked."""
     data: dict[str, Any] = settings.model_dump(mode="json")
-    auth = data["auth"]
-    # Key sets have none of them.
-    for holder in (data["tickets"], *auth["keys"], *auth["uri_signing"]["decryption_keys"]):
-        for name in ALTERNATIVES:
-            for key in (name, f"{name}_file"):
-                if key in holder and holder[key] is None:
-                    del holder[key]
+    for holder in _holders(data):
+        for key in ALTERNATIVES:
+            # Key sets have none of them.
+            if key in holder and holder[key] is None:
+                del holder[key]
     return data
 
 
 def fingerprint(settings: Settings) -> str:
-    """Give 12 hexadecimal digits that tell two configurations apart.
+    """Give 12 hexadecimal digits that tell what two proxies do apart.
 
-    Made of what is shown, so that it says nothing of a secret: proxies that differ in one only have
-    the same.
+    What is one proxy's own makes no difference: where it listens, and where its files are. Nor does
+    a secret: made of what is shown, it says nothing of any. A public key counts, from wherever.
     """
-    shown = json.dumps(effective_mapping(settings), sort_keys=True)
-    return hashlib.sha256(shown.encode()).hexdigest()[:12]
+    data = effective_mapping(settings)
+    for port in (data["listen"], data["admin"]):
+        del port["host"], port["port"]
+    data["listen"]["tls"] = settings.listen.tls.cert is not None
+    for holder in _holders(data):
+        for key in (*ALTERNATIVES, "jwks_file"):
+            holder.pop(key, None)
+    for entry, shown in zip(settings.auth.keys, data["auth"]["keys"], strict=True):
+        if isinstance(entry, AuthKey) and entry.public_pem:
+            shown["public_key"] = entry.public_pem.strip()
+    return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def _holders(data: dict[str, Any]) -> tuple[dict[str, Any], ...]:
+    """Give the parts of what is shown that have keys and secrets."""
+    auth = data["auth"]
+    return (data["tickets"], *auth["keys"], *auth["uri_signing"]["decryption_keys"])
 
 
 def _escaped(value: Any) -> Any:

@@ -5,12 +5,13 @@ import pytest
 import yaml
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from proxy.settings.effective import effective, effective_mapping, json_schema
+from proxy.settings.effective import effective, effective_mapping, fingerprint, json_schema
 from proxy.settings.key_sets import KeySetUrl
 from proxy.settings.load import from_mapping, load
 from proxy.settings.schema import Settings
 from tests.settings.samples import Pair, minimal
 from tests.support.good_secrets import secret
+from tests.support.stack import merged
 
 PAIR = Pair.of(ec.generate_private_key(ec.SECP256R1()))
 CANARY = "c4n4ry-" + secret("c4n4ry", 41)
@@ -168,6 +169,52 @@ def test_a_secret_file_is_shown_by_its_name(tmp_path: Path) -> None:
     settings = from_mapping(minimal(tickets={"secret_file": "ticket.secret"}), tmp_path)
     shown = yaml.safe_load(effective(settings))["tickets"]
     assert shown == {"secret_file": "ticket.secret", "ttl": "12h", "param": "_sid"}
+
+
+def test_proxies_that_listen_elsewhere_have_one_fingerprint() -> None:
+    one, other = (
+        minimal(listen={"host": host, "port": port}, admin={"host": host, "port": port + 1})
+        for host, port in (("127.0.0.1", 8081), ("::1", 8082))
+    )
+    assert fingerprint(from_mapping(one)) == fingerprint(from_mapping(other))
+
+
+def test_where_files_are_makes_no_difference_to_the_fingerprint(tmp_path: Path) -> None:
+    theirs = Pair.of(ec.generate_private_key(ec.SECP256R1())).public
+    for folder in ("one", "other"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "tickets").write_text(f"{CANARY}-{folder}")
+        (tmp_path / folder / "public").write_text(PAIR.public)
+    (tmp_path / "theirs").write_text(theirs)
+
+    def of(tickets: dict[str, str], **public: str) -> str:
+        auth = {"keys": [{"algorithm": "ES256", **public}]}
+        return fingerprint(from_mapping(minimal(auth=auth, tickets=tickets), tmp_path))
+
+    secret_file = {"secret_file": "one/tickets"}
+    one = of(secret_file, public_key_file="one/public")
+    assert of({"secret_file": "other/tickets"}, public_key_file="other/public") == one
+    assert of({"secret": CANARY}, public_key=PAIR.public) == one
+    assert of(secret_file, public_key_file="theirs") != one
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"auth": {"audience": "tv"}},
+        {"limits": {"default": 2}},
+        {"identity": {"max_networks": 2}},
+        {"routes": [{"name": "live", "path": "/live/**", "origins": ["http://other:8000"]}]},
+        {"tickets": {"ttl": "6h"}},
+        {"listen": {"trusted_proxies": ["10.0.0.0/8"]}},
+        {"admin": {"token": CANARY}},
+    ],
+    ids=str,
+)
+def test_what_a_proxy_does_otherwise_makes_another_fingerprint(other: dict[str, Any]) -> None:
+    assert fingerprint(from_mapping(merged(minimal(), other))) != fingerprint(
+        from_mapping(minimal())
+    )
 
 
 def resolved(schema: dict[str, Any], node: dict[str, Any]) -> dict[str, Any]:

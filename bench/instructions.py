@@ -1,6 +1,6 @@
 """Where the instructions of one request go, by file and by function.
 
-    PYTHONPATH=. .venv/bin/python bench/instructions.py refresh|usual|entry|start|segment [--top 40]
+    PYTHONPATH=. .venv/bin/python bench/instructions.py refresh|usual|through|... [--top 40]
 
 What ``tests/test_cost.py`` counts and holds, taken apart: instructions of Python that we and the
 libraries run for one request, the cheapest of some, without the event loop's. The same number each
@@ -17,17 +17,9 @@ from pathlib import PurePath
 from types import CodeType, FrameType
 from typing import Any
 
-from tests.test_cost import is_left_out, watching
+from tests.test_cost import KINDS, is_left_out, watching
 from tests.web.wire import Wire
 
-# What is asked for, and with which fields.
-KINDS = {
-    "refresh": ("refresh", ()),
-    "usual": ("refresh", ("Range: bytes=0-",)),
-    "entry": ("entry", ()),
-    "start": ("start", ()),
-    "segment": ("segment", ()),
-}
 WARM, TRIED = 6, 12
 PARTS_OF_A_PATH = 2
 
@@ -89,10 +81,9 @@ async def main() -> None:
     parser.add_argument("kind", choices=KINDS)
     parser.add_argument("--top", type=int, default=40)
     options = parser.parse_args()
-    name, fields = KINDS[options.kind]
-    async with watching() as (wire, targets):
-        await wire.ask(next(targets["refresh"]))
-        profile = await profiled(wire, targets[name], *fields)
+    kind = KINDS[options.kind]
+    async with watching(kind) as (wire, targets):
+        profile = await profiled(wire, targets[kind.asked], *kind.fields)
     tell(profile, options.top)
 
 

@@ -24,6 +24,12 @@ from proxy.web.stalls import Stalls
 # in a tunnel, and half of what nginx and others wait, for each one holds a connection to an origin.
 SEND_SECONDS = 30.0
 
+# Longer than the idle time of players' connection pools, far shorter than aiohttp's hour. So long
+# may the head of a request take to come, too.
+KEEPALIVE_SECONDS = 75
+# How long a body that nobody wants is taken, so that its sender reads the answer before the end.
+LINGER_SECONDS = 10
+
 # How long a connection that is to be closed is kept for one more request. One that was just
 # accepted has it nearly always there already. On one that was used, it may be under way: who closes
 # at once answers it with a reset, and only some clients send it again.
@@ -211,7 +217,7 @@ class OperatorRunner(web.AppRunner):
     """Runs an application on our connection handler.
 
     aiohttp's own quotes to the client, and in the log, what it could not parse: a token with a slip
-    in it, say.
+    in it, say. And it keeps who asks nothing for an hour.
     """
 
     async def _make_server(self) -> PlayerServer:
@@ -231,5 +237,7 @@ class OperatorRunner(web.AppRunner):
             answer,
             request_factory=made.request_factory,
             send_timeout=SEND_SECONDS,
+            keepalive_timeout=KEEPALIVE_SECONDS,
+            lingering_time=LINGER_SECONDS,
             **self._kwargs,
         )

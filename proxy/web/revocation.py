@@ -10,6 +10,7 @@ that might be older is taken for older. Turned away wrongly, somebody logs in on
 wrongly, nobody would notice who still watches.
 """
 
+import asyncio
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -31,6 +32,8 @@ from proxy.web.replies import empty_reply
 
 # The longest id there is takes 3 KiB where each character is written as two escapes.
 MAX_BODY = 4096
+# So long it may take to come (seconds).
+BODY_SECONDS = 10.0
 # Ten years: no token lives longer, and milliseconds taken for seconds are tens of thousands.
 MAX_AHEAD = 3660 * 86400
 MEMBERS = ("jti", "exp", "issued_before")
@@ -102,10 +105,13 @@ class AccountRevocation:
 async def _document(request: web.Request) -> dict[str, Any]:
     body = b""
     try:
-        async for chunk in request.content.iter_any():
-            body += chunk
-            if len(body) > MAX_BODY:
-                raise BadRequest(f"A body has {MAX_BODY} bytes at most.")
+        async with asyncio.timeout(BODY_SECONDS):
+            async for chunk in request.content.iter_any():
+                body += chunk
+                if len(body) > MAX_BODY:
+                    raise BadRequest(f"A body has {MAX_BODY} bytes at most.")
+    except TimeoutError as error:
+        raise BadRequest(f"The body did not come within {BODY_SECONDS:.0f} s.") from error
     except (web.RequestPayloadError, ClientError, ConnectionError) as error:
         raise BadRequest("The body cannot be read.") from error
     try:

@@ -37,7 +37,14 @@ from proxy.telemetry.spans import Spans
 from proxy.trace import Trace
 from proxy.web import viewer_api
 from proxy.web.addresses import TrustedProxies
-from proxy.web.connections import SEND_SECONDS, PlayerServer, Waiting, told
+from proxy.web.connections import (
+    KEEPALIVE_SECONDS,
+    LINGER_SECONDS,
+    SEND_SECONDS,
+    PlayerServer,
+    Waiting,
+    told,
+)
 from proxy.web.fast_path import FastConnection, FastPath
 from proxy.web.fast_port import FastPort
 from proxy.web.framing import Parsed
@@ -53,11 +60,6 @@ from proxy.web.viewer_api import ViewerApi
 # A token of 8 KiB in a URL must reach the verifier to be refused by its name; what is longer than
 # this is refused by the parser.
 MAX_LINE_BYTES = 32 * 1024
-# Longer than the idle time of players' connection pools, far shorter than aiohttp's hour. So long
-# may the head of a request take to come, too.
-KEEPALIVE_SECONDS = 75
-# How long a body that nobody wants is taken, so that its sender reads the answer before the end.
-LINGER_SECONDS = 10
 # Of the requests that may be in flight, this part is for streams that play: where there are too
 # many, who starts waits, and nobody is interrupted.
 RESERVED = 1 / 8

@@ -6,6 +6,9 @@ from urllib.parse import quote
 import pytest
 from yarl import URL
 
+from proxy.web.connections import KEEPALIVE_SECONDS
+from proxy.web.revocation import BODY_SECONDS
+from tests.support.loop_clock import LoopClock
 from tests.support.playlists import serve_channels, serve_film
 from tests.support.redis_server import RedisServer
 from tests.support.stack import ADMIN_TOKEN, Stack
@@ -256,3 +259,33 @@ async def test_an_account_that_is_no_text_is_nobodys(name: str) -> None:
                 URL(f"/admin/v1/accounts/{name}/{path}", encoded=True), method
             )
             assert (answer.status, answer.code) == (400, "bad_request")
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET /healthz HTTP/1.1\r\nHo"], ids=["nothing", "half"])
+async def test_a_connection_without_a_whole_request_is_closed(
+    stack: Stack, loop_clock: LoopClock, sent: bytes
+) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", stack.service.admin_port)
+    writer.write(sent)
+    assert (await stack.operate("/healthz")).status == 200  # what came before it was taken
+    loop_clock.passes(KEEPALIVE_SECONDS)
+    async with asyncio.timeout(60):
+        assert await reader.read() == b""
+    writer.close()
+
+
+async def test_a_body_that_does_not_come_is_waited_for_no_longer_than_a_while(
+    stack: Stack, loop_clock: LoopClock
+) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", stack.service.admin_port)
+    writer.write(
+        b"POST /admin/v1/accounts/alice/revoke HTTP/1.1\r\nHost: a\r\n"
+        b"Expect: 100-continue\r\nContent-Length: 9\r\n"
+        b"Authorization: Bearer " + ADMIN_TOKEN.encode() + b"\r\n\r\n{"
+    )
+    assert b"100 Continue" in await reader.readuntil(b"\r\n\r\n")  # it is being answered
+    loop_clock.passes(BODY_SECONDS)
+    async with asyncio.timeout(60):
+        assert b" 400 " in await reader.readline()
+        assert b"did not come within" in await reader.readuntil(b"}")
+    writer.close()

@@ -17,6 +17,7 @@ import pytest
 
 from proxy.model import Reply
 from proxy.streams import Decision, Outcome, Pace
+from proxy.web.connections import KEEPALIVE_SECONDS
 from proxy.web.fast_path import FastConnection, Told
 from proxy.web.refusals import (
     HAMMERING,
@@ -27,7 +28,6 @@ from proxy.web.refusals import (
     Refusal,
     Refusals,
 )
-from proxy.web.server import KEEPALIVE_SECONDS
 from tests.support.loop_clock import LoopClock
 from tests.support.origin import HLS
 from tests.support.playlists import LIVE, serve_channels, serve_dash

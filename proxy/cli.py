@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 import uvloop
 
-from proxy import __version__
+from proxy import __version__, descriptors
 from proxy.admin_client import AdminClient, AdminError, AdminUnreachable
 from proxy.arguments import LONGEST_HOLD, LONGEST_TOKEN, MOST_STREAMS, duration, fail, named
 from proxy.demo.app import run_demo
@@ -107,6 +107,7 @@ def serve(
     settings = _loaded(file)
     logging = _Logging()
     logging.follow(settings)
+    descriptors.allow(settings.listen.max_in_flight)
     if workers == 1:
         tell_doubts(file, settings)
         _run(

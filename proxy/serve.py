@@ -16,6 +16,7 @@ from aiohttp import web
 
 from proxy.background import in_thread
 from proxy.configured import Configured, Heard, unheard
+from proxy.descriptors import Shortage
 from proxy.errors import NotFound, StoreUnavailable
 from proxy.file_watch import FileWatch
 from proxy.model import Clock
@@ -237,11 +238,16 @@ class Service:
                 )
 
     async def _watch_loop(self) -> None:
-        """Measure how late timers run: what every request waits when something blocks the loop."""
+        """Measure how late timers run: what every request waits when something blocks the loop.
+
+        And look whether connections can be accepted.
+        """
+        shortage = Shortage()
         while True:
             asked = time.perf_counter()
             await asyncio.sleep(WATCH_SECONDS)
             self.metrics.loop_lag(max(0.0, time.perf_counter() - asked - WATCH_SECONDS))
+            shortage.look()
             self.metrics.settle()  # should nobody read them, it would become ever more
 
     async def _watch_store(self) -> None:

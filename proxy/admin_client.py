@@ -6,9 +6,11 @@ from typing import Any
 from urllib.parse import quote
 
 import aiohttp
+from yarl import URL
 
 from proxy.settings.types import BEARER
 from proxy.settings.urls import parse_base
+from proxy.web.account_streams import NO_SUCH_STREAM
 
 TIMEOUT_SECONDS = 10
 
@@ -89,7 +91,7 @@ class AdminClient:
         try:
             async with (
                 aiohttp.ClientSession(timeout=timeout, headers=headers) as session,
-                session.request(method, address) as response,
+                session.request(method, URL(address, encoded=True)) as response,
             ):
                 document = await response.json() if response.status != 204 else {}
         except (aiohttp.ContentTypeError, ValueError) as error:
@@ -100,6 +102,9 @@ class AdminClient:
             raise AdminUnreachable(told) from error
         if response.status >= 400:
             detail = document.get("detail") if isinstance(document, dict) else None
+            if response.status == 404 and detail != NO_SUCH_STREAM:
+                where = "set PLAYGATE_ADMIN_URL to the admin port, which is not the players'"
+                raise AdminError(f"what answered at {self.url} is not an admin API; {where}")
             raise AdminError(detail or f"the admin API answered with status {response.status}")
         return document
 

@@ -178,4 +178,5 @@ def admin_port(
             AdminDescription(),
             ConsolePage(),
         ),
+        clock=clock,
     )

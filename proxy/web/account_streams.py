@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+import structlog
 from aiohttp import web
 
 from proxy.admission.store import Store
@@ -13,6 +14,9 @@ from proxy.web.admin_api import ACCOUNT, account_of, parameters, sent
 from proxy.web.replies import empty_reply, json_reply
 
 MAX_HOLD_SECONDS = 30 * 86400
+NO_SUCH_STREAM = "This account has no such stream."
+
+log = structlog.get_logger("playgate")
 
 
 class AccountStreams:
@@ -43,7 +47,14 @@ class AccountStreams:
         hold_ms = _hold_ms(parameters(request, "hold").get("hold"))
         ended = await self._store.end(account, stream, by="operator", hold_ms=hold_ms)
         if stream is not None and not ended:
-            raise NotFound("This account has no such stream.")
+            raise NotFound(NO_SUCH_STREAM)
+        log.info(
+            "an operator ended streams",
+            account=account,
+            stream=stream or "all",
+            ended=len(ended),
+            hold_seconds=hold_ms / 1000,
+        )
         return sent(empty_reply())
 
 

@@ -24,13 +24,17 @@ from proxy.errors import (
     TokenInvalid,
     TokenMissing,
 )
-from proxy.model import Reply
+from proxy.model import Clock, Reply
 from proxy.spelling import shown, unknown
 from proxy.web.replies import SERVER, problem
 
 # Where parts put what is about one account. By itself aiohttp takes no braces in a name.
 ACCOUNTS = "/admin/v1/accounts/"
 ACCOUNT = ACCOUNTS + "{account:[^/]+}"
+# RFC 3986 §5.2.4; percent-encoded they mean the same (§6.2.2.2).
+FOLDERS = (".", "..")
+# How often wrong tokens are told of, however many come (seconds).
+WRONG_TOKENS_EVERY = 60.0
 
 log = structlog.get_logger("playgate")
 
@@ -44,15 +48,37 @@ class Part(Protocol):
         """Give methods, paths and handlers."""
 
 
+class _WrongTokens:
+    """Tells the log of wrong tokens: of the first at once, of further ones in a while."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._told = -WRONG_TOKENS_EVERY
+        self._count = 0
+
+    def note(self, sender: str | None) -> None:
+        """Take note of one, and of who sent it; never of what it was."""
+        self._count += 1
+        now = self._clock()
+        # A clock that was set back keeps nothing quiet for longer.
+        if 0 <= now - self._told < WRONG_TOKENS_EVERY:
+            return
+        log.warning("a wrong admin token was sent", sender=sender, times=self._count)
+        self._told, self._count = now, 0
+
+
 class AdminApi:
     """Builds the operators' application.
 
     ``token`` gives what opens all that its parts have under ``/admin``; None: nothing does.
     """
 
-    def __init__(self, token: Callable[[], str | None], parts: Iterable[Part]) -> None:
+    def __init__(
+        self, token: Callable[[], str | None], parts: Iterable[Part], clock: Clock
+    ) -> None:
         self._token = token
         self._parts = tuple(parts)
+        self._wrong = _WrongTokens(clock)
 
     def application(self) -> web.Application:
         """Give the application, ready to be served."""
@@ -81,10 +107,10 @@ class AdminApi:
     async def _authorised(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Let only the admin token past ``/admin``."""
         if request.path.startswith("/admin"):
-            self._check(request.headers.get("Authorization", ""))
+            self._check(request.headers.get("Authorization", ""), request.remote)
         return await handler(request)
 
-    def _check(self, authorization: str) -> None:
+    def _check(self, authorization: str, sender: str | None) -> None:
         token = self._token()
         if token is None:
             raise TokenForbidden("Set admin.token to use the admin API.")
@@ -92,6 +118,7 @@ class AdminApi:
         if scheme.lower() != "bearer" or not given:
             raise TokenMissing
         if not hmac.compare_digest(_bytes(given.strip()), _bytes(token)):
+            self._wrong.note(sender)
             raise TokenInvalid("This is not the admin token.")
 
 
@@ -99,7 +126,8 @@ def account_of(request: web.Request, accounts: AccountNames) -> str:
     """Give the hash of the account that a path under ``ACCOUNT`` names.
 
     Raises:
-        BadRequest: it is no UTF-8, and so nobody's name.
+        BadRequest: it is no UTF-8, and so nobody's name; or it means a folder in a path, and what
+            stands between might have taken it for one.
     """
     written = request.rel_url.raw_path.removeprefix(ACCOUNTS).partition("/")[0]
     try:
@@ -107,6 +135,8 @@ def account_of(request: web.Request, accounts: AccountNames) -> str:
         name.encode()
     except UnicodeError as error:
         raise BadRequest("The account's name is not percent-encoded UTF-8.") from error
+    if name in FOLDERS:
+        raise BadRequest("This account's name means a folder in a path, and cannot be given here.")
     return accounts.hashed(name)
 
 

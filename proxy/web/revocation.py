@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import structlog
 from aiohttp import ClientError, web
 
 from proxy.admission.revocations import Revocation
@@ -25,6 +26,7 @@ from proxy.admission.store import Store
 from proxy.credentials.account import AccountNames
 from proxy.credentials.token import MAX_NAME_LENGTH
 from proxy.errors import BadRequest
+from proxy.listing import rfc3339
 from proxy.model import Clock, millisecond
 from proxy.spelling import shown
 from proxy.web.admin_api import ACCOUNT, account_of, parameters, sent
@@ -43,6 +45,8 @@ NOW = "now"
 DATE_TIME = re.compile(
     r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)", re.ASCII | re.IGNORECASE
 )
+
+log = structlog.get_logger("playgate")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +79,12 @@ class AccountRevocation:
     async def _revoke(self, request: web.Request) -> web.Response:
         parameters(request)
         account = account_of(request, self._accounts)
-        await self._store.revoke(account, self._wanted(await _document(request)))
+        revocation = self._wanted(await _document(request))
+        ended = await self._store.revoke(account, revocation)
+        # The id's hash, as the store has it: the id itself stands in a token.
+        one = {"jti": revocation.jti} if revocation.jti else {}
+        many = {} if one else {"issued_before": rfc3339(revocation.before_ms)}
+        log.info("an operator revoked tokens", account=account, **one, **many, ended=len(ended))
         return sent(empty_reply())
 
     def _wanted(self, document: Mapping[str, Any]) -> Revocation:

@@ -1,17 +1,19 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import pytest
+from structlog.testing import capture_logs
 from yarl import URL
 
+from proxy.credentials.account import AccountNames
 from proxy.web.connections import KEEPALIVE_SECONDS
 from proxy.web.revocation import BODY_SECONDS
 from tests.support.loop_clock import LoopClock
 from tests.support.playlists import serve_channels, serve_film
 from tests.support.redis_server import RedisServer
-from tests.support.stack import ADMIN_TOKEN, Stack
+from tests.support.stack import ADMIN_TOKEN, TICKET_SECRET, Stack
 
 ONE, TWO = "/live/one/master.m3u8", "/live/two/master.m3u8"
 
@@ -158,6 +160,48 @@ async def test_the_admin_part_is_closed_to_all_but_the_token(stack: Stack) -> No
             assert (answer.status, answer.code) == (403, "token_forbidden")
 
 
+async def test_wrong_tokens_are_told_of_once_a_minute_and_not_what_they_were() -> None:
+    now = 1_800_000_000.0
+    path = "/admin/v1/accounts/alice/streams"
+    async with Stack(lambda: now) as stack:
+        with capture_logs() as logs:
+            for _ in range(5):
+                await stack.operate(path, token="wrong-canary")
+            await stack.operate(path, token=None)
+            now += 59
+            await stack.operate(path, token="wrong-canary")
+            now += 1
+            await stack.operate(path, token="wrong-canary")
+            now -= 3600
+            await stack.operate(path, token="wrong-canary")
+    told = [entry for entry in logs if "admin token" in entry["event"]]
+    assert [(entry["log_level"], entry["times"]) for entry in told] == [
+        ("warning", 1),
+        ("warning", 6),
+        ("warning", 1),
+    ]
+    assert {entry["sender"] for entry in told} == {"127.0.0.1"}
+    assert "canary" not in str(logs)
+
+
+async def test_the_log_tells_which_streams_an_operator_ended(stack: Stack) -> None:
+    path = "/admin/v1/accounts/alice/streams"
+    watched = await stack.watch(ONE)
+    stream = watched.headers["Playgate-Stream"]
+    with capture_logs() as logs:
+        await stack.operate(f"{path}/{stream}?hold=1m", "DELETE")
+        assert (await stack.operate(f"{path}/{stream}", "DELETE")).code == "not_found"
+        await stack.operate(path, "DELETE")
+    one, all_of_them = (entry for entry in logs if entry["event"] == "an operator ended streams")
+    assert (one["stream"], one["ended"], one["hold_seconds"]) == (stream, 1, 60.0)
+    assert (all_of_them["stream"], all_of_them["ended"]) == ("all", 0)
+    for entry in (one, all_of_them):
+        assert entry["log_level"] == "info"
+        assert entry["account"] == AccountNames(TICKET_SECRET.encode()).hashed("alice")
+    assert ADMIN_TOKEN not in str(logs)
+    assert "alice" not in str(logs)
+
+
 async def test_nothing_of_it_is_on_the_players_port(stack: Stack) -> None:
     for path in ("/metrics", "/healthz", "/readyz", "/admin/v1/accounts/alice/streams"):
         assert (await stack.ask(path)).code == "not_found"
@@ -249,6 +293,23 @@ async def test_open_requests_finish_when_the_proxy_is_stopped() -> None:
         gate.set()
         assert (await answer).text == "late"
         await stop
+
+
+@pytest.mark.parametrize("name", [".", "..", "%2e", "%2E%2e", ".%2e"])
+async def test_an_account_whose_name_is_a_folder_is_not_to_be_had_here(name: str) -> None:
+    """Sent as it is: aiohttp's client would take the folder out."""
+    async with Stack() as stack:
+        await stack.watch(ONE, unquote(name))
+        for path, method in (("streams", "GET"), ("streams", "DELETE"), ("revoke", "POST")):
+            target = f"/admin/v1/accounts/{name}/{path}"
+            fields = f"Host: a\r\nAuthorization: Bearer {ADMIN_TOKEN}\r\nConnection: close"
+            reader, writer = await asyncio.open_connection("127.0.0.1", stack.service.admin_port)
+            writer.write(f"{method} {target} HTTP/1.1\r\n{fields}\r\n\r\n".encode())
+            head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+            writer.close()
+            await writer.wait_closed()
+            assert head.startswith(b"HTTP/1.1 400 ")
+            assert "means a folder" in json.loads(body)["detail"]
 
 
 @pytest.mark.parametrize("name", ["%ff", "sur%ED%A0%80", "a%C3"])

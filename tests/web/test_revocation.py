@@ -21,7 +21,7 @@ from tests.support.pair import Pair, two_proxies
 from tests.support.playlists import MPD_LIVE, VOD, serve_channels, serve_dash, serve_film
 from tests.support.poll import until
 from tests.support.redis_server import RedisServer
-from tests.support.stack import JWT_SECRET, TICKET_SECRET, Answer, Stack
+from tests.support.stack import ADMIN_TOKEN, JWT_SECRET, TICKET_SECRET, Answer, Stack
 from tests.web.steered import SELDOM, link
 
 ENTRY, OTHER, MPD = "/live/one/master.m3u8", "/live/two/master.m3u8", "/live/event.mpd"
@@ -441,3 +441,18 @@ async def test_a_client_that_leaves_before_its_body_ends_is_nobodys_failure(stac
         writer.transport.abort()
         await until(answered, "the request is given up")
     assert logs == []
+
+
+async def test_the_log_tells_what_was_revoked_and_neither_name_nor_id(stack: Stack) -> None:
+    await stack.ask(f"{ENTRY}?{token('id-canary')}")
+    with capture_logs() as logs:
+        await revoke(stack, jti="id-canary")
+        await revoke(stack, issued_before=1_700_000_000)
+    one, many = (entry for entry in logs if entry["event"] == "an operator revoked tokens")
+    names = AccountNames(TICKET_SECRET.encode())
+    for entry in (one, many):
+        assert (entry["log_level"], entry["account"]) == ("info", names.hashed("alice"))
+    assert (one["jti"], one["ended"]) == (names.hashed_jti("id-canary"), 1)
+    assert (many["issued_before"], many["ended"]) == ("2023-11-14T22:13:21.000Z", 0)
+    for secret in ("alice", "id-canary", ADMIN_TOKEN):
+        assert secret not in str(logs)

@@ -31,6 +31,23 @@ def port_opened(
         raise ConfigError((place(said(error), section, key),)) from None
 
 
+def ports_opened(
+    listen: ListenSettings, admin: AdminSettings, place: Place
+) -> tuple[Sockets, Sockets]:
+    """Bind players' and operators' ports.
+
+    Raises:
+        ConfigError: one cannot be bound, and none is.
+    """
+    players = port_opened(listen, place)
+    try:
+        return players, port_opened(admin, place)
+    except ConfigError:
+        for one in players:
+            one.close()
+        raise
+
+
 def certificate_refused(error: OSError, place: Place) -> ConfigError:
     """Say that the certificate, which was good a moment ago, is not."""
     return ConfigError((place(f"cannot be loaded: {said(error)}", "listen", "tls", "cert"),))

@@ -20,9 +20,8 @@ from proxy.descriptors import Shortage
 from proxy.errors import NotFound, StoreUnavailable
 from proxy.file_watch import FileWatch
 from proxy.model import Clock
-from proxy.opening import certificate_refused, port_opened
+from proxy.opening import certificate_refused, ports_opened
 from proxy.reloading import Reloader
-from proxy.settings.ports import AdminSettings, ListenSettings
 from proxy.settings.reload import ConfigFile, Place, Reread, nowhere
 from proxy.settings.schema import Settings
 from proxy.team import Team
@@ -101,20 +100,18 @@ class Service:
             await self._inner.start(require_store=require_store)
         except OSError as error:
             raise certificate_refused(error, self._place) from error
-        listen, admin = self._settings().listen, self._settings().admin
+        listen = self._settings().listen
         certificate = self._inner.certificate
         context = certificate.context if certificate else None
         players = web.ServerRunner(self._server, shutdown_timeout=ABORT_SECONDS)
-        team = self._team
-        given = team.players if team else await self._bound(listen)
-        self._doors = await self._open(players, given, context)
-        await self.tend()
         operators = OperatorRunner(
             self._admin.application(), access_log=None, shutdown_timeout=ABORT_SECONDS
         )
-        given = team.operators if team else await self._bound(admin)
-        self._side_doors = await self._open(operators, given, None)
-        await self._side_doors.open(range(len(given)))
+        theirs, ours = await self._bound()
+        self._doors = await self._open(players, theirs, context)
+        self._side_doors = await self._open(operators, ours, None)
+        await self.tend()
+        await self._side_doors.open(range(len(ours)))
         self.port, self.admin_port = self._doors.port, self._side_doors.port
         self._watchers = [
             asyncio.create_task(self._watch_loop()),
@@ -147,9 +144,13 @@ class Service:
             raise NotFound("This proxy was started without a configuration file.")
         return await self._reloader.reload(by)
 
-    async def _bound(self, wanted: ListenSettings | AdminSettings) -> Sockets:
-        """Bind a port; a name may have to be asked for."""
-        return await asyncio.wrap_future(in_thread(lambda: port_opened(wanted, self._place)))
+    async def _bound(self) -> tuple[Sockets, Sockets]:
+        """Bind both ports or, before anybody is served, none; a name may have to be asked for."""
+        if self._team is not None:
+            return self._team.players, self._team.operators
+        settings = self._settings()
+        ports = partial(ports_opened, settings.listen, settings.admin, self._place)
+        return await asyncio.wrap_future(in_thread(ports))
 
     async def _open(
         self,

@@ -24,6 +24,7 @@ def served(folder: Path, text: str, *options: str) -> tuple[int, str]:
         check=False,
     )
     assert "Traceback" not in run.stderr
+    assert "draining" not in run.stderr  # there was nothing yet that could
     said = [line for line in run.stderr.splitlines() if not line.startswith("{")]
     return run.returncode, said[-1]
 

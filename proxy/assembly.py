@@ -19,7 +19,7 @@ from proxy.model import Clock
 from proxy.origin.client import OriginClient
 from proxy.origin_steering import OriginSteering
 from proxy.playback.identity import IdentityRules
-from proxy.settings.reload import Reread
+from proxy.reloading import Reloaded
 from proxy.settings.schema import Settings
 from proxy.telemetry.access_log import AccessLog
 from proxy.telemetry.journal import Journal
@@ -151,7 +151,7 @@ def admin_port(
     *,
     health: Health,
     key_ages: KeyAges,
-    reload: Callable[[], Awaitable[Reread]],
+    reload: Callable[[], Awaitable[Reloaded]],
 ) -> AdminApi:
     """Build what answers operators, of parts that each bring their own routes.
 

@@ -24,6 +24,7 @@ from proxy.model import Clock
 from proxy.origin.client import OriginClient
 from proxy.origin_reports import OriginReports
 from proxy.playback.device import warm_up
+from proxy.reloading import Reloaded
 from proxy.settings.load import ConfigError, Problem
 from proxy.settings.reload import InForce, Reread
 from proxy.settings.schema import Settings
@@ -87,7 +88,7 @@ class Configured:
         self.certificate: Certificate | None = None
         self._note_names()
 
-    def operators(self, reload: Callable[[], Awaitable[Reread]]) -> AdminApi:
+    def operators(self, reload: Callable[[], Awaitable[Reloaded]]) -> AdminApi:
         """Give what answers operators."""
         return admin_port(
             lambda: self.config,

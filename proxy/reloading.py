@@ -11,6 +11,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
+from dataclasses import dataclass
 
 import structlog
 
@@ -25,6 +26,14 @@ from proxy.telemetry.config_metrics import FAILED, ConfigMetrics
 READ_SECONDS = 10.0
 
 log = structlog.get_logger("playgate")
+
+
+@dataclass(frozen=True, slots=True)
+class Reloaded:
+    """What came of a reload, and how many workers were not done with it when that was told."""
+
+    reread: Reread
+    behind: int = 0
 
 
 def tell_doubts(file: ConfigFile, settings: Settings) -> None:

@@ -21,7 +21,7 @@ from proxy.errors import NotFound, StoreUnavailable
 from proxy.file_watch import FileWatch
 from proxy.model import Clock
 from proxy.opening import certificate_refused, ports_opened
-from proxy.reloading import Reloader
+from proxy.reloading import Reloaded, Reloader
 from proxy.settings.reload import ConfigFile, Place, Reread, nowhere
 from proxy.settings.schema import Settings
 from proxy.team import Team
@@ -123,20 +123,18 @@ class Service:
         ports = {"port": self.port, "admin_port": self.admin_port}
         log.info("listening", host=listen.host, **ports, pid=os.getpid())
 
-    async def reload(self, *, by: str) -> Reread:
+    async def reload(self, *, by: str) -> Reloaded:
         """Read the configuration's file again and put it in force; ``by`` tells the log for whom.
 
         Requests under way end as they began. No connection is closed, no stream forgotten. Other
-        workers do the same, and are waited for.
+        workers do the same, and are waited for, if not for ever.
 
         Raises:
             ConfigError: it is no good, and nothing was changed.
             NotFound: the configuration came from no file.
         """
         reread = await self.follow(by=by)
-        if self._team is not None:
-            await self._team.follow()
-        return reread
+        return Reloaded(reread, behind=await self._team.follow() if self._team else 0)
 
     async def follow(self, *, by: str) -> Reread:
         """Reload as ``reload`` does, and leave other workers alone, who were told as well."""

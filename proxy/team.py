@@ -13,8 +13,8 @@ class Team:
 
     ``tended`` gives the places of those of players that this worker accepts from, as it is now.
     ``ends`` says whether all of them end, and not this one alone.
-    ``follow`` has the others reload as this one did, and waits for them. One alone ``watches`` the
-    configuration's files.
+    ``follow`` has the others reload as this one did, waits for them, and gives how many took too
+    long. One alone ``watches`` the configuration's files.
     """
 
     players: Sockets
@@ -22,5 +22,5 @@ class Team:
     metrics: SharedMetrics
     tended: Callable[[], Collection[int]]
     ends: Callable[[], bool]
-    follow: Callable[[], Awaitable[None]]
+    follow: Callable[[], Awaitable[int]]
     watches: bool

@@ -5,9 +5,9 @@ from collections.abc import Awaitable, Callable, Iterable
 from aiohttp import web
 
 from proxy.errors import BadRequest, ConfigInvalid
+from proxy.reloading import Reloaded
 from proxy.settings.changes import Change
 from proxy.settings.load import ConfigError
-from proxy.settings.reload import Reread
 from proxy.web.admin_api import parameters, sent
 from proxy.web.replies import json_reply
 
@@ -15,7 +15,7 @@ from proxy.web.replies import json_reply
 class ConfigReload:
     """Answers ``/admin/v1/reload``, once what is asked for is done."""
 
-    def __init__(self, reload: Callable[[], Awaitable[Reread]]) -> None:
+    def __init__(self, reload: Callable[[], Awaitable[Reloaded]]) -> None:
         self._reload = reload
 
     def routes(self) -> Iterable[web.RouteDef]:
@@ -27,13 +27,14 @@ class ConfigReload:
         if request.body_exists:  # perhaps the configuration that is to be put in force
             raise BadRequest("A body says nothing here: what is reloaded is the file.")
         try:
-            reread = await self._reload()
+            done = await self._reload()
         except ConfigError as error:
             raise ConfigInvalid(tuple(map(str, error.problems))) from error
         document = {
-            "result": reread.result,
-            "changed": [as_json(change) for change in reread.changed],
-            "needs_restart": [as_json(change) for change in reread.needs_restart],
+            "result": done.reread.result,
+            "changed": [as_json(change) for change in done.reread.changed],
+            "needs_restart": [as_json(change) for change in done.reread.needs_restart],
+            "workers_behind": done.behind,
         }
         return sent(json_reply(document))
 

@@ -96,9 +96,9 @@ class Board:
         """How many workers answer requests."""
         return sum(self._of(place, SERVES) for place in self._places())
 
-    def followed(self, reload: int) -> bool:
-        """Whether all workers have heeded all reloads up to this one."""
-        return all(self._of(place, FOLLOWED) >= reload for place in self._places())
+    def behind(self, reload: int) -> int:
+        """How many workers have not heeded all reloads up to this one."""
+        return sum(self._of(place, FOLLOWED) < reload for place in self._places())
 
     def tends(self, socket: int, workers: int) -> int:
         """Give the place of who accepts from a socket: its own worker, or the next that can."""

@@ -173,15 +173,17 @@ class ServingWorker(Worker):
         finally:
             self._plan.board.follow(self.place, asked)
 
-    async def _have_others_follow(self) -> None:
-        """Have the master tell all workers to reload, and wait until they did."""
-        reload = self._plan.board.asked + 1
+    async def _have_others_follow(self) -> int:
+        """Have the master tell all workers to reload, wait, and give how many did not."""
+        board = self._plan.board
+        reload = board.asked + 1
         if os.getppid() != self.ppid:
-            return
+            return 0  # all of them end
         os.kill(self.ppid, signal.SIGHUP)
         try:
             async with asyncio.timeout(FOLLOW_SECONDS):
-                while not self._plan.board.followed(reload):  # noqa: ASYNC110  # other processes' news
+                while board.behind(reload):  # noqa: ASYNC110  # other processes' news
                     await asyncio.sleep(FOLLOW_LOOK_SECONDS)
         except TimeoutError:
             log.warning("not all workers have reloaded", waited=FOLLOW_SECONDS)
+        return board.behind(reload)

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from tests.conftest import Tell
 from tests.processes.crowd import ENTRY, Tally, Viewer, more_of, watching
-from tests.processes.fleet import Fleet, alive
+from tests.processes.fleet import READY, Fleet, alive, state
 from tests.support.origin import HLS, TestOrigin
 from tests.support.playlists import LIVE
 from tests.support.poll import until
@@ -46,6 +46,23 @@ async def test_a_reload_loses_no_request_and_every_worker_follows(fleet: Fleet, 
     for _ in range(12):
         _, shown = await fleet.operate("/admin/v1/config")
         assert shown["limits"]["default"] == 99
+
+
+async def test_a_reload_says_how_many_workers_have_not_followed(fleet: Fleet) -> None:
+    before, hung = fleet.said(READY), fleet.pids[0]
+    fleet.tell(signal.SIGSTOP, hung)
+
+    async def stands() -> bool:
+        return state(hung) == "T"
+
+    await until(stands, "a worker stands still")
+    fleet.write(limits={"default": 99})
+    status, answer = await fleet.operate("/admin/v1/reload", "POST")
+    assert (status, answer["result"], answer["workers_behind"]) == (200, "reloaded", 1)
+    await fleet.logged("not all workers have reloaded")
+    await fleet.logged(READY, before + 1)  # the master has replaced it
+    _, answer = await fleet.operate("/admin/v1/reload", "POST")
+    assert (answer["result"], answer["workers_behind"]) == ("unchanged", 0)
 
 
 async def test_a_new_program_takes_over_and_no_request_is_lost(fleet: Fleet, tell: Tell) -> None:

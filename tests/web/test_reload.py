@@ -74,6 +74,7 @@ async def test_a_limit_holds_from_the_next_request_on_and_takes_nobodys_slot(sta
         "result": "reloaded",
         "changed": [{"key": "limits.default", "old": 1, "new": 2}],
         "needs_restart": [],
+        "workers_behind": 0,
     }
     second = await watch(stack, TWO, "b/1")
     assert second.decision == ("admitted", "2/2")

@@ -51,7 +51,10 @@ streams = typer.Typer(
 )
 app.add_typer(streams, name="streams")
 
-ConfigPath = Annotated[Path, typer.Option("--config", help="The configuration file (YAML).")]
+# Whether it can be read is told like all that may be wrong with it.
+ConfigPath = Annotated[
+    Path, typer.Option("--config", readable=False, help="The configuration file (YAML).")
+]
 
 
 def main() -> None:

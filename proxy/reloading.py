@@ -69,12 +69,23 @@ class Reloader:
         async with self._one_at_a_time:
             try:
                 reread = await self._read()
-                await self._adopt(reread)
+                await self._put_in_force(reread)
             except Exception as error:
                 self._tell_failure(by, error)
                 raise
             self._tell(by, reread)
         return reread
+
+    async def _put_in_force(self, reread: Reread) -> None:
+        """Have it adopted; what is wrong with it then is told with its place in the file."""
+        try:
+            await self._adopt(reread)
+        except ConfigError as error:
+            problems = (
+                self._file.problem(problem.message, *problem.key.split("."))
+                for problem in error.problems
+            )
+            raise ConfigError(tuple(problems)) from error
 
     async def _read(self) -> Reread:
         """Read in a thread: a large file takes a while, and what answers requests goes on."""

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -49,6 +50,24 @@ def test_version_and_usage() -> None:
     assert playgate("--version").stdout.startswith("playgate 0.")
     assert playgate("serve").returncode == 2
     assert playgate("nonsense").returncode == 2
+
+
+def test_a_file_that_may_not_be_read_is_told_like_any_other_mistake() -> None:
+    as_somebody = (
+        "import os, sys; from proxy.cli import main; os.geteuid() or os.setuid(65534); main()"
+    )
+    with tempfile.TemporaryDirectory() as folder:  # pytest's own are closed to others
+        Path(folder).chmod(0o755)
+        path = Path(folder, "playgate.yaml")
+        path.touch(mode=0)
+        run = subprocess.run(
+            [sys.executable, "-c", as_somebody, "check", "--config", str(path)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        told = f"{path}:1: (file): cannot be read: Permission denied\n"
+        assert (run.returncode, run.stderr) == (1, told)
 
 
 def test_check_is_content_with_a_good_file_and_lists_all_that_is_wrong(config: Path) -> None:

@@ -6,26 +6,27 @@ import shutil
 import signal
 import statistics
 import sys
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
-from pathlib import Path
+from functools import partial
+from typing import TypeVar
 
 from bench.against import machine, plot, report
 from bench.against.client import Unexpected
 from bench.against.half_load import HalfLoad, measure_half_load
 from bench.against.measure import Sample, measure
-from bench.against.memory import measure_memory
+from bench.against.memory import Memory, measure_memory
+from bench.against.options import read_options
 from bench.against.peers import ALL, PLAYGATE, Peer
 from bench.against.proof import prove_all
-from bench.against.scale import measure_scale
+from bench.against.report import HALF_LOAD, MEMORY, SCALE
+from bench.against.scale import Scale, measure_scale
 from bench.against.stage import Cores, Stage, staged
 from bench.against.targets import Findings
 from bench.against.workloads import WORKLOADS, Workload
 
-RESULTS = Path(__file__).parents[1] / "results"
-HALF_LOAD, MEMORY, SCALE = "half-load", "memory", "scale"
-# Scale takes minutes for each hundred thousand streams, so it is measured only where it is named.
-USUAL = [*(workload.name for workload in WORKLOADS), HALF_LOAD, MEMORY]
+T = TypeVar("T")
 
 
 def main() -> None:
@@ -48,11 +49,9 @@ def main() -> None:
         samples, failed = measure_all(present, workloads, stage, options)
         findings = Findings(
             report.medians(samples),
-            _half_load(stage, options) if HALF_LOAD in options.only else None,
-            measure_memory(PLAYGATE, stage) if MEMORY in options.only else None,
-            measure_scale(PLAYGATE, cores, options.streams, options.runs, options.seconds)
-            if SCALE in options.only
-            else None,
+            Counter((sample.workload, sample.peer) for sample in samples),
+            options.runs,
+            *measure_alone(stage, options, failed),
         )
     account = report.Account(
         described, wanted, workloads, proofs, absent, failed, samples, findings
@@ -61,6 +60,10 @@ def main() -> None:
     if samples:
         plot.draw(account, options.out)
     print(f"\n{report.markdown(account)}\n{options.out}.md .json .png .svg")
+    if failed:
+        sys.exit("not all could be measured")
+    if findings.is_empty:
+        sys.exit("nothing was measured")
 
 
 def measure_all(
@@ -97,6 +100,31 @@ def measure_all(
     return samples, failed
 
 
+def measure_alone(
+    stage: Stage, options: argparse.Namespace, failed: dict[tuple[str, str], str]
+) -> tuple[HalfLoad | None, Memory | None, list[Scale]]:
+    """Measure what is of Playgate alone; what goes wrong is added to what failed."""
+
+    def tried(name: str, measured: Callable[[], T]) -> T | None:
+        if name not in options.only:
+            return None
+        try:
+            return measured()
+        except (Unexpected, ConnectionError) as error:
+            failed[name, PLAYGATE.name] = str(error)
+            print(f"{name}: {error}")
+            return None
+
+    def scale(streams: int) -> Scale:
+        return measure_scale(PLAYGATE, stage.cores, streams, options.runs, options.seconds)
+
+    return (
+        tried(HALF_LOAD, lambda: _half_load(stage, options)),
+        tried(MEMORY, lambda: measure_memory(PLAYGATE, stage)),
+        [found for streams in options.streams if (found := tried(SCALE, partial(scale, streams)))],
+    )
+
+
 def _half_load(stage: Stage, options: argparse.Namespace) -> HalfLoad:
     found = [measure_half_load(PLAYGATE, stage, options.seconds) for _ in range(options.runs)]
     return HalfLoad(
@@ -105,48 +133,6 @@ def _half_load(stage: Stage, options: argparse.Namespace) -> HalfLoad:
             for field in fields(HalfLoad)
         )
     )
-
-
-def read_options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="make bench", description="Playgate beside others that do the same job."
-    )
-    names = [peer.name for peer in ALL]
-    parser.add_argument(
-        "--only", type=_names(*USUAL, SCALE), default=USUAL, help=",".join((*USUAL, SCALE))
-    )
-    parser.add_argument("--peers", type=_names(*names), default=names, help=",".join(names))
-    parser.add_argument("--runs", type=int, default=3, help="rounds (3)")
-    parser.add_argument("--seconds", type=int, default=4, help="of each measurement (4)")
-    parser.add_argument("--streams", type=int, default=1_000_000, help="with scale (1000000)")
-    parser.add_argument(
-        "--no-proof", dest="proof", action="store_false", help="do not try the limits first"
-    )
-    parser.add_argument("--server-core", type=int, default=0)
-    parser.add_argument("--load-core", type=int, default=1)
-    parser.add_argument(
-        "--out",
-        type=Path,
-        help="files to write to; bench/results/against, or raw/ there for a part",
-    )
-    options = parser.parse_args()
-    whole = (
-        options.only == USUAL
-        and options.peers == names
-        and options.runs >= parser.get_default("runs")
-    )
-    options.out = options.out or RESULTS / ("against" if whole else "raw/against")
-    return options
-
-
-def _names(*known: str) -> Callable[[str], list[str]]:
-    def read(text: str) -> list[str]:
-        given = text.split(",")
-        if unknown := [name for name in given if name not in known]:
-            raise argparse.ArgumentTypeError(f"not known: {', '.join(unknown)}")
-        return given
-
-    return read
 
 
 if __name__ == "__main__":

@@ -46,13 +46,14 @@ def measure_memory(peer: Peer, stage: Stage) -> Memory:
     return per_stream(len(streams) - warm, before, after)
 
 
-async def play(port: int, streams: Iterable[world.Stream]) -> None:
-    """Start streams, and refresh each of them."""
+async def play(port: int, streams: Iterable[world.Stream]) -> list[str]:
+    """Start streams, and refresh each of them; give the paths that they refresh."""
     entries = bodies(port, (stream.entry() for stream in streams))
     children = [child(entry, master) async for entry, master in entries]
     for _ in range(REFRESHES):
         async for _ in bodies(port, children):
             pass
+    return children
 
 
 def in_use(served: Served) -> tuple[int, int]:

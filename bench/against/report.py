@@ -8,13 +8,16 @@ from pathlib import Path
 
 from bench.against.measure import Sample
 from bench.against.peers.terms import Peer
-from bench.against.targets import OURS, Findings, verdicts
+from bench.against.scale import Scale
+from bench.against.targets import OURS, RUNS, Findings, verdicts
 from bench.against.workloads import Workload
 
 HEAD = (
     "| server | CPU µs, the kernel's | against Playgate | req/s | p50 / p99 ms "
     "| Redis calls, its µs | core: server, others |\n|---|---|---|---|---|---|---|\n"
 )
+# What is measured of Playgate alone.
+HALF_LOAD, MEMORY, SCALE = ALONE = ("half-load", "memory", "scale")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +69,10 @@ def markdown(account: Account) -> str:
 
 def _targets(account: Account) -> str:
     said = {True: "yes", False: "no", None: ""}
+    few_runs = f"no verdict on fewer than {RUNS} runs"
     rows = "".join(
-        f"| {verdict.target} | {verdict.found} | {said[verdict.met]} |\n"
+        f"| {verdict.target} | {verdict.found} "
+        f"| {few_runs if verdict.few_runs else said[verdict.met]} |\n"
         for verdict in verdicts(account.findings)
     )
     return (
@@ -113,13 +118,27 @@ def _alone(account: Account) -> str:
             f"- {memory.streams:,} streams more: {memory.process:,.0f} bytes of the process and "
             f"{memory.redis:,.0f} of Redis for each."
         )
-    if scale := findings.scale:
-        lines.append(
-            f"- A refresh with {scale.streams:,} streams takes {scale.many_us:.1f} µs, with 1,000 "
-            f"{scale.few_us:.1f} µs; each of the many, {scale.memory.process:,.0f} bytes of the "
-            f"process and {scale.memory.redis:,.0f} of Redis."
-        )
-    return "## Playgate alone\n\n" + "\n".join(lines) + "\n\n" if lines else ""
+    alone = {name: text for (name, _), text in account.failed.items() if name in ALONE}
+    lines += [f"- {name} failed: {text.splitlines()[0]}" for name, text in alone.items()]
+    told = "".join(f"{line}\n" for line in lines)
+    parts = [part for part in (told, _scale(findings.scale)) if part]
+    return "## Playgate alone\n\n" + "\n".join(parts) + "\n" if parts else ""
+
+
+def _scale(scales: Sequence[Scale]) -> str:
+    """Tell what a refresh costs with ever more streams, each beside a thousand in the same run."""
+    if not scales:
+        return ""
+    rows = "".join(
+        f"| {size.memory.streams:,} | {size.cost.cpu_us:.1f} | {ratio} | {size.cost.redis_us:.1f} "
+        f"| {size.memory.process:,.0f} | {size.memory.redis:,.0f} |\n"
+        for scale in scales
+        for size, ratio in ((scale.few, ""), (scale.many, f"{scale.ratio:.2f}"))
+    )
+    return (
+        "| streams | CPU µs of a refresh | against 1,000 | Redis µs | bytes of the process "
+        f"| bytes of Redis |\n|---|---|---|---|---|---|\n{rows}"
+    )
 
 
 def _what(account: Account) -> str:
@@ -149,11 +168,13 @@ def write(account: Account, out: Path) -> None:
     out.parent.mkdir(parents=True, exist_ok=True)
     out.with_suffix(".md").write_text(markdown(account))
     findings = account.findings
-    alone = {
+    alone: dict[str, object] = {
         name: asdict(found)
-        for name in ("half_load", "memory", "scale")
-        if (found := getattr(findings, name))
+        for name, found in (("half_load", findings.half_load), ("memory", findings.memory))
+        if found
     }
+    if findings.scale:
+        alone["scale"] = [asdict(scale) for scale in findings.scale]
     everything = {
         "machine": account.machine,
         "proofs": account.proofs,

@@ -3,9 +3,10 @@ import shutil
 import sys
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import Mock
 
 import jwt
 import pytest
@@ -13,11 +14,15 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from bench.against import world
+from bench.against.__main__ import main
 from bench.against.client import Unexpected, carried, start_all
 from bench.against.measure import Sample
+from bench.against.memory import Memory
+from bench.against.options import read_options
 from bench.against.processes import Process
 from bench.against.proof import Unfit, try_limits
-from bench.against.report import medians
+from bench.against.report import Account, markdown, medians
+from bench.against.scale import Cost, Scale, Size
 from bench.against.targets import Findings, verdicts
 
 SAMPLE = Sample(
@@ -25,9 +30,13 @@ SAMPLE = Sample(
 )
 
 
-def found(**costs: float) -> Findings:
-    samples = (replace(SAMPLE, peer=peer, cpu_us=cost) for peer, cost in costs.items())
-    return Findings(medians(samples))
+def found(runs: int = 3, **costs: float) -> Findings:
+    samples = [replace(SAMPLE, peer=peer, cpu_us=cost) for peer, cost in costs.items()]
+    return Findings(medians(samples), {("refresh", peer): runs for peer in costs}, runs)
+
+
+def page(findings: Findings) -> str:
+    return markdown(Account({}, [], [], {}, {}, {}, [], findings))
 
 
 def verdict(findings: Findings, start: str) -> bool | None:
@@ -39,6 +48,103 @@ def test_a_target_is_met_where_the_peer_takes_that_much_more() -> None:
     assert verdict(found(playgate=20, fastify=160), target) is True
     assert verdict(found(playgate=20, fastify=159), target) is False
     assert verdict(found(playgate=20), target) is None
+
+
+def test_no_verdict_is_given_on_fewer_than_three_runs() -> None:
+    one, other = found(runs=2, playgate=20, fastify=160), found(runs=3, playgate=20, fastify=160)
+    assert verdict(one, "refresh, fastify") is None
+    assert "| refresh, fastify + ioredis: ≥ 8 | 8 | no verdict on fewer than 3 runs |" in page(one)
+    assert "| refresh, fastify + ioredis: ≥ 8 | 8 | yes |" in page(other)
+
+
+def test_a_table_tells_what_each_number_of_streams_costs_beside_a_thousand() -> None:
+    few = Size(Cost(20, 10), Memory(1_000, 900, 350))
+    sizes = [
+        Scale(few, Size(Cost(cost, 11), Memory(streams, 901, 351)))
+        for streams, cost in ((2_000, 22), (10_000, 30))
+    ]
+    findings = replace(found(), scale=sizes)
+    told = page(findings)
+    assert "| 1,000 | 20.0 |  | 10.0 | 900 | 350 |\n| 2,000 | 22.0 | 1.10 | 11.0 |" in told
+    assert verdict(findings, "cost with 2,000") is True
+    assert verdict(findings, "cost with 10,000") is False
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("--runs 0", "not a whole number from 1 on: 0"),
+        ("--seconds 0", "not a whole number from 1 on: 0"),
+        ("--seconds x", "not a whole number from 1 on: x"),
+        ("--streams 0", "not a whole number from 1,001 on: 0"),
+        ("--streams 10", "not a whole number from 1,001 on: 10"),
+        ("--streams 2000,", "not a whole number from 1,001 on: "),
+        ("--server-core 4096", "no core 4096: there are "),
+        ("--load-core -1", "argument --load-core"),
+        ("--peers nobody", "not known: nobody"),
+    ],
+)
+def test_an_option_that_makes_no_sense_is_told(
+    given: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        read_options(given.split(" "))
+    assert ended.value.code == 2
+    assert said in capsys.readouterr().err
+
+
+def test_several_numbers_of_streams_are_measured_from_few_to_many() -> None:
+    assert read_options(["--streams", "20000,2000"]).streams == [2_000, 20_000]
+    assert read_options(["--streams", "2000"]).streams == [2_000]
+
+
+def run(monkeypatch: pytest.MonkeyPatch, folder: Path, given: str) -> int | str | None:
+    """Run the bench, and give what it ends with."""
+    monkeypatch.setattr("sys.argv", ["bench", *given.split(), "--out", str(folder / "page")])
+    core = str(min(os.sched_getaffinity(0)))
+    monkeypatch.setattr("sys.argv", [*sys.argv, "--server-core", core, "--load-core", core])
+    monkeypatch.setattr("shutil.which", str)
+    monkeypatch.setattr("os.sched_setaffinity", lambda *_: None)
+    monkeypatch.setattr("signal.signal", lambda *_: None)
+    monkeypatch.setattr("bench.against.machine.describe", dict)
+    monkeypatch.setattr("bench.against.__main__.staged", nullcontext)
+    monkeypatch.setattr("bench.against.plot.draw", lambda *_: None)
+    try:
+        main()
+    except SystemExit as ended:
+        return ended.code
+    return 0
+
+
+@pytest.mark.parametrize(
+    ("measured", "ends"),
+    [(SAMPLE, 0), (Unexpected("500 for all"), "not all could be measured")],
+)
+def test_the_bench_fails_where_a_measurement_does(
+    measured: Sample | Unexpected, ends: int | str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asked = Mock(side_effect=[measured])
+    monkeypatch.setattr("bench.against.__main__.measure", asked)
+    given = "--only refresh --peers playgate --no-proof --runs 1"
+    assert run(monkeypatch, tmp_path, given) == ends
+
+
+def test_the_bench_fails_where_all_peers_are_absent(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("bench.against.peers.haproxy.HAProxy.missing", lambda _: "no HAProxy")
+    given = "--only refresh --peers haproxy --no-proof"
+    assert run(monkeypatch, tmp_path, given) == "nothing was measured"
+    assert "absent: no HAProxy" in (tmp_path / "page.md").read_text()
+
+
+def test_a_part_of_playgate_alone_that_fails_is_told(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    failing = Mock(side_effect=Unexpected("500 for all"))
+    monkeypatch.setattr("bench.against.__main__.measure_memory", failing)
+    assert run(monkeypatch, tmp_path, "--only memory --no-proof") == "not all could be measured"
+    assert "- memory failed: 500 for all" in (tmp_path / "page.md").read_text()
 
 
 def test_medians_are_of_each_figure_by_itself() -> None:

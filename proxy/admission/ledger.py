@@ -144,7 +144,7 @@ class Ledger:
         slot = self.slots.get(stream)
         if slot is None or slot.started_ms != started_ms:
             return None
-        if slot.seen_ms > started_ms and not kept:
+        if slot.is_seen_since_its_start and not kept:
             return None
         self.remove(slot)
         return Ended(slot.as_stream(), EndReason.RELEASED, now_ms)

@@ -64,13 +64,13 @@ class Slot:
         if here:
             others = [entry for entry in networks if entry[0] != here]
             fresh = _fresh(others, cadence, now_ms) if others else ()  # most are on one network
-            networks = ((here, now_ms), *fresh)[:max_networks]
+            networks = ((here, self._again(now_ms)), *fresh)[:max_networks]
         known = attempt.issued_ms is not None
         return Slot(
             stream=self.stream,
             expires_ms=now_ms + _span_ms(cadence, beats),
             started_ms=self.started_ms,
-            seen_ms=self._seen_again(now_ms),
+            seen_ms=now_ms,
             beats=beats,
             cadence=cadence,
             device=self.device,
@@ -97,17 +97,20 @@ class Slot:
         beats += self.beats
         networks = self.networks
         if networks:
-            networks = ((self.here, now_ms), *_fresh(networks[1:], self.cadence, now_ms))
+            fresh = _fresh(networks[1:], self.cadence, now_ms)
+            networks = ((self.here, self._again(now_ms)), *fresh)
         expires_ms = now_ms + _span_ms(self.cadence, beats)
-        seen_ms = self._seen_again(now_ms)
-        return replace(self, beats=beats, seen_ms=seen_ms, expires_ms=expires_ms, networks=networks)
+        return replace(self, beats=beats, seen_ms=now_ms, expires_ms=expires_ms, networks=networks)
 
-    def _seen_again(self, now_ms: int) -> int:
-        """Give when it was seen, if not by its start: later, also in the same millisecond.
-
-        By that is told whether anybody else came, where the start is undone (``Ledger.forget``).
-        """
+    def _again(self, now_ms: int) -> int:
+        """Give when it was seen on a network again: later than its start, also in the same ms."""
         return max(now_ms, self.started_ms + 1)
+
+    @property
+    def is_seen_since_its_start(self) -> bool:
+        """Whether anybody came after who started it."""
+        seen = (self.seen_ms, *(at for _, at in self.networks[:1]))
+        return any(at > self.started_ms for at in seen)
 
     def claim(self, account: str) -> Attempt:
         """Give what claims this slot in another store, displacing nobody: no beat, and no news."""

@@ -74,7 +74,7 @@ local function open(outcome, way, met)
   local started = tombstone and first_instance(tombstone) or now
   local rival = way.rival and slots[way.rival] and way.rival or ''
   local slot = {now, 0, started, now, beat, ttl, hold, interval, self_refreshing, strong,
-    device, content, route, label, rival, seen_here({}), rules == '?' and '' or rules,
+    device, content, route, label, rival, seen_here(now, {}), rules == '?' and '' or rules,
     issued or 0, jti}
   pace(slot, ttl, hold, interval, self_refreshing)
   put(id, slot)

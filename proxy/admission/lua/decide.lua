@@ -59,8 +59,8 @@ local function go_astray()
   if #fresh / 2 >= max_networks then id, device, strong = stray_id, stray_device, 0 end
 end
 
-local function seen_here(fresh)
-  local packed, room = struct.pack(NETWORK_FORMAT, #network, network, now), max_networks - 1
+local function seen_here(at, fresh)
+  local packed, room = struct.pack(NETWORK_FORMAT, #network, network, at), max_networks - 1
   for i = 1, #fresh, 2 do
     if fresh[i] ~= network and room > 0 then
       packed = packed .. struct.pack(NETWORK_FORMAT, #fresh[i], fresh[i], fresh[i + 1])
@@ -90,7 +90,9 @@ end
 local mine = not over and slots[id]
 if mine then
   renew(mine)
-  if network ~= '' then mine[NETWORKS] = seen_here(fresh_networks(mine)) end
+  if network ~= '' then -- as in renew.lua
+    mine[NETWORKS] = seen_here(math.max(now, mine[STARTED] + 1), fresh_networks(mine))
+  end
   put(id, mine)
   if tombstone and mine[STARTED] <= tombstone[AT] then
     -- Its viewer stopped it, it kept its slot for too much churn, and is started again.

@@ -5,8 +5,7 @@
 
 -- Takes in a sign of life, but for the network it came from.
 local function renew(slot)
-  -- Later than its start, also in the same millisecond: forget.lua tells by that whether anybody came.
-  slot[SEEN] = math.max(now, slot[STARTED] + 1)
+  slot[SEEN] = now
   slot[BEATS] = slot[BEATS] + beat
   if guess then
     pace(slot, slot[TTL], slot[HOLD], slot[INTERVAL], slot[SELF_REFRESHING])
@@ -46,7 +45,8 @@ local function usual_beat()
     if revoked.err or revoked[1] or revoked[2] then return nil end
   end
   renew(mine)
-  mine[NETWORKS] = here .. struct.pack(INSTANT_FORMAT, now)
+  -- Later than its start, also in the same millisecond: forget.lua tells by that that somebody came.
+  mine[NETWORKS] = here .. struct.pack(INSTANT_FORMAT, math.max(now, mine[STARTED] + 1))
   tally(mine)
   redis.call('HSET', KEYS[1], id, encode_slot(mine))
   local expires = mine[EXPIRES]

@@ -25,9 +25,8 @@ from proxy.reloading import Reloaded, Reloader
 from proxy.settings.reload import ConfigFile, Place, Reread, nowhere
 from proxy.settings.schema import Settings
 from proxy.team import Team
-from proxy.web.connections import LATE_SECONDS, OperatorRunner
+from proxy.web.connections import LATE_SECONDS, OperatorRunner, player_server
 from proxy.web.doors import Doors
-from proxy.web.server import player_server
 from proxy.web.sockets import Sockets
 
 # How often the event loop's lag and the store's health are looked at, in seconds.

@@ -30,6 +30,10 @@ KEEPALIVE_SECONDS = 75
 # How long a body that nobody wants is taken, so that its sender reads the answer before the end.
 LINGER_SECONDS = 10
 
+# A token of 8 KiB in a URL must reach the verifier to be refused by its name; what is longer than
+# this is refused by the parser.
+MAX_LINE_BYTES = 32 * 1024
+
 # How long a connection that is to be closed is kept for one more request. One that was just
 # accepted has it nearly always there already. On one that was used, it may be under way: who closes
 # at once answers it with a reset, and only some clients send it again.
@@ -211,6 +215,26 @@ class PlayerServer(web.Server):
             fast_path=self._fast_path,
             **kwargs,
         )
+
+
+def player_server(
+    handle: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]], fast_path: FastPath
+) -> PlayerServer:
+    """Give the server of players' connections, whose requests ``handle`` answers.
+
+    Unless ``fast_path`` can, without waiting.
+    """
+    return PlayerServer(
+        handle,
+        fast_path=fast_path,
+        send_timeout=SEND_SECONDS,
+        access_log=None,
+        keepalive_timeout=KEEPALIVE_SECONDS,
+        lingering_time=LINGER_SECONDS,
+        max_line_size=MAX_LINE_BYTES,
+        max_field_size=MAX_LINE_BYTES,
+        auto_decompress=False,
+    )
 
 
 class OperatorRunner(web.AppRunner):

@@ -37,15 +37,8 @@ from proxy.telemetry.spans import Spans
 from proxy.trace import Trace
 from proxy.web import viewer_api
 from proxy.web.addresses import TrustedProxies
-from proxy.web.connections import (
-    KEEPALIVE_SECONDS,
-    LINGER_SECONDS,
-    SEND_SECONDS,
-    PlayerServer,
-    Waiting,
-    told,
-)
-from proxy.web.fast_path import FastConnection, FastPath
+from proxy.web.connections import Waiting, told
+from proxy.web.fast_path import FastConnection
 from proxy.web.fast_port import FastPort
 from proxy.web.framing import Parsed
 from proxy.web.identification import identified
@@ -57,37 +50,15 @@ from proxy.web.steering import Steering
 from proxy.web.target import parse_target
 from proxy.web.viewer_api import ViewerApi
 
-# A token of 8 KiB in a URL must reach the verifier to be refused by its name; what is longer than
-# this is refused by the parser.
-MAX_LINE_BYTES = 32 * 1024
 # Of the requests that may be in flight, this part is for streams that play: where there are too
 # many, who starts waits, and nobody is interrupted.
 RESERVED = 1 / 8
 
 T = TypeVar("T")
-Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 # What sends a reply, with these fields.
 Send = Callable[[Reply, CIMultiDict[str]], Awaitable[T]]
 
 log = structlog.get_logger("playgate")
-
-
-def player_server(handle: Handler, fast_path: FastPath) -> PlayerServer:
-    """Give the server of players' connections, whose requests ``handle`` answers.
-
-    Unless ``fast_path`` can, without waiting.
-    """
-    return PlayerServer(
-        handle,
-        fast_path=fast_path,
-        send_timeout=SEND_SECONDS,
-        access_log=None,
-        keepalive_timeout=KEEPALIVE_SECONDS,
-        lingering_time=LINGER_SECONDS,
-        max_line_size=MAX_LINE_BYTES,
-        max_field_size=MAX_LINE_BYTES,
-        auto_decompress=False,
-    )
 
 
 def _never(_connection: FastConnection, _data: bytes, /) -> bool:

@@ -142,7 +142,7 @@ async def cut(reader: asyncio.StreamReader) -> float:
 async def test_who_sends_byte_by_byte_is_cut_off(
     what: str, begin: bytes, limit: str, tell: Tell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(f"proxy.web.server.{limit}", CUT_SECONDS)
+    monkeypatch.setattr(f"proxy.web.connections.{limit}", CUT_SECONDS)
     async with watched() as (stack, audience):
         flood, begun = Meanwhile(audience), time.monotonic()
         async with opened(stack.service.port, CONNECTIONS, begin) as connections:
@@ -162,7 +162,7 @@ async def test_who_sends_byte_by_byte_is_cut_off(
 async def test_who_takes_all_places_and_reads_nothing_leaves_some_for_who_plays(
     tell: Tell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("proxy.web.server.SEND_SECONDS", CUT_SECONDS)
+    monkeypatch.setattr("proxy.web.connections.SEND_SECONDS", CUT_SECONDS)
     places, readers = 128, 300  # the last eighth is enough for all who play, at once
     async with watched(6, listen={"max_in_flight": places}) as (stack, audience):
         stack.origin.answers["/open/endless.ts"] = endless

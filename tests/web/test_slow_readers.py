@@ -18,7 +18,7 @@ from tests.web.cinema import FILM, LARGE, LONG, OTHER, WIDE, Cinema, TurnedAway,
 @pytest.fixture(autouse=True)
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Cut nobody off: who takes a byte each half minute is not, and no test can wait so long."""
-    monkeypatch.setattr("proxy.web.server.SEND_SECONDS", 3600)
+    monkeypatch.setattr("proxy.web.connections.SEND_SECONDS", 3600)
 
 
 @pytest.fixture

@@ -44,7 +44,7 @@ class Remembered:
     slot, or changes it. Where it is all that a question says, those two are all there is to note.
     """
 
-    __slots__ = ("_kind", "_own", "beats", "renewable_ms", "seen_ms", "stream")
+    __slots__ = ("_kind", "_written", "beats", "renewable_ms", "seen_ms", "stream")
 
     def __init__(self, slot: Slot) -> None:
         self.stream = slot.stream
@@ -53,7 +53,7 @@ class Remembered:
 
     def _write(self, slot: Slot) -> None:
         self._kind: _Kind | Said = _kind_of(slot)
-        self._own: Any = dumps((*_own(slot), *_lately(slot)))
+        self._written: Any = dumps((*_own(slot), *_lately(slot)))
         self.beats = self.seen_ms = 0
 
     def takes(self, slot: Slot) -> bool:
@@ -74,14 +74,14 @@ class Remembered:
         """Have what it is be told by a question that renews it, if it is all that this says."""
         slot = self.slot()
         if slot == _told_by(said, own, slot.beats, slot.seen_ms):
-            self._kind, self._own = said, own
+            self._kind, self._written = said, own
             self.beats, self.seen_ms = slot.beats, slot.seen_ms
 
     def slot(self) -> Slot:
         """Give the slot with all its renewals."""
         kind = self._kind
         if not isinstance(kind, _Kind):
-            return _told_by(kind, self._own, self.beats, self.seen_ms)
+            return _told_by(kind, self._written, self.beats, self.seen_ms)
         (
             started_ms,
             device,
@@ -119,7 +119,7 @@ class Remembered:
 
     def _read(self) -> tuple[Any, ...]:
         # What was written here, and has never left the process.
-        return cast("tuple[Any, ...]", loads(self._own))  # noqa: S302  # nosec B302  # see above
+        return cast("tuple[Any, ...]", loads(self._written))  # noqa: S302  # nosec B302  # see above
 
 
 def _told_by(said: Said, own: Any, beats: int, seen_ms: int) -> Slot:

@@ -107,7 +107,8 @@ class Shadow(MemoryStore):
 
     def _drop(self, account: str) -> None:
         """Remember an account no longer, whose renewals are not only counted from now on."""
-        self._known(account)
+        if (slots := self._slots(account)) is not None:
+            slots.look()
         super()._drop(account)
 
     def _slots(self, account: str) -> PackedSlots | None:

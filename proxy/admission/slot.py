@@ -103,7 +103,10 @@ class Slot:
         return replace(self, beats=beats, seen_ms=now_ms, expires_ms=expires_ms, networks=networks)
 
     def _again(self, now_ms: int) -> int:
-        """Give when it was seen on a network again: later than its start, also in the same ms."""
+        """Give when it was seen on a network again: later than its start, also in the same ms.
+
+        By that it is known that somebody came, where the start is undone (``Ledger.forget``).
+        """
         return max(now_ms, self.started_ms + 1)
 
     @property
